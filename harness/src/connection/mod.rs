@@ -1,0 +1,22 @@
+//! The client's side: how services are found, opened, called and mapped.
+//!
+//! [`System`] and [`Connection`] are the two traits that mock, real system, recorder and replayer all
+//! implement. [`ConnectionExt::call`] is the comfortable layer on top.
+
+mod call_builder;
+mod client;
+mod completion;
+mod mapping;
+mod method;
+mod notice;
+mod property;
+mod system;
+
+pub use call_builder::{CallBuilder, CallError, ConnectionExt, Reply};
+pub use client::Connection;
+pub use completion::{CompletionQueue, NextCompletion, PostObserver};
+pub use mapping::Mapping;
+pub use method::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+pub use notice::{Notice, NoticeKind, NoticeQueue};
+pub use property::{Matching, Value};
+pub use system::System;

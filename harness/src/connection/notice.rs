@@ -1,0 +1,36 @@
+//! Notices of services that come and go.
+
+use crate::call::{QueueId, ServiceId};
+use std::fmt;
+use std::time::Duration;
+
+/// What happened to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoticeKind {
+    /// It was published and matched (`kIOFirstMatchNotification`, `kIOMatchedNotification`).
+    Arrived,
+    /// It was terminated (`kIOTerminatedNotification`, `kIOMessageServiceIsTerminated`).
+    Terminated,
+}
+
+/// One notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What happened.
+    pub kind: NoticeKind,
+    /// To which service.
+    pub service: ServiceId,
+}
+
+/// Notices of the services that match what the client asked to watch, in order. As with
+/// `IOServiceAddMatchingNotification`, services that are there already count as arrived.
+pub trait NoticeQueue: Send + Sync + fmt::Debug {
+    /// The queue's number within its system.
+    fn id(&self) -> QueueId;
+
+    /// Takes the oldest notice, waiting for it up to `timeout` of the system's time, or for ever.
+    fn wait(&self, timeout: Option<Duration>) -> Option<Notice>;
+
+    /// Takes the oldest notice if there is one.
+    fn poll(&self) -> Option<Notice>;
+}

@@ -1,0 +1,72 @@
+//! Where services are found and opened.
+
+use super::{CompletionQueue, Connection, Matching, NoticeQueue, Value};
+use crate::IoReturn;
+use crate::call::ServiceId;
+use crate::schedule::Schedule;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where services are found, matched and opened; the registry as far as clients read it. The same for
+/// a real, a mock, a recording and a replaying system.
+pub trait System: Send + Sync + fmt::Debug {
+    /// The services that match now, in the registry's order.
+    ///
+    /// # Errors
+    ///
+    /// What the registry answers; a real system only.
+    #[doc(alias = "IOServiceGetMatchingServices")]
+    fn matching_services(&self, matching: &Matching) -> Result<Vec<ServiceId>, IoReturn>;
+
+    /// One property of a service; `None` where it has none of that name.
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnNoDevice` for a service that this system never showed.
+    #[doc(alias = "IORegistryEntryCreateCFProperty")]
+    fn property(&self, service: ServiceId, key: &str) -> Result<Option<Value>, IoReturn>;
+
+    /// All properties of a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`property`](Self::property).
+    #[doc(alias = "IORegistryEntryCreateCFProperties")]
+    fn properties(&self, service: ServiceId) -> Result<BTreeMap<String, Value>, IoReturn>;
+
+    /// Opens a user client. `open_type` reaches the dext unchanged (G9).
+    ///
+    /// # Errors
+    ///
+    /// The dext's own code (G2), or one of the kernel's (G1, G3 to G8).
+    #[doc(alias = "IOServiceOpen")]
+    fn open(&self, service: ServiceId, open_type: u32) -> Result<Box<dyn Connection>, IoReturn>;
+
+    /// Notices of the services that match, from now on and for those that are there already.
+    ///
+    /// # Errors
+    ///
+    /// What the registry answers; a real system only.
+    #[doc(alias = "IOServiceAddMatchingNotification")]
+    fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn>;
+
+    /// A new queue for completions.
+    #[doc(alias = "IONotificationPortCreate")]
+    fn completion_queue(&self) -> Arc<dyn CompletionQueue>;
+
+    /// What client threads run on and what time it is for them.
+    fn schedule(&self) -> &Schedule;
+}
+
+impl dyn System + '_ {
+    /// The first service that matches.
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnNotFound` where none does, or what the registry answers.
+    #[doc(alias = "IOServiceGetMatchingService")]
+    pub fn first_service(&self, matching: &Matching) -> Result<ServiceId, IoReturn> {
+        self.matching_services(matching)?.first().copied().ok_or(IoReturn::NOT_FOUND)
+    }
+}

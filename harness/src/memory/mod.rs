@@ -1,0 +1,22 @@
+//! Memory that client and dext share: its store, its access, and the shadow that recorder and
+//! replayer keep of it.
+//!
+//! 1. No Rust reference to shared memory is ever formed; every access goes through [`Memory`].
+//! 2. A typed access is one relaxed atomic access of its own width, so it cannot tear and is one
+//!    event on a tape. Ordered accesses are the atomic updates, which are sequentially consistent.
+//! 3. A bulk copy is a documented sequence of word accesses, in ascending order; it can tear between
+//!    words, as it does on a Mac.
+//! 4. What would be a fault on a Mac (out of range, unmapped, a write to read-only memory) is an
+//!    [`AccessError`] value, and so is an unaligned typed access.
+
+mod access;
+mod backing;
+mod shadow;
+mod shared_buffer;
+mod word;
+
+pub use access::{AccessError, Memory};
+pub use backing::Backing;
+pub use shadow::Shadow;
+pub use shared_buffer::SharedBuffer;
+pub use word::{Update, Width, Word};

@@ -1,0 +1,380 @@
+//! What a tape holds: one [`Event`] a line, in the order in which they were recorded.
+//!
+//! An operation of the client is two events, *enter* (before it is made) and *leave*; the leave names
+//! its enter as its cause. A completion is two, *posted* and *delivered*, and a wait is two. Memory
+//! events are one each. Numbers of connections, memories, queues and services are those of the tape:
+//! given out in order of first use, compared as numbers.
+
+use super::payload::Payload;
+use crate::IoReturn;
+use crate::call::{AsyncReference, Scalars};
+use crate::connection::{Matching, NoticeKind, Value};
+use crate::memory::{Update, Width};
+use std::collections::BTreeMap;
+
+/// Global number of an event, from 1 on, without holes but at gaps.
+pub type Sequence = u64;
+
+/// One event of a tape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Global sequence number.
+    pub sequence: Sequence,
+    /// Process, from 1 on; a forked child is the next.
+    pub process: u32,
+    /// Lane: a client thread, from 1 on; 0 is the device's side, where completions are posted.
+    pub lane: u32,
+    /// Position in the lane, from 1 on.
+    pub position: u64,
+    /// Connection that the event belongs to.
+    pub connection: Option<u32>,
+    /// The event that brought this one about: leave to enter, posted to its call, delivered to its
+    /// posted, unmap to map, use of a memory to what mapped it.
+    pub cause: Option<Sequence>,
+    /// Nanoseconds since the recording began: virtual in a simulated run, real in a free one.
+    pub time: u64,
+    /// A reader that does not know the kind must refuse the tape.
+    pub must_understand: bool,
+    /// What happened.
+    pub body: Body,
+    /// Optional fields that this version does not know; kept by a rewrite.
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// What happened. Kinds are named on the tape as the variants are here, in snake case.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Body {
+    /// Services were looked for; enter and leave in one, since no dext is asked.
+    Matched {
+        /// What was looked for.
+        matching: Matching,
+        /// The services found, or what the registry answered.
+        outcome: Result<Vec<u32>, IoReturn>,
+    },
+    /// A property was read.
+    Property {
+        /// Of which service.
+        service: u32,
+        /// Its key; `None` where all properties were read, which are a dictionary then.
+        key: Option<String>,
+        /// Its value, or what the registry answered.
+        outcome: Result<Option<Value>, IoReturn>,
+    },
+    /// Notices were asked for.
+    Watch {
+        /// Number of the notice queue.
+        queue: u32,
+        /// What was asked for.
+        matching: Matching,
+        /// What the registry answered.
+        result: IoReturn,
+    },
+    /// The client took a notice.
+    Notice {
+        /// From which queue.
+        queue: u32,
+        /// What happened.
+        kind: NoticeKind,
+        /// To which service.
+        service: u32,
+    },
+    /// The client made a completion queue.
+    Queue {
+        /// Its number.
+        queue: u32,
+    },
+
+    /// Enter of an open.
+    Open {
+        /// Of which service.
+        service: u32,
+        /// With which type (G9).
+        open_type: u32,
+    },
+    /// Leave of an open that worked; the event's connection is the new one.
+    Opened,
+    /// Leave of an open that failed.
+    OpenFailed {
+        /// What the client was told.
+        result: IoReturn,
+    },
+
+    /// Enter of a synchronous call.
+    Call(Call),
+    /// Enter of an asynchronous call.
+    AsyncCall {
+        /// The call.
+        call: Call,
+        /// The queue of its wake port; `None` for `MACH_PORT_NULL` (D6).
+        queue: Option<u32>,
+        /// The reference as the client gave it, entry 0 blanked; `None` for NULL (D2).
+        reference: Option<Vec<u64>>,
+    },
+    /// Leave of a call, either kind.
+    Return(Return),
+
+    /// The dext's completion reached the wake port.
+    Posted {
+        /// Which completion of its call this is, from 1 on.
+        ordinal: u64,
+        /// Its status (D14).
+        status: IoReturn,
+        /// Its arguments.
+        arguments: Scalars,
+        /// Its reference (D7, D8).
+        reference: AsyncReference,
+    },
+    /// The client took a completion from its queue.
+    Delivered {
+        /// The queue.
+        queue: u32,
+    },
+    /// Enter of a wait for a completion or a notice. A poll that finds nothing is no event.
+    Wait {
+        /// The queue.
+        queue: u32,
+        /// How long at most, in nanoseconds; `None` for ever.
+        timeout: Option<u64>,
+    },
+    /// Leave of a wait.
+    Woke {
+        /// True where the timeout passed; else a delivered event of the same lane stands before.
+        timed_out: bool,
+    },
+
+    /// Enter of a map.
+    Map {
+        /// The memory type.
+        memory_type: u32,
+        /// The client's options, all of them.
+        options: u32,
+        /// The address asked for, where the options lack `kIOMapAnywhere`, else 0.
+        address: u64,
+    },
+    /// Leave of a map.
+    Mapped {
+        /// What the client got.
+        outcome: Result<MappedMemory, IoReturn>,
+    },
+    /// Enter of an unmap.
+    Unmap {
+        /// The memory type.
+        memory_type: u32,
+        /// The mapping whose address the client gave, if it was one; the kernel ignores it (F15).
+        memory: Option<u32>,
+    },
+    /// Leave of an unmap.
+    Unmapped {
+        /// What the client was told.
+        result: IoReturn,
+    },
+    /// Enter of a close.
+    Close,
+    /// Leave of a close.
+    Closed {
+        /// What the client was told.
+        result: IoReturn,
+    },
+
+    /// The client wrote to shared memory: an expectation, never applied by a replayer.
+    Write {
+        /// The memory.
+        memory: u32,
+        /// First byte.
+        offset: u64,
+        /// Width of a typed store; `None` for a bulk copy.
+        width: Option<Width>,
+        /// The bytes, or their hash where they are long.
+        data: Payload,
+    },
+    /// The client updated a word atomically: its operand is an expectation. What the word held before
+    /// is in the shadow, after the patch that stands before this event if the two differed.
+    Update {
+        /// The memory.
+        memory: u32,
+        /// Offset of the word.
+        offset: u64,
+        /// Width of the word.
+        width: Width,
+        /// What was done.
+        update: Update,
+    },
+    /// The client saw bytes that differ from its shadow: the dext or the device changed them.
+    Patch {
+        /// The memory.
+        memory: u32,
+        /// First byte.
+        offset: u64,
+        /// What the client saw.
+        data: Payload,
+        /// The read that saw it: the k-th, from 1 on, that overlaps the range since the event before
+        /// this one in the lane.
+        read: u64,
+        /// The event after which the bytes were last seen equal to the shadow; `None` if never.
+        /// The change lies between it and this event.
+        last_equal: Option<Sequence>,
+    },
+
+    /// The service or the user client behind the connection was terminated.
+    Terminated {
+        /// The service, if it was one.
+        service: Option<u32>,
+    },
+    /// Events are missing here.
+    Gap {
+        /// How many, where it is known.
+        events: Option<u64>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The state at this point, so that a replay can begin here.
+    Keyframe(Keyframe),
+    /// A child process was forked.
+    Fork {
+        /// Its process number.
+        child: u32,
+    },
+    /// The process became another program.
+    Exec,
+    /// A kind that this version does not know, with its fields.
+    Unknown {
+        /// The kind as it stands on the tape.
+        kind: String,
+    },
+}
+
+/// Enter of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The selector.
+    pub selector: u32,
+    /// Scalars handed in, the first 16.
+    pub scalars: Scalars,
+    /// How many the client said that there are; more than 16 make the library refuse (A2).
+    pub scalar_count: u32,
+    /// The structure handed in.
+    pub input: Structure,
+    /// Scalars asked for, unclamped (A5).
+    pub scalars_asked: u32,
+    /// Structure asked for.
+    pub output: OutputKind,
+}
+
+/// A structure handed in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Structure {
+    /// None.
+    None,
+    /// Its bytes.
+    Bytes(Payload),
+    /// A shared buffer: its number, and its bytes when the call was made.
+    Shared {
+        /// The memory.
+        memory: u32,
+        /// The bytes.
+        data: Payload,
+    },
+    /// NULL with a size (A10).
+    Null {
+        /// The size stated.
+        size: u64,
+    },
+}
+
+/// A structure asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// None.
+    None,
+    /// Room for so many bytes.
+    Bytes {
+        /// Bytes asked for.
+        size: u64,
+    },
+    /// A shared buffer. What the device writes to it comes as patches of this memory.
+    Shared {
+        /// The memory.
+        memory: u32,
+        /// Its length.
+        size: u64,
+    },
+    /// NULL with a size (A12).
+    Null {
+        /// The size stated.
+        size: u64,
+    },
+    /// Variable output (A14).
+    Variable,
+}
+
+/// Leave of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Return {
+    /// What the client was told.
+    pub result: IoReturn,
+    /// Scalars returned; empty on failure (A17).
+    pub scalars: Scalars,
+    /// Size of the structure returned; `None` on failure (A17).
+    pub structure_size: Option<u64>,
+    /// The bytes: of an in-line or variable output those returned; of an out-of-line output the whole
+    /// buffer after the call, also on failure (B8). `None` where there are none to tell.
+    pub structure: Option<Payload>,
+}
+
+/// What a map gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedMemory {
+    /// Number of the memory; aliases share it.
+    pub memory: u32,
+    /// The descriptor's length (F10).
+    pub length: u64,
+    /// Accessible bytes: whole pages of the recorded system.
+    pub size: u64,
+    /// How reads and writes of it were seen.
+    pub capture: Capture,
+}
+
+/// How the accesses to a memory were captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Capture {
+    /// Through accessors: exact.
+    Accessor,
+    /// By page protection.
+    PageProtection,
+    /// By trapping single instructions.
+    Trap,
+    /// By comparison at sync points.
+    SyncPoints,
+    /// Not at all: what the client saw there is not on the tape.
+    Uncaptured,
+}
+
+/// The state at one point of a recording, so that a tape can begin in the middle.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keyframe {
+    /// Open connections: number and service.
+    pub connections: Vec<(u32, u32)>,
+    /// Live memories: number, connection (`None` for a shared buffer), memory type, length.
+    pub memories: Vec<KeyframeMemory>,
+    /// Live completion queues.
+    pub queues: Vec<u32>,
+    /// Asynchronous calls that may still complete, by the sequence number of their enter.
+    pub pending: Vec<Sequence>,
+}
+
+/// A memory of a keyframe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyframeMemory {
+    /// Number of the memory.
+    pub memory: u32,
+    /// Connection that mapped it.
+    pub connection: Option<u32>,
+    /// Memory type that it was mapped as.
+    pub memory_type: u32,
+    /// The descriptor's length.
+    pub length: u64,
+    /// The shadow: offset and bytes of each range that is not zero.
+    pub shadow: Vec<(u64, Payload)>,
+}

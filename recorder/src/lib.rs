@@ -1,0 +1,1 @@
+//! Recording: the wrapper around a system, the journal, sealing, and the real system on macOS.

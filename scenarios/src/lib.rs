@@ -1,0 +1,1 @@
+//! Mock dexts and the clients that drive them.

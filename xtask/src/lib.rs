@@ -1,0 +1,1 @@
+//! The command line of dextape, as a library that takes a registry of scenarios.
