@@ -125,7 +125,11 @@ pub fn kext_array(
     let array = array.ok_or(IoReturn::ERROR)?;
     let entry = usize::try_from(selector).ok().and_then(|selector| array.get(selector));
     let Some(entry) = entry else {
-        return Err(if rules.on(Rule::E9) { IoReturn::BAD_ARGUMENT } else { IoReturn::UNSUPPORTED });
+        return Err(if rules.on(Rule::E9) {
+            IoReturn::BAD_ARGUMENT
+        } else {
+            IoReturn::UNSUPPORTED
+        });
     };
     counts(&entry.checks, facts)?;
     if rules.on(Rule::E9) {
@@ -152,7 +156,11 @@ fn counts(checks: &DispatchChecks, facts: &CallFacts) -> Result<(), IoReturn> {
 }
 
 fn demand(check: u32, fact: u64) -> Result<(), IoReturn> {
-    if check == UNCHECKED || u64::from(check) == fact { Ok(()) } else { Err(IoReturn::BAD_ARGUMENT) }
+    if check == UNCHECKED || u64::from(check) == fact {
+        Ok(())
+    } else {
+        Err(IoReturn::BAD_ARGUMENT)
+    }
 }
 
 fn function(rules: Rules, has_function: bool) -> Result<(), IoReturn> {
