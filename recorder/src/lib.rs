@@ -1,1 +1,3 @@
 //! Recording: the wrapper around a system, the journal, sealing, and the real system on macOS.
+
+pub mod journal;

@@ -1,0 +1,30 @@
+//! How a journal is laid out, and how long an append may wait.
+
+use std::time::Duration;
+
+/// Options of a journal. The defaults suit a recording of a client that runs for real.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// Bytes of a segment, rounded up to whole pages of this machine; at least 4 KiB and at most
+    /// 64 MiB.
+    pub segment_size: u32,
+    /// Segments that are kept ready ahead of the one in use; at least 1.
+    pub ahead: u32,
+    /// Bytes that the journal may take at most; recording stops there. Address space for all of
+    /// them is set aside at once, or as much as the machine has.
+    pub size_max: u64,
+    /// How long an append waits at most for a segment that is not ready, before the record is dropped
+    /// and counted. A simulated run wants this long: a record dropped there depends on the machine.
+    pub wait: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            segment_size: 1 << 20,
+            ahead: 3,
+            size_max: 64 << 30,
+            wait: Duration::from_millis(100),
+        }
+    }
+}
