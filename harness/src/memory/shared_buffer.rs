@@ -1,6 +1,6 @@
 //! Memory that a client lends to an asynchronous call.
 
-use super::{Backing, Memory};
+use super::{AccessError, Backing, Memory, Update, Width};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -67,10 +67,11 @@ impl SharedBuffer {
         self.inner.length
     }
 
-    /// The memory as the client sees it.
+    /// The memory as the client sees it: each access goes through whoever watches the buffer at that
+    /// time, also where this was asked for before the watch began.
     #[must_use]
     pub fn memory(&self) -> FrontMemory {
-        FrontMemory(Arc::clone(&self.inner.front.read().unwrap_or_else(PoisonError::into_inner)))
+        FrontMemory(Arc::clone(&self.inner))
     }
 
     /// The memory as the device sees it: nobody in front of it.
@@ -94,18 +95,106 @@ impl SharedBuffer {
 
 impl fmt::Debug for SharedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedBuffer").field("length", &self.inner.length).finish_non_exhaustive()
+        fmt::Debug::fmt(&self.inner, f)
     }
 }
 
-/// A shared buffer's memory as the client sees it at the time of asking.
+impl Inner {
+    /// Who is in front now. The lock is not held while the access is made: an access may wait.
+    fn front(&self) -> Arc<dyn Memory> {
+        Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Memory for Inner {
+    fn size(&self) -> u64 {
+        self.front().size()
+    }
+
+    fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
+        self.front().load_word(offset, width)
+    }
+
+    fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
+        self.front().store_word(offset, width, value)
+    }
+
+    fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
+        self.front().update_word(offset, width, update)
+    }
+
+    fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        self.front().copy_out(offset, into)
+    }
+
+    fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        self.front().copy_in(offset, bytes)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedBuffer").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// A shared buffer's memory as the client sees it.
 #[derive(Clone, Debug)]
-pub struct FrontMemory(Arc<dyn Memory>);
+pub struct FrontMemory(Arc<Inner>);
 
 impl Deref for FrontMemory {
     type Target = dyn Memory;
 
     fn deref(&self) -> &Self::Target {
         &*self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Counts loads on their way to the memory behind.
+    #[derive(Debug)]
+    struct Counting(Arc<dyn Memory>, Arc<AtomicU64>);
+
+    impl Memory for Counting {
+        fn size(&self) -> u64 {
+            self.0.size()
+        }
+
+        fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.load_word(offset, width)
+        }
+
+        fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
+            self.0.store_word(offset, width, value)
+        }
+
+        fn update_word(&self, offset: u64, width: Width, up: Update) -> Result<u64, AccessError> {
+            self.0.update_word(offset, width, up)
+        }
+
+        fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
+            self.0.copy_out(offset, into)
+        }
+
+        fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
+            self.0.copy_in(offset, bytes)
+        }
+    }
+
+    #[test]
+    fn a_watch_sees_accesses_through_a_memory_asked_for_before() {
+        let buffer = SharedBuffer::new(8192);
+        let before = buffer.memory();
+        let loads = Arc::new(AtomicU64::new(0));
+        buffer.watch(|front| Arc::new(Counting(front, Arc::clone(&loads))));
+        before.store::<u32>(0, 7).unwrap();
+        assert_eq!(before.load::<u32>(0), Ok(7));
+        assert_eq!(buffer.memory().load::<u32>(0), Ok(7));
+        assert_eq!(loads.load(Ordering::Relaxed), 2);
     }
 }
