@@ -1,29 +1,20 @@
 //! Memory that the harness owns: page-aligned, zero-filled, shared by reference count.
 
-use super::access::{check_range, check_word};
-use super::{AccessError, Memory, Update, Width};
+use super::{AccessError, Memory, RawMemory, Update, Width};
 use crate::limits::PAGE_SIZE;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A zero-filled store of whole pages, such as an `IOBufferMemoryDescriptor` stands on (I3).
 ///
 /// Dext, client mapping and replayer each hold it by `Arc`: it lives as long as anybody can reach it
 /// (F22).
 pub struct Backing {
-    start: NonNull<u8>,
+    words: RawMemory,
     layout: Layout,
-    size: u64,
 }
-
-// SAFETY: the bytes are reached only through relaxed or stronger atomic accesses in this module,
-// so concurrent use from several threads is no data race, and the pointer itself never changes.
-unsafe impl Send for Backing {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Backing {}
 
 impl Backing {
     /// A store of at least `length` bytes, rounded up to whole pages; one page where `length` is 0.
@@ -47,135 +38,55 @@ impl Backing {
             Layout::from_size_align(usize::try_from(size).ok()?, PAGE_SIZE as usize).ok()?;
         // SAFETY: the layout has a size of at least one page.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Arc::new(Self { start, layout, size }))
+        // SAFETY: just allocated with that size and zero-filled; given back in `drop` only, and
+        // reached through this very value until then.
+        let words = unsafe { RawMemory::new(start, size) };
+        Some(Arc::new(Self { words, layout }))
     }
 
     /// Address of the first byte, for identity and diagnostics; it never enters a simulated tape.
     #[must_use]
     pub fn address(&self) -> u64 {
-        self.start.as_ptr().addr() as u64
+        self.words.address()
     }
-
-    fn at<A>(&self, offset: u64) -> *mut A {
-        // The callers have checked the range, so the sum stays inside the allocation.
-        self.start.as_ptr().wrapping_add(offset as usize).cast()
-    }
-}
-
-/// Runs `$body` with `$word` bound to the atomic of `$width` at `$offset`, after the checks.
-macro_rules! with_word {
-    ($self:ident, $offset:ident, $width:ident, |$word:ident: $integer:ident| $body:expr) => {{
-        check_word($offset, $width, $self.size)?;
-        match $width {
-            Width::One => with_word!(@ $self, $offset, AtomicU8, u8, $word, $integer, $body),
-            Width::Two => with_word!(@ $self, $offset, AtomicU16, u16, $word, $integer, $body),
-            Width::Four => with_word!(@ $self, $offset, AtomicU32, u32, $word, $integer, $body),
-            Width::Eight => with_word!(@ $self, $offset, AtomicU64, u64, $word, $integer, $body),
-        }
-    }};
-    (@ $self:ident, $offset:ident, $atomic:ty, $type:ty, $word:ident, $integer:ident, $body:expr) => {{
-        type $integer = $type;
-        // SAFETY: `check_word` has shown that the word lies inside the allocation, which lives as
-        // long as `self`, and that its offset is a multiple of its width, in an allocation aligned
-        // to a page. All other accesses are atomic, too.
-        let $word = unsafe { <$atomic>::from_ptr($self.at::<$type>($offset)) };
-        $body
-    }};
 }
 
 impl Memory for Backing {
     fn size(&self) -> u64 {
-        self.size
+        self.words.size()
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
-        Ok(with_word!(self, offset, width, |word: I| I::into(word.load(Ordering::Relaxed))))
+        self.words.load_word(offset, width)
     }
 
     fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
-        with_word!(self, offset, width, |word: I| word.store(value as I, Ordering::Relaxed));
-        Ok(())
+        self.words.store_word(offset, width, value)
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
-        const ORDER: Ordering = Ordering::SeqCst;
-        Ok(with_word!(self, offset, width, |word: I| I::into(match update {
-            Update::Swap(value) => word.swap(value as I, ORDER),
-            Update::Add(value) => word.fetch_add(value as I, ORDER),
-            Update::Or(value) => word.fetch_or(value as I, ORDER),
-            Update::And(value) => word.fetch_and(value as I, ORDER),
-            Update::CompareExchange { expected, new } => {
-                match word.compare_exchange(expected as I, new as I, ORDER, ORDER) {
-                    Ok(old) | Err(old) => old,
-                }
-            }
-        })))
+        self.words.update_word(offset, width, update)
     }
 
     fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
-        check_range(offset, into.len() as u64, self.size)?;
-        let (head, body, tail) = split(offset, into.len());
-        let mut at = offset;
-        let (first, rest) = into.split_at_mut(head);
-        let (middle, last) = rest.split_at_mut(body);
-        for byte in first {
-            *byte = self.load_word(at, Width::One)? as u8;
-            at += 1;
-        }
-        for chunk in middle.chunks_exact_mut(8) {
-            chunk.copy_from_slice(&self.load_word(at, Width::Eight)?.to_le_bytes());
-            at += 8;
-        }
-        debug_assert_eq!(last.len(), tail);
-        for byte in last {
-            *byte = self.load_word(at, Width::One)? as u8;
-            at += 1;
-        }
-        Ok(())
+        self.words.copy_out(offset, into)
     }
 
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
-        check_range(offset, bytes.len() as u64, self.size)?;
-        let (head, body, _) = split(offset, bytes.len());
-        let mut at = offset;
-        let (first, rest) = bytes.split_at(head);
-        let (middle, last) = rest.split_at(body);
-        for byte in first {
-            self.store_word(at, Width::One, u64::from(*byte))?;
-            at += 1;
-        }
-        for chunk in middle.chunks_exact(8) {
-            let mut word = [0; 8];
-            word.copy_from_slice(chunk);
-            self.store_word(at, Width::Eight, u64::from_le_bytes(word))?;
-            at += 8;
-        }
-        for byte in last {
-            self.store_word(at, Width::One, u64::from(*byte))?;
-            at += 1;
-        }
-        Ok(())
+        self.words.copy_in(offset, bytes)
     }
-}
-
-/// A copy of `length` bytes from `offset` as single bytes up to the next multiple of 8, whole
-/// 8-byte words, and single bytes.
-fn split(offset: u64, length: usize) -> (usize, usize, usize) {
-    let head = (offset.next_multiple_of(8) - offset).min(length as u64) as usize;
-    let body = (length - head) & !7;
-    (head, body, length - head - body)
 }
 
 impl Drop for Backing {
     fn drop(&mut self) {
         // SAFETY: allocated in `try_new` with this very layout, and nobody else can reach it.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        unsafe { dealloc(self.words.start().as_ptr(), self.layout) }
     }
 }
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backing").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Backing").field("size", &self.words.size()).finish_non_exhaustive()
     }
 }
 

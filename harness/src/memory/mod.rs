@@ -11,12 +11,14 @@
 
 mod access;
 mod backing;
+mod raw;
 mod shadow;
 mod shared_buffer;
 mod word;
 
 pub use access::{AccessError, Memory};
 pub use backing::Backing;
+pub use raw::RawMemory;
 pub use shadow::Shadow;
 pub use shared_buffer::SharedBuffer;
 pub use word::{Update, Width, Word};
