@@ -1,0 +1,45 @@
+//! What a scenario is.
+
+use crate::{Parameter, Parameters, ScenarioError};
+use dextape::connection::System;
+use std::io::Write;
+use std::sync::Arc;
+
+/// A named pair of a mock dext and a client that exercises it. Object-safe: other crates add their own
+/// to a [`Registry`](crate::Registry).
+pub trait Scenario: Send + Sync {
+    /// Its name, in kebab case; the folder of its tapes has the same.
+    fn name(&self) -> &str;
+
+    /// What it is, in half a sentence.
+    fn about(&self) -> &str;
+
+    /// What can be set.
+    fn parameters(&self) -> &[Parameter];
+
+    /// Fills in parameters that follow from others or from files of this machine, so that those that
+    /// are recorded say all that the client needs for a replay elsewhere. Called once before a run on
+    /// the mock; filling in twice changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`] where a parameter or a file does not do.
+    fn prepare(&self, parameters: &mut Parameters) -> Result<(), ScenarioError> {
+        let _ = parameters;
+        Ok(())
+    }
+
+    /// Runs the client to its end on the calling task. It uses `system` and the system's schedule
+    /// only, so that its output is the same on the mock, while recorded, and replayed.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`] where the client cannot go on. What a dext answers on purpose is no error:
+    /// the client prints it.
+    fn client(
+        &self,
+        parameters: &Parameters,
+        system: &Arc<dyn System>,
+        out: &mut dyn Write,
+    ) -> Result<(), ScenarioError>;
+}
