@@ -3,8 +3,36 @@
 //! Pure functions and the state machines of one connection; the words are all they know. Whoever
 //! stands for the kernel (mock, replayer, validator) asks here. [`Rules`] says which rules are in
 //! force: all of them, but in the tests that show that each one matters.
+//!
+//! A call comes through here in this order: [`CallShape`] is what the client hands in,
+//! [`library::send`] makes a [`Request`] of it or stops it, [`arrival()`] is what the dext sees, and
+//! [`reply()`] what the client gets for what the dext left behind.
 
+mod arrival;
+pub mod completion;
 pub mod dispatch;
+pub mod library;
+mod life;
+mod mapping;
+mod reply;
 mod rule;
+mod shape;
+mod space;
 
+pub use arrival::{
+    ARGUMENTS_VERSION, Arrival, InputDescriptor, InputForm, arrival, bad_pointer,
+    descriptor_writes_stay, input_descriptor, releases_inputs, scalar_output_start,
+};
+pub use life::{
+    ConnectionState, Consequence, Hold, Meanwhile, Operation, came_out, creator, exclusive_hold,
+    method_hold, open, open_type, opened,
+};
+pub use mapping::{
+    CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingTable, is_read_only,
+    map_failure, memory_type, unmap_failure, unmap_without_memory, user_options,
+};
+pub use reply::{ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, reply, scalar};
 pub use rule::{Rule, RuleTest, Rules, UnknownRule, tests_by_rule};
+pub use shape::{
+    CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer,
+};

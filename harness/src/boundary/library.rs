@@ -1,0 +1,253 @@
+//! The library half: what IOKit's client library and its message stubs do before anything reaches
+//! the kernel (groups A, D1 to D4, F6, G12, G21). It stands in front of every system.
+
+use super::shape::{CallShape, ClientRange, Request, StructureShape, Transfer};
+use super::{Rule, Rules};
+use crate::IoReturn;
+use crate::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX, SCALARS_MAX, VARIABLE_OUTPUT_SIZE};
+
+/// Why a call does not reach the dext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The client faults in its own process: the library follows NULL pointers (A3, D4, F6).
+    Fault,
+    /// The client is told this.
+    Refused(IoReturn),
+}
+
+impl From<IoReturn> for Stop {
+    fn from(result: IoReturn) -> Self {
+        Self::Refused(result)
+    }
+}
+
+/// The whole way of a call to the dext's door, in the order of A18: the client's counts, the
+/// connection (`connection` is what [`Destination::check`] or the connection's state says of it), the
+/// reference count, the out-of-line sizes.
+///
+/// # Errors
+///
+/// Where the dext is not asked: what happens to the client instead.
+pub fn send(
+    rules: Rules,
+    shape: &CallShape,
+    connection: Result<(), IoReturn>,
+) -> Result<Request, Stop> {
+    if !rules.on(Rule::A18) {
+        connection?;
+    }
+    let request = request(rules, shape)?;
+    connection?;
+    kernel_checks(rules, &request)?;
+    Ok(request)
+}
+
+/// What the library makes of a call: A1 to A14 and D1 to D4.
+///
+/// # Errors
+///
+/// Where nothing is sent: what happens to the client instead.
+pub fn request(rules: Rules, shape: &CallShape) -> Result<Request, Stop> {
+    if !rules.on(Rule::A1) && *shape == CallShape::default() {
+        // As if a wrapper with nothing in it were a mistake.
+        return Err(Stop::Refused(IoReturn::BAD_ARGUMENT));
+    }
+    Ok(Request {
+        reference_count: reference(rules, shape)?,
+        scalar_count: scalar_input(rules, shape)?,
+        structure: structure_input(rules, shape.structure)?,
+        scalars_asked: scalars_asked(rules, shape)?,
+        output: output(rules, shape)?,
+        scalar_output_null: shape.scalar_output.is_null(),
+        output_null: shape.output == ClientRange::Null,
+    })
+}
+
+/// D1, D2 and D4; the count sent, `None` for a synchronous call.
+fn reference(rules: Rules, shape: &CallShape) -> Result<Option<u32>, Stop> {
+    let Some(reference) = shape.reference else { return Ok(None) };
+    let mut count = reference.count;
+    if count as usize > ASYNC_REFERENCE_MAX {
+        if rules.on(Rule::D1) {
+            return Err(Stop::Refused(IoReturn::MIG_ARRAY_TOO_LARGE));
+        }
+        count = ASYNC_REFERENCE_MAX as u32;
+    }
+    if reference.pointer.is_null() {
+        if count > 0 && rules.on(Rule::D4) {
+            return Err(Stop::Fault);
+        }
+        if count == 0 && rules.on(Rule::D2) {
+            count = 1;
+        }
+    }
+    Ok(Some(count))
+}
+
+/// A2, then A3.
+fn scalar_input(rules: Rules, shape: &CallShape) -> Result<u32, Stop> {
+    let mut count = shape.scalar_count;
+    if count as usize > SCALARS_MAX {
+        if rules.on(Rule::A2) {
+            return Err(Stop::Refused(IoReturn::MIG_ARRAY_TOO_LARGE));
+        }
+        count = SCALARS_MAX as u32;
+    }
+    if count > 0 && shape.scalars.is_null() {
+        return if rules.on(Rule::A3) { Err(Stop::Fault) } else { Ok(0) };
+    }
+    Ok(count)
+}
+
+/// A3, A7 to A10.
+fn structure_input(rules: Rules, shape: StructureShape) -> Result<Transfer, Stop> {
+    if shape.size == 0 {
+        // Naively the pointer decides: a structure of no bytes.
+        let present = !rules.on(Rule::A7) && !shape.is_null();
+        return Ok(if present { Transfer::Inline { size: 0 } } else { Transfer::None });
+    }
+    if shape.size <= INLINE_STRUCTURE_MAX {
+        if shape.is_null() {
+            return if rules.on(Rule::A3) { Err(Stop::Fault) } else { Ok(Transfer::None) };
+        }
+        if !rules.on(Rule::A8) {
+            return Ok(Transfer::OutOfLine { size: shape.size, range: shape.range });
+        }
+    } else {
+        if shape.is_null() && !rules.on(Rule::A10) {
+            return Err(Stop::Refused(IoReturn::BAD_ARGUMENT));
+        }
+        if !rules.on(Rule::A9) {
+            return Ok(Transfer::Inline { size: shape.size });
+        }
+    }
+    Ok(Transfer::by_size(shape))
+}
+
+/// A4 and A5.
+fn scalars_asked(rules: Rules, shape: &CallShape) -> Result<u32, IoReturn> {
+    let Some(asked) = shape.scalars_asked else {
+        return if rules.on(Rule::A4) { Ok(0) } else { Err(IoReturn::BAD_ARGUMENT) };
+    };
+    if asked as usize <= SCALARS_MAX {
+        Ok(asked)
+    } else if rules.on(Rule::A5) {
+        Ok(SCALARS_MAX as u32)
+    } else {
+        Err(IoReturn::MIG_ARRAY_TOO_LARGE)
+    }
+}
+
+/// A4, A11, A12 and A14.
+fn output(rules: Rules, shape: &CallShape) -> Result<Transfer, IoReturn> {
+    let Some(size) = shape.output_asked else {
+        return if rules.on(Rule::A4) { Ok(Transfer::None) } else { Err(IoReturn::BAD_ARGUMENT) };
+    };
+    if size == VARIABLE_OUTPUT_SIZE && shape.reference.is_none() && rules.on(Rule::A14) {
+        return Ok(Transfer::Variable);
+    }
+    if size > INLINE_STRUCTURE_MAX {
+        if shape.output == ClientRange::Null && !rules.on(Rule::A12) {
+            return Err(IoReturn::BAD_ARGUMENT);
+        }
+        if !rules.on(Rule::A11) {
+            return Ok(Transfer::Inline { size });
+        }
+    }
+    Ok(Transfer::by_size(StructureShape { range: shape.output, size }))
+}
+
+/// What the kernel checks once the connection is found: D3 and A13.
+fn kernel_checks(rules: Rules, request: &Request) -> Result<(), IoReturn> {
+    if request.reference_count == Some(0) && rules.on(Rule::D3) {
+        return Err(IoReturn::BAD_ARGUMENT);
+    }
+    match request.output {
+        Transfer::OutOfLine { size, range }
+            if size > u64::from(u32::MAX) && range != ClientRange::Null && rules.on(Rule::A13) =>
+        {
+            Err(IoReturn::IPC_ERROR)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the name that a client gives for a connection stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// `MACH_PORT_NULL`.
+    Null,
+    /// A dead name.
+    Dead,
+    /// A name that the client does not have, or has no longer.
+    Unknown,
+    /// A live IOKit port of another kind: a service, an iterator.
+    OtherKind,
+    /// A connection.
+    Connection,
+}
+
+impl Destination {
+    /// Whether a message to it reaches a connection.
+    ///
+    /// # Errors
+    ///
+    /// `MACH_SEND_INVALID_DEST` where there is nobody (A15), `kIOReturnBadArgument` where it is
+    /// somebody else (A16).
+    pub fn check(self, rules: Rules) -> Result<(), IoReturn> {
+        let (nobody, other) = (IoReturn::MACH_SEND_INVALID_DEST, IoReturn::BAD_ARGUMENT);
+        match self {
+            Self::Connection => Ok(()),
+            Self::OtherKind => Err(if rules.on(Rule::A16) { other } else { nobody }),
+            _ => Err(if rules.on(Rule::A15) { nobody } else { other }),
+        }
+    }
+
+    /// What `IOConnectTrap0` to `6` give where this is no connection: a trap is no message, so there
+    /// is no invalid destination (G21).
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnBadArgument` for anything but a connection.
+    pub fn check_trap(self, rules: Rules) -> Result<(), IoReturn> {
+        if rules.on(Rule::G21) && self != Self::Connection {
+            return Err(IoReturn::BAD_ARGUMENT);
+        }
+        self.check(rules)
+    }
+}
+
+/// Rights that `IOServiceClose` drops, after the kernel gave `result` (G12).
+#[must_use]
+pub fn rights_dropped_by_close(rules: Rules, result: IoReturn) -> u32 {
+    u32::from(rules.on(Rule::G12) || result == IoReturn::SUCCESS)
+}
+
+/// Whether `IOConnectMapMemory` is sent: both `atAddress` and `ofSize` are read before (F6), and the
+/// task must be one (F7).
+///
+/// # Errors
+///
+/// What happens to the client instead.
+pub fn map(
+    rules: Rules,
+    at_address_null: bool,
+    of_size_null: bool,
+    task_null: bool,
+) -> Result<(), Stop> {
+    if at_address_null || of_size_null {
+        let fault = rules.on(Rule::F6);
+        return Err(if fault { Stop::Fault } else { Stop::Refused(IoReturn::BAD_ARGUMENT) });
+    }
+    Ok(task(rules, task_null)?)
+}
+
+/// Whether an unmap (or a map, after [`map`]'s own check) reaches the dext: not without a task
+/// (F7).
+///
+/// # Errors
+///
+/// `kIOReturnBadArgument`.
+pub fn task(rules: Rules, task_null: bool) -> Result<(), IoReturn> {
+    if task_null && rules.on(Rule::F7) { Err(IoReturn::BAD_ARGUMENT) } else { Ok(()) }
+}
