@@ -1,3 +1,4 @@
 //! Recording: the wrapper around a system, the journal, sealing, and the real system on macOS.
 
+pub mod iokit;
 pub mod journal;
