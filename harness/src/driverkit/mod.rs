@@ -1,1 +1,45 @@
 //! The dext's side: user clients, descriptors, actions, queues and timers under DriverKit's names.
+//!
+//! A dext implements [`Service`] and [`UserClient`]. Its objects ([`OsData`], [`OsAction`],
+//! [`MemoryDescriptor`], [`DispatchQueue`] and so on) are pointers with retain counts, as in C++: the
+//! mock keeps count with the dext, tells of mistakes as [`Finding`]s and of what is left as a
+//! [`LeakReport`]. Everything belongs to a [`DextProcess`], which the kernel enters around each call
+//! into the dext.
+
+mod action;
+mod arguments;
+pub mod bridge;
+mod buffer;
+mod data;
+mod descriptor;
+mod dispatch;
+mod finding;
+mod leak;
+mod map;
+mod object;
+mod process;
+mod queue;
+mod service;
+mod shared_ptr;
+mod timer;
+mod user_client;
+mod view;
+
+pub use action::{CompletionSink, OsAction, async_completion};
+pub use arguments::{ExternalMethodArguments, ScalarOutput};
+pub use buffer::{AddressRange, BufferMemoryDescriptor};
+pub use data::OsData;
+pub use descriptor::{Direction, MemoryDescriptor};
+pub use dispatch::{UserClientMethodDispatch, super_external_method};
+pub use finding::{Finding, Lint, Place};
+pub use leak::{Leak, LeakReport};
+pub use map::{MappingOptions, MemoryMap};
+pub use object::OsObject;
+pub use process::{DextProcess, Entered, UserClientNumber, os_log, uptime};
+pub use queue::DispatchQueue;
+pub use service::{Provider, Service};
+pub use shared_ptr::OsSharedPtr;
+pub use timer::TimerDispatchSource;
+pub use user_client::{
+    QUEUE_DEFAULT, QUEUE_EXTERNAL_METHOD, USER_CLIENT_MEMORY_READ_ONLY, UserClient,
+};

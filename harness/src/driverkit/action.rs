@@ -1,0 +1,160 @@
+//! `OSAction`: who is told when something is done.
+
+use super::OsSharedPtr;
+use super::finding::Lint;
+use super::object::{Object, Payload, handle};
+use super::process::{Context, DextProcess, HandlerContext};
+use super::queue::{DispatchQueue, QueueCore};
+use crate::IoReturn;
+use crate::boundary::completion::ActionState;
+use crate::boundary::{Rule, Rules};
+use crate::call::Scalars;
+use crate::limits::COMPLETION_ARGUMENTS_MAX;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the completions of a client's action go: on the far side of it is the kernel.
+pub type CompletionSink = Arc<dyn Fn(IoReturn, &[u64]) + Send + Sync>;
+
+/// Who is told when something is done: the client of an asynchronous call, or the dext itself.
+///
+/// It can be fired any number of times and firing does not consume it (D11). With the last reference
+/// it is aborted: what it referred to is forgotten, and firing it does nothing (D20).
+#[derive(Clone, Debug)]
+#[doc(alias = "OSAction")]
+pub struct OsAction {
+    pub(super) object: Arc<Object<ActionPayload>>,
+}
+
+pub(crate) struct ActionPayload {
+    rules: Rules,
+    state: Mutex<State>,
+}
+
+struct State {
+    action: ActionState,
+    target: Option<Target>,
+}
+
+impl ActionPayload {
+    fn new(rules: Rules, target: Option<Target>) -> Self {
+        Self { rules, state: Mutex::new(State { action: ActionState::default(), target }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone)]
+enum Target {
+    Client(CompletionSink),
+    Handler { queue: Arc<QueueCore>, context: HandlerContext, handler: Arc<Handler> },
+}
+
+type Handler = dyn Fn(&OsAction, IoReturn, &[u64]) + Send + Sync;
+
+impl Payload for ActionPayload {
+    const CLASS: &'static str = "OSAction";
+
+    fn freed(&self) {
+        let target = {
+            let mut state = self.state();
+            state.action.abort();
+            if self.rules.on(Rule::D20) { state.target.take() } else { None }
+        };
+        // Dropped after the lock: a handler may hold the action's own pointer.
+        drop(target);
+    }
+}
+
+handle!(OsAction, ActionPayload);
+
+impl OsAction {
+    /// An action of the dext's own: `handler` is called on `queue` with the action, the status and
+    /// the arguments each time it is fired. It has one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    pub fn create(
+        queue: &DispatchQueue,
+        handler: impl Fn(&OsAction, IoReturn, &[u64]) + Send + Sync + 'static,
+    ) -> Self {
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        let target = Context::for_handler().map(|context| Target::Handler {
+            queue: queue.core(),
+            context,
+            handler: Arc::new(handler),
+        });
+        Self { object: Object::create(ActionPayload::new(rules, target)) }
+    }
+
+    /// The client's action of an asynchronous call.
+    #[track_caller]
+    pub(super) fn for_client(
+        process: &DextProcess,
+        client: Option<u64>,
+        sink: CompletionSink,
+    ) -> Self {
+        let payload = ActionPayload::new(process.rules(), Some(Target::Client(sink)));
+        Self { object: Object::create_in(process, client, Location::caller(), payload) }
+    }
+
+    /// Forgets what the action refers to although it has references left: later firing does nothing.
+    #[doc(alias = "Cancel")]
+    pub fn cancel(&self) {
+        self.object.payload.freed();
+    }
+
+    /// Whether it was ever fired.
+    pub(super) fn was_fired(&self) -> bool {
+        self.object.payload.state().action.fired() > 0
+    }
+
+    /// Fires the action. Nothing happens where it is aborted.
+    #[track_caller]
+    pub(crate) fn fire(&self, status: IoReturn, arguments: &[u64]) {
+        // Only to tell of it: what happens then is for the state to say.
+        let _ = self.object.alive();
+        let payload = &self.object.payload;
+        let target = {
+            let mut state = payload.state();
+            if state.action.fire(payload.rules) { state.target.clone() } else { None }
+        };
+        match target {
+            None => {}
+            Some(Target::Client(sink)) => sink(status, arguments),
+            Some(Target::Handler { queue, context, handler }) => {
+                // What is on its way holds a reference of its own.
+                let action = OsSharedPtr::retaining(self);
+                let arguments = Scalars::clamped(arguments);
+                queue.dispatch(context, Box::new(move || handler(&action, status, &arguments)));
+            }
+        }
+    }
+}
+
+/// Completes an asynchronous call: `status` and up to 16 arguments are delivered to the client. It
+/// may be done during the call or any time later, as often as the dext likes (D11).
+///
+/// More than 16 arguments are dropped together with the completion (D13), and an action that is
+/// aborted delivers nothing (D20).
+#[track_caller]
+#[doc(alias = "AsyncCompletion")]
+#[doc(alias = "IOUserClient::AsyncCompletion")]
+pub fn async_completion(action: &OsAction, status: IoReturn, arguments: &[u64]) {
+    if arguments.len() > COMPLETION_ARGUMENTS_MAX
+        && let Some(process) = action.object.header().process()
+    {
+        let message = format!(
+            "a completion with {} arguments is dropped, and the client goes on waiting for it",
+            arguments.len()
+        );
+        let at = Some(Location::caller());
+        process.report(Lint::TooManyArguments, Context::place(), message, at);
+    }
+    action.fire(status, arguments);
+}

@@ -1,0 +1,46 @@
+//! The upcalls that carry no arguments: open, start, stop.
+
+use crate::driverkit::finding::Place;
+use crate::driverkit::{DextProcess, DispatchQueue, UserClientNumber};
+
+/// Which upcall it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `NewUserClient` of the service.
+    NewUserClient,
+    /// `Start` of a service or user client.
+    Start,
+    /// `Stop` of a service or user client.
+    Stop,
+}
+
+/// Runs `call` in `process`, on behalf of `client` where it is for a user client: what is made
+/// meanwhile counts as that client's in [`DextProcess::leaks_of`].
+///
+/// To see what a user client left behind: `Stop`, then drop the `Arc<dyn UserClient>` (its fields
+/// release what they hold), then ask for the leaks.
+pub fn in_phase<R>(
+    process: &DextProcess,
+    client: Option<UserClientNumber>,
+    phase: Phase,
+    call: impl FnOnce() -> R,
+) -> R {
+    let place = match phase {
+        Phase::NewUserClient => Place::NewUserClient,
+        Phase::Start => Place::Start,
+        Phase::Stop => Place::Stop,
+    };
+    let _inside = process.enter_at(client, place);
+    call()
+}
+
+/// Runs `call` on the calling thread when it is its turn on `queue`: `None` where the queue or its
+/// process has ended before that (H4, H5).
+///
+/// # Panics
+///
+/// Where the caller runs on `queue` already.
+#[track_caller]
+pub fn run_on_queue<R>(queue: &DispatchQueue, call: impl FnOnce() -> R) -> Option<R> {
+    queue.core().run(call)
+}

@@ -1,0 +1,78 @@
+//! What a dext left behind.
+
+use super::object::{Header, describe};
+use super::process::UserClientNumber;
+use std::fmt;
+use std::panic::Location;
+
+/// An object that nobody released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leak {
+    /// Apple's name of its class.
+    pub class: &'static str,
+    /// Its number within the process, in order of making.
+    pub number: u64,
+    /// References left.
+    pub retain_count: u32,
+    /// The user client that was being served when it was made, if one was.
+    pub user_client: Option<UserClientNumber>,
+    /// Where it was made.
+    pub created_at: &'static Location<'static>,
+}
+
+impl Leak {
+    pub(crate) fn of(header: &Header) -> Self {
+        Self {
+            class: header.class(),
+            number: header.number(),
+            retain_count: header.count(),
+            user_client: header.owner(),
+            created_at: header.created_at(),
+        }
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, number, retain_count, created_at, .. } = self;
+        let at = describe(created_at);
+        write!(f, "{class} #{number}, retain count {retain_count}, made at {at}")
+    }
+}
+
+/// The objects that were still there when a user client was closed or a process ended, in the order
+/// in which they were made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeakReport {
+    leaks: Vec<Leak>,
+}
+
+impl LeakReport {
+    pub(crate) fn new(leaks: Vec<Leak>) -> Self {
+        Self { leaks }
+    }
+
+    /// The objects.
+    #[must_use]
+    pub fn leaks(&self) -> &[Leak] {
+        &self.leaks
+    }
+
+    /// True where nothing was left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.leaks.is_empty()
+    }
+}
+
+impl fmt::Display for LeakReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.leaks.len() {
+            0 => return f.write_str("nothing is left"),
+            1 => f.write_str("1 object is left:")?,
+            count => write!(f, "{count} objects are left:")?,
+        }
+        self.leaks.iter().try_for_each(|leak| write!(f, "\n  {leak}"))
+    }
+}

@@ -1,0 +1,304 @@
+//! What every object of a dext has: a class, a retain count that the dext keeps itself, and a
+//! process that hears of it when the count is wrong.
+
+use super::finding::{Lint, Place};
+use super::process::{Context, DextProcess, ProcessInner, UserClientNumber};
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+
+/// An object of the dext, as a pointer: cloning it copies the pointer and retains nothing. What is
+/// retained is released by hand, or by an [`OsSharedPtr`](super::OsSharedPtr).
+///
+/// A pointer stays safe to use after the last release. It does nothing then, and the process is told
+/// of it as a [`Finding`](super::Finding).
+///
+/// # Examples
+///
+/// ```
+/// use dextape::driverkit::{DextProcess, OsData, OsObject};
+/// use dextape::schedule::Schedule;
+///
+/// let process = DextProcess::new("com.example.dext", &Schedule::free());
+/// let _inside = process.enter();
+/// let data = OsData::with_bytes(&[1, 2, 3]);
+/// let pointer = data.clone();
+/// assert_eq!(data.retain_count(), 1, "a copy of a pointer retains nothing");
+/// pointer.retain();
+/// assert_eq!(data.retain_count(), 2);
+/// data.release();
+/// data.release();
+/// assert!(pointer.bytes().is_empty());
+/// assert_eq!(process.findings().len(), 1, "a use after the last release");
+/// ```
+#[doc(alias = "OSObject")]
+pub trait OsObject: Clone + fmt::Debug + Send + Sync + 'static + sealed::Handle {
+    /// Adds a reference.
+    #[track_caller]
+    fn retain(&self) {
+        self.header().retain(Location::caller());
+    }
+
+    /// Takes a reference away; the object is gone with the last one.
+    #[track_caller]
+    fn release(&self) {
+        self.managed().release(Location::caller());
+    }
+
+    /// References left; 0 once the object is gone.
+    fn retain_count(&self) -> u32 {
+        self.header().count()
+    }
+}
+
+impl<T: sealed::Handle + Clone + fmt::Debug + Send + Sync + 'static> OsObject for T {}
+
+pub(crate) mod sealed {
+    use super::{Header, Managed};
+    use std::sync::Arc;
+
+    /// What a pointer to an object can give; only this crate's classes have it.
+    pub trait Handle {
+        /// The object's own header.
+        #[doc(hidden)]
+        fn header(&self) -> &Header;
+
+        /// The object, whatever its class.
+        #[doc(hidden)]
+        fn managed(&self) -> Arc<dyn Managed>;
+    }
+}
+
+/// An object whatever its class.
+#[doc(hidden)]
+pub trait Managed: Send + Sync + fmt::Debug {
+    /// Its header.
+    fn header(&self) -> &Header;
+
+    /// The last reference is gone: lets go of what it holds.
+    fn freed(&self);
+
+    /// The process is gone.
+    fn killed(&self);
+}
+
+impl dyn Managed {
+    #[track_caller]
+    pub(crate) fn release(self: &Arc<Self>, at: &'static Location<'static>) {
+        let header = self.header();
+        let left =
+            header.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |c| c.checked_sub(1));
+        match left {
+            Err(_) => header.report(Lint::OverRelease, at),
+            Ok(1) => {
+                if let Some(process) = header.process() {
+                    process.forget(header.number);
+                }
+                self.freed();
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// What the process knows of an object.
+#[doc(hidden)]
+pub struct Header {
+    number: u64,
+    class: &'static str,
+    process: Weak<ProcessInner>,
+    owner: Option<UserClientNumber>,
+    created_at: &'static Location<'static>,
+    count: AtomicU32,
+    /// Whether the dext itself ever retained it.
+    retained: AtomicBool,
+}
+
+impl Header {
+    fn retain(&self, at: &'static Location<'static>) {
+        let added = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+            if count == 0 { None } else { count.checked_add(1) }
+        });
+        match added {
+            Ok(_) => self.retained.store(true, Ordering::Release),
+            Err(_) => self.report(Lint::UseAfterRelease, at),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn class(&self) -> &'static str {
+        self.class
+    }
+
+    pub(crate) fn owner(&self) -> Option<UserClientNumber> {
+        self.owner
+    }
+
+    pub(crate) fn created_at(&self) -> &'static Location<'static> {
+        self.created_at
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn was_retained(&self) -> bool {
+        self.retained.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn process(&self) -> Option<DextProcess> {
+        self.process.upgrade().map(DextProcess::from_inner)
+    }
+
+    /// True where the object is there; else the process is told that it was used.
+    #[track_caller]
+    pub(crate) fn alive(&self) -> bool {
+        let alive = self.count() > 0;
+        if !alive {
+            self.report(Lint::UseAfterRelease, Location::caller());
+        }
+        alive
+    }
+
+    fn report(&self, lint: Lint, at: &'static Location<'static>) {
+        let Some(process) = self.process() else { return };
+        let verb = if lint == Lint::OverRelease { "released" } else { "used" };
+        process.report(
+            lint,
+            Context::place(),
+            format!("{} (made at {}) was {verb} after its last release", self.class, self.made()),
+            Some(at),
+        );
+    }
+
+    fn made(&self) -> String {
+        describe(self.created_at)
+    }
+
+    pub(crate) fn report_as(&self, lint: Lint, place: Place, message: String) {
+        if let Some(process) = self.process() {
+            process.report(lint, place, message, Some(self.created_at));
+        }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{} ({} references)", self.class, self.number, self.count())
+    }
+}
+
+/// File and line, with the separators of one platform.
+pub(crate) fn describe(location: &Location<'_>) -> String {
+    format!("{}:{}", location.file().replace('\\', "/"), location.line())
+}
+
+/// An object of one class.
+pub(crate) struct Object<P> {
+    header: Header,
+    pub(crate) payload: P,
+}
+
+/// What a class adds to the header.
+pub(crate) trait Payload: Send + Sync + 'static {
+    /// Apple's name of the class.
+    const CLASS: &'static str;
+
+    /// The last reference is gone.
+    fn freed(&self) {}
+
+    /// The process is gone.
+    fn killed(&self) {
+        self.freed();
+    }
+}
+
+impl<P: Payload> Object<P> {
+    /// Makes an object with one reference in the process that the calling thread works for.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[track_caller]
+    pub(crate) fn create(payload: P) -> Arc<Self> {
+        let at = Location::caller();
+        let Some((process, owner)) = Context::process_and_client() else {
+            panic!(
+                "failed to make an {}: the thread works for no dext process (make it in start, \
+                 new_user_client or a handler, or enter a DextProcess first)",
+                P::CLASS
+            );
+        };
+        Self::create_in(&process, owner, at, payload)
+    }
+
+    pub(crate) fn create_in(
+        process: &DextProcess,
+        owner: Option<UserClientNumber>,
+        created_at: &'static Location<'static>,
+        payload: P,
+    ) -> Arc<Self> {
+        process.remember(|number| {
+            let header = Header {
+                number,
+                class: P::CLASS,
+                process: process.downgrade(),
+                owner,
+                created_at,
+                count: AtomicU32::new(1),
+                retained: AtomicBool::new(false),
+            };
+            Arc::new(Self { header, payload })
+        })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    #[track_caller]
+    pub(crate) fn alive(&self) -> bool {
+        self.header.alive()
+    }
+}
+
+impl<P: Payload> Managed for Object<P> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn freed(&self) {
+        self.payload.freed();
+    }
+
+    fn killed(&self) {
+        self.payload.killed();
+    }
+}
+
+impl<P: Payload> fmt::Debug for Object<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.header, f)
+    }
+}
+
+/// The parts that every pointer type has alike.
+macro_rules! handle {
+    ($name:ident, $payload:ty) => {
+        impl $crate::driverkit::object::sealed::Handle for $name {
+            fn header(&self) -> &$crate::driverkit::object::Header {
+                self.object.header()
+            }
+
+            fn managed(&self) -> std::sync::Arc<dyn $crate::driverkit::object::Managed> {
+                std::sync::Arc::<$crate::driverkit::object::Object<$payload>>::clone(&self.object)
+            }
+        }
+    };
+}
+
+pub(crate) use handle;

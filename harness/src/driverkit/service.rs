@@ -1,0 +1,105 @@
+//! `IOService`, as the writer of a dext implements it, and what stands below it.
+
+use super::UserClient;
+use crate::IoReturn;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// The driver itself.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::IoReturn;
+/// use dextape::driverkit::{Service, UserClient};
+/// use std::sync::Arc;
+///
+/// struct Client;
+/// impl UserClient for Client {}
+///
+/// struct Driver;
+/// impl Service for Driver {
+///     fn new_user_client(&self, open_type: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+///         match open_type {
+///             0 => Ok(Some(Arc::new(Client))),
+///             _ => Err(IoReturn::UNSUPPORTED),
+///         }
+///     }
+/// }
+/// ```
+#[doc(alias = "IOService")]
+pub trait Service: Send + Sync + 'static {
+    /// The driver is started on `provider`; an error keeps it from being published.
+    #[doc(alias = "Start")]
+    fn start(&self, provider: &Provider) -> IoReturn {
+        let _ = provider;
+        IoReturn::SUCCESS
+    }
+
+    /// The provider is gone, or the driver is to end.
+    #[doc(alias = "Stop")]
+    fn stop(&self, provider: &Provider) -> IoReturn {
+        let _ = provider;
+        IoReturn::SUCCESS
+    }
+
+    /// A client opens the service; every open makes a new user client (G9). Success without one is
+    /// `kIOReturnError` for the client (G3).
+    ///
+    /// # Errors
+    ///
+    /// Any code; the client is told just that (G2).
+    #[doc(alias = "NewUserClient")]
+    fn new_user_client(&self, open_type: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn>;
+}
+
+/// What a service or user client is started on: a nub of the kernel, or the service of a user client.
+#[derive(Clone)]
+pub struct Provider {
+    class: String,
+    object: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Provider {
+    /// A provider of which only the class is known, such as `IOUserResources`.
+    #[must_use]
+    pub fn new(class: &str) -> Self {
+        Self { class: class.to_owned(), object: None }
+    }
+
+    /// A provider that a driver can use, such as an `IOUSBHostInterface`.
+    #[must_use]
+    pub fn with_object<T: Any + Send + Sync>(class: &str, object: T) -> Self {
+        Self { class: class.to_owned(), object: Some(Arc::new(object)) }
+    }
+
+    /// Its class.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// The provider as a `T`, where it is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::driverkit::Provider;
+    ///
+    /// let provider = Provider::with_object("IOExample", 7_u32);
+    /// assert_eq!(provider.downcast::<u32>(), Some(&7));
+    /// assert_eq!(provider.downcast::<String>(), None);
+    /// ```
+    #[must_use]
+    #[doc(alias = "OSDynamicCast")]
+    pub fn downcast<T: Any>(&self) -> Option<&T> {
+        self.object.as_deref().and_then(|object| (object as &dyn Any).downcast_ref())
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("class", &self.class).finish_non_exhaustive()
+    }
+}

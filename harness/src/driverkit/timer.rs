@@ -1,0 +1,192 @@
+//! `IOTimerDispatchSource`.
+
+use super::object::{Object, Payload, handle};
+use super::process::{HandlerContext, uptime};
+use super::queue::{DispatchQueue, Job, QueueCore, TimedKey};
+use crate::IoReturn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A timer that fires once on a queue each time it is armed. Its clock is the schedule's: virtual in
+/// simulated mode.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::driverkit::{self, DextProcess, DispatchQueue, OsObject, TimerDispatchSource, os_log};
+/// use dextape::schedule::Schedule;
+/// use std::time::Duration;
+///
+/// let log = Schedule::simulate(1, |schedule| {
+///     let process = DextProcess::new("com.example.dext", schedule);
+///     let _inside = process.enter();
+///     let queue = DispatchQueue::create("work").unwrap();
+///     let timer = TimerDispatchSource::create(&queue).unwrap();
+///     timer.set_handler(|time| os_log(format!("fired at {time:?}")));
+///     timer.wake_at_time(driverkit::uptime() + Duration::from_secs(5));
+///     schedule.sleep(Duration::from_secs(10));
+///     timer.release();
+///     queue.release();
+///     process.log()
+/// });
+/// assert_eq!(log, ["fired at 5s"]);
+/// ```
+#[derive(Clone, Debug)]
+#[doc(alias = "IOTimerDispatchSource")]
+pub struct TimerDispatchSource {
+    object: Arc<Object<TimerPayload>>,
+}
+
+pub(crate) struct TimerPayload {
+    queue: Arc<QueueCore>,
+    state: Arc<Mutex<State>>,
+}
+
+type Handler = Arc<dyn Fn(Duration) + Send + Sync>;
+
+struct State {
+    handler: Option<Handler>,
+    enabled: bool,
+    /// It came due while it was disabled.
+    missed: bool,
+    armed: Option<TimedKey>,
+}
+
+impl Payload for TimerPayload {
+    const CLASS: &'static str = "IOTimerDispatchSource";
+
+    fn freed(&self) {
+        self.disarm();
+        let handler = self.state().handler.take();
+        // Dropped after the lock: it owns what may come back here.
+        drop(handler);
+    }
+}
+
+impl TimerPayload {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn disarm(&self) {
+        let armed = self.state().armed.take();
+        if let Some(key) = armed {
+            self.queue.take_back(key);
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+handle!(TimerDispatchSource, TimerPayload);
+
+impl TimerDispatchSource {
+    /// A timer on `queue`, enabled and not armed, with one reference.
+    ///
+    /// # Errors
+    ///
+    /// None that this mock brings about; the real one may lack memory.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[track_caller]
+    #[doc(alias = "Create")]
+    pub fn create(queue: &DispatchQueue) -> Result<Self, IoReturn> {
+        let state = State { handler: None, enabled: true, missed: false, armed: None };
+        let payload = TimerPayload { queue: queue.core(), state: Arc::new(Mutex::new(state)) };
+        Ok(Self { object: Object::create(payload) })
+    }
+
+    /// Sets what is called on the queue when the timer fires, with the schedule's time then.
+    #[track_caller]
+    #[doc(alias = "SetHandler")]
+    pub fn set_handler(&self, handler: impl Fn(Duration) + Send + Sync + 'static) {
+        if self.object.alive() {
+            let old = self.object.payload.state().handler.replace(Arc::new(handler));
+            // Dropped after the lock: it owns what may come back here.
+            drop(old);
+        }
+    }
+
+    /// Arms the timer: it fires once when the schedule's time reaches `deadline`, at once where that
+    /// is past. Arming again replaces the deadline.
+    #[track_caller]
+    #[doc(alias = "WakeAtTime")]
+    pub fn wake_at_time(&self, deadline: Duration) {
+        if !self.object.alive() {
+            return;
+        }
+        let Some(context) = self.own_context() else { return };
+        let payload = &self.object.payload;
+        payload.disarm();
+        let state = Arc::downgrade(&payload.state);
+        let body = Box::new(move || {
+            if let Some(state) = state.upgrade() {
+                fire(&state, deadline);
+            }
+        });
+        // Held over the dispatch, so that a timer that fires at once finds its key.
+        let mut state = payload.state();
+        state.missed = false;
+        state.armed = Some(payload.queue.dispatch_at(deadline, Job { context, body }));
+    }
+
+    /// Enables or disables the timer. One that comes due while it is disabled fires when it is
+    /// enabled again.
+    #[track_caller]
+    #[doc(alias = "SetEnable")]
+    pub fn set_enable(&self, enable: bool) {
+        if !self.object.alive() {
+            return;
+        }
+        let missed = {
+            let mut state = self.object.payload.state();
+            state.enabled = enable;
+            enable && std::mem::take(&mut state.missed)
+        };
+        if missed {
+            self.wake_at_time(self.object.payload.queue.now());
+        }
+    }
+
+    /// Disarms the timer and forgets its handler for good; `done` is called on the queue after what
+    /// was dispatched before.
+    #[track_caller]
+    #[doc(alias = "Cancel")]
+    pub fn cancel(&self, done: impl FnOnce() + Send + 'static) {
+        if self.object.alive()
+            && let Some(context) = self.own_context()
+        {
+            self.object.payload.freed();
+            self.object.payload.queue.dispatch(context, Box::new(done));
+        }
+    }
+
+    fn own_context(&self) -> Option<HandlerContext> {
+        let header = self.object.header();
+        Some(HandlerContext::of(&header.process()?, header.owner()))
+    }
+}
+
+/// On the queue: calls the handler of a timer that is due.
+fn fire(state: &Mutex<State>, deadline: Duration) {
+    let handler = {
+        let mut state = lock(state);
+        let due = state.armed.take().is_some_and(|(armed, _)| armed == deadline);
+        if !due {
+            // Armed again or disarmed when it was on its way already.
+            return;
+        }
+        if !state.enabled {
+            state.missed = true;
+            return;
+        }
+        state.handler.clone()
+    };
+    if let Some(handler) = handler {
+        handler(uptime());
+    }
+}
