@@ -2,3 +2,4 @@
 
 pub mod iokit;
 pub mod journal;
+pub mod recording;

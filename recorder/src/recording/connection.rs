@@ -1,0 +1,342 @@
+//! A connection that records its calls, maps and unmaps.
+
+use super::calls::Origin;
+use super::context::Context;
+use super::memory::{RecordingMemory, WatchedMemory};
+use super::queue::RecordingQueue;
+use super::redact::FieldPlace;
+use super::reference::Marked;
+use super::shared::{Lent, SharedBuffers, copy_store};
+use crate::journal::{Call, Record, Return, Structure, Token};
+use dextape::IoReturn;
+use dextape::call::{ConnectionId, MapOptions};
+use dextape::connection::{
+    AsyncWake, CompletionQueue, Connection, Mapping, MethodInput, MethodOutput, StructureInput,
+    StructureOutput,
+};
+use dextape::limits::{ASYNC_REFERENCE_MAX, ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
+use dextape::memory::{Memory, SharedBuffer};
+use dextape::tape::{Capture, MappedMemory, OutputKind};
+use std::sync::{Arc, PoisonError};
+
+/// Entries of an asynchronous reference that are recorded: more than are accepted (D1), so that a
+/// refused one is told from a full one.
+const REFERENCE_ENTRIES: usize = ASYNC_REFERENCE_MAX * 2;
+
+#[derive(Debug)]
+pub(crate) struct RecordingConnection {
+    context: Arc<Context>,
+    inner: Box<dyn Connection>,
+    number: u32,
+}
+
+/// The shared buffers that a call names.
+#[derive(Debug, Default)]
+struct Buffers {
+    input: Option<Lent>,
+    output: Option<Lent>,
+}
+
+impl RecordingConnection {
+    pub(crate) fn new(context: Arc<Context>, inner: Box<dyn Connection>, number: u32) -> Self {
+        Self { context, inner, number }
+    }
+
+    fn append(&self, record: &Record<'_>) -> Option<Token> {
+        self.context.append(Some(self.number), None, record)
+    }
+
+    fn leave(&self, enter: Option<Token>, record: &Record<'_>) -> Option<Token> {
+        self.context.leave(Some(self.number), enter, record)
+    }
+
+    /// Numbers the shared buffers of a call. Nothing to do for the usual one, which borrows.
+    fn lend(&self, input: &StructureInput<'_>, output: &StructureOutput<'_>) -> Buffers {
+        let lend = |buffer| SharedBuffers::lend(&self.context, self.number, buffer);
+        if !self.context.session.is_recording() {
+            return Buffers::default();
+        }
+        Buffers {
+            input: match input {
+                StructureInput::Shared(buffer) => Some(lend(buffer)),
+                _ => None,
+            },
+            output: match output {
+                StructureOutput::Shared(buffer) => Some(lend(buffer)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Makes the enter of a call and hands it to `append`.
+    fn enter(
+        &self,
+        selector: u32,
+        input: &MethodInput<'_>,
+        output: &MethodOutput<'_>,
+        buffers: &Buffers,
+        append: impl FnOnce(Call<'_>) -> Option<Token>,
+    ) -> Option<Token> {
+        if !self.context.session.is_recording() {
+            return None;
+        }
+        let bytes = match (&input.structure, &buffers.input) {
+            (StructureInput::Bytes(bytes), _) => bytes,
+            (StructureInput::Shared(_), Some(lent)) => &lent.bytes[..],
+            _ => &[],
+        };
+        let handed_in = self.context.handed_in(&FieldPlace::StructureInput { selector }, bytes);
+        let structure = match (&input.structure, &buffers.input) {
+            (StructureInput::Bytes(_), _) => Structure::Bytes(handed_in.data()),
+            (StructureInput::Shared(_), Some(lent)) => {
+                Structure::Shared { memory: lent.number, data: handed_in.data() }
+            }
+            (StructureInput::Null { size }, _) => Structure::Null { size: *size },
+            _ => Structure::None,
+        };
+        let place = FieldPlace::ScalarInput { selector };
+        let scalars = self.context.hook().scalars(&place, input.scalars);
+        append(Call {
+            selector,
+            scalars: scalars.as_slice(),
+            scalar_count: u32::try_from(input.scalars.len()).unwrap_or(u32::MAX),
+            input: structure,
+            scalars_asked: output.scalar_count,
+            output: output_kind(&output.structure, buffers),
+        })
+    }
+
+    /// Records the leave of a call. `asynchronous` where the dext may go on writing to a shared
+    /// output: what it writes comes as patches then.
+    fn leave_call(
+        &self,
+        enter: Option<Token>,
+        selector: u32,
+        result: IoReturn,
+        output: &MethodOutput<'_>,
+        buffers: &Buffers,
+        asynchronous: bool,
+    ) {
+        if enter.is_none() {
+            return;
+        }
+        let succeeded = result.ok().is_ok();
+        let room = output.structure.size();
+        // In-line outputs are what was returned; an out-of-line one is the whole buffer, which the
+        // dext may have written to whatever it answered (B8).
+        let out_of_line = room > INLINE_STRUCTURE_MAX;
+        let returned = usize::try_from(output.structure_size).unwrap_or(usize::MAX);
+        let mut copy = Vec::new();
+        let bytes = match &output.structure {
+            StructureOutput::Bytes(bytes) if out_of_line => Some(&bytes[..]),
+            StructureOutput::Bytes(bytes) if succeeded => Some(&bytes[..returned.min(bytes.len())]),
+            StructureOutput::Variable(bytes) if succeeded => Some(&bytes[..]),
+            StructureOutput::Shared(buffer) if !(out_of_line && asynchronous) => {
+                shared_output(buffer, out_of_line, succeeded, returned, &mut copy)
+            }
+            _ => None,
+        };
+        let hook = self.context.hook();
+        let place = FieldPlace::StructureOutput { selector };
+        let structure = bytes.map(|bytes| hook.bytes(&place, bytes));
+        let returned_scalars = if succeeded { output.returned_scalars() } else { &[] };
+        let scalars = hook.scalars(&FieldPlace::ScalarOutput { selector }, returned_scalars);
+        let record = Record::Return(Return {
+            result,
+            scalars: scalars.as_slice(),
+            structure_size: succeeded.then_some(output.structure_size),
+            structure: structure.as_ref().map(|passed| passed.data()),
+        });
+        let leave = self.leave(enter, &record);
+        if let (Some(lent), Some(bytes)) = (&buffers.output, bytes) {
+            lent.told(bytes, leave);
+        }
+    }
+}
+
+fn output_kind(output: &StructureOutput<'_>, buffers: &Buffers) -> OutputKind {
+    match (output, &buffers.output) {
+        (StructureOutput::Bytes(bytes), _) => OutputKind::Bytes { size: bytes.len() as u64 },
+        (StructureOutput::Shared(buffer), Some(lent)) => {
+            OutputKind::Shared { memory: lent.number, size: buffer.length() }
+        }
+        (StructureOutput::Null { size }, _) => OutputKind::Null { size: *size },
+        (StructureOutput::Variable(_), _) => OutputKind::Variable,
+        _ => OutputKind::None,
+    }
+}
+
+/// The bytes of a shared output that a call's leave tells.
+fn shared_output<'a>(
+    buffer: &SharedBuffer,
+    out_of_line: bool,
+    succeeded: bool,
+    returned: usize,
+    copy: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    if !out_of_line && !succeeded {
+        return None;
+    }
+    let length = usize::try_from(buffer.length()).unwrap_or(0);
+    copy.resize(if out_of_line { length } else { returned.min(length) }, 0);
+    copy_store(buffer, copy);
+    Some(copy)
+}
+
+impl Connection for RecordingConnection {
+    fn id(&self) -> ConnectionId {
+        self.inner.id()
+    }
+
+    fn call_method(
+        &self,
+        selector: u32,
+        input: &MethodInput<'_>,
+        output: &mut MethodOutput<'_>,
+    ) -> IoReturn {
+        let buffers = self.lend(&input.structure, &output.structure);
+        let enter =
+            self.enter(selector, input, output, &buffers, |call| self.append(&Record::Call(call)));
+        buffers.called(enter);
+        let result = self.inner.call_method(selector, input, output);
+        self.leave_call(enter, selector, result, output, &buffers, false);
+        result
+    }
+
+    fn call_async_method(
+        &self,
+        selector: u32,
+        wake: &AsyncWake<'_>,
+        input: &MethodInput<'_>,
+        output: &mut MethodOutput<'_>,
+    ) -> IoReturn {
+        let buffers = self.lend(&input.structure, &output.structure);
+        let queue = wake.queue.map(|queue| Wake::of(queue, &self.context));
+        let mut blanked = [0; REFERENCE_ENTRIES];
+        let reference = wake.reference.map(|given| {
+            let count = given.len().min(REFERENCE_ENTRIES);
+            blanked[..count].copy_from_slice(&given[..count]);
+            blanked[ASYNC_RESERVED_INDEX] = 0;
+            &blanked[..count]
+        });
+        let queue_number = queue.as_ref().map(|queue| queue.number);
+        let enter = self.enter(selector, input, output, &buffers, |call| {
+            self.append(&Record::AsyncCall { call, queue: queue_number, reference })
+        });
+        buffers.called(enter);
+
+        let session = &self.context.session;
+        let mut inner_wake = *wake;
+        let mut marked = Marked::AsIs;
+        if let Some(own) = queue.and_then(|queue| queue.own) {
+            inner_wake.queue = Some(own);
+            // Only completions that come back through a queue of ours lose their mark again.
+            if let Some(enter) = enter {
+                marked = session.marks.mark(wake.reference, enter.get());
+            }
+        }
+        if let (Marked::Marked(reference), Some(enter)) = (&marked, enter) {
+            inner_wake.reference = Some(reference);
+            let mut calls = session.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.made(enter.get(), Origin { connection: self.number, selector });
+        }
+        let result = self.inner.call_async_method(selector, &inner_wake, input, output);
+        self.leave_call(enter, selector, result, output, &buffers, true);
+        result
+    }
+
+    fn map_memory(
+        &self,
+        memory_type: u32,
+        options: MapOptions,
+        address: u64,
+    ) -> Result<Mapping, IoReturn> {
+        // An address that does not count may be anything, also one that differs between runs.
+        let asked = if options.contains(MapOptions::ANYWHERE) { 0 } else { address };
+        let record = Record::Map { memory_type, options: options.0, address: asked };
+        let enter = self.append(&record);
+        let mapping = match self.inner.map_memory(memory_type, options, address) {
+            Ok(mapping) => mapping,
+            Err(result) => {
+                self.leave(enter, &Record::Mapped { outcome: Err(result) });
+                return Err(result);
+            }
+        };
+        if !self.context.session.is_recording() {
+            return Ok(mapping);
+        }
+        let watched = {
+            let numbers = &self.context.session.numbers;
+            self.context.handles().memory(mapping.id(), || {
+                let number = numbers.memories.next();
+                Arc::new(WatchedMemory::new(&self.context.schedule, number))
+            })
+        };
+        let outcome = Ok(MappedMemory {
+            memory: watched.number(),
+            length: mapping.length(),
+            size: mapping.memory().size(),
+            capture: Capture::Accessor,
+        });
+        let mapped = self.leave(enter, &Record::Mapped { outcome });
+        self.context.handles().mapped_at(mapping.address(), watched.number(), mapped);
+        let memory = RecordingMemory::new(
+            Arc::clone(&self.context),
+            watched,
+            Arc::clone(mapping.memory()),
+            self.number,
+            Some(memory_type),
+        );
+        memory.came_from(mapped);
+        let memory: Arc<dyn Memory> = Arc::new(memory);
+        Ok(Mapping::new(mapping.id(), memory_type, mapping.address(), mapping.length(), memory))
+    }
+
+    fn unmap_memory(&self, memory_type: u32, address: u64) -> IoReturn {
+        let known = self.context.handles().at(address);
+        let (memory, mapped) = (known.map(|it| it.0), known.and_then(|it| it.1));
+        let record = Record::Unmap { memory_type, memory };
+        let enter = self.context.append(Some(self.number), mapped, &record);
+        let result = self.inner.unmap_memory(memory_type, address);
+        self.leave(enter, &Record::Unmapped { result });
+        result
+    }
+
+    fn close(&self) -> IoReturn {
+        let enter = self.append(&Record::Close);
+        let result = self.inner.close();
+        self.leave(enter, &Record::Closed { result });
+        result
+    }
+}
+
+impl Buffers {
+    /// The call that names them is on the tape.
+    fn called(&self, enter: Option<Token>) {
+        for lent in [&self.input, &self.output].into_iter().flatten() {
+            lent.called(enter);
+        }
+    }
+}
+
+/// The queue of an asynchronous call.
+struct Wake<'a> {
+    /// Number on the tape.
+    number: u32,
+    /// The queue as the inner system knows it; `None` where it is not of this system (D5).
+    own: Option<&'a dyn CompletionQueue>,
+}
+
+impl<'a> Wake<'a> {
+    fn of(queue: &'a dyn CompletionQueue, context: &Arc<Context>) -> Self {
+        match queue.as_any().downcast_ref::<RecordingQueue>() {
+            Some(recording) => {
+                Self { number: recording.number(), own: recording.inner_of(context) }
+            }
+            None => Self {
+                number: context.handles().foreign_queue(queue.id(), &context.session.numbers),
+                own: None,
+            },
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What everything that belongs to one wrapped system shares: its session, its clock, its handles.
+
+use super::LongWrites;
+use super::memory::WatchedMemory;
+use super::numbers::Handles;
+use super::redact::{FieldPlace, Hook, Passed};
+use super::session::{RecordingSession, nanoseconds};
+use crate::journal::{Data, Record, Stamp, Token};
+use dextape::schedule::Schedule;
+use dextape::tape::Digest;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The lane of the device's side.
+const DEVICE_LANE: u32 = 0;
+
+pub(crate) struct Context {
+    pub(crate) session: Arc<RecordingSession>,
+    pub(crate) schedule: Schedule,
+    /// Number of the system within its session.
+    pub(crate) system: u32,
+    /// What the schedule's clock showed when recording began, in nanoseconds; wraps.
+    began: u64,
+    handles: Mutex<Handles<Arc<WatchedMemory>>>,
+}
+
+impl Context {
+    pub(crate) fn new(session: Arc<RecordingSession>, schedule: Schedule, began: u64) -> Self {
+        let system = session.numbers.systems.next();
+        Self { session, schedule, system, began, handles: Mutex::new(Handles::new()) }
+    }
+
+    /// Numbers of this system's handles. Not to be held across a call of the inner system.
+    pub(crate) fn handles(&self) -> MutexGuard<'_, Handles<Arc<WatchedMemory>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn hook(&self) -> &Hook {
+        &self.session.hook
+    }
+
+    /// Appends an event to the calling thread's lane. `None` where it is not on the tape.
+    #[inline]
+    pub(crate) fn append(
+        &self,
+        connection: Option<u32>,
+        cause: Option<Token>,
+        record: &Record<'_>,
+    ) -> Option<Token> {
+        if !self.session.is_recording() {
+            return None;
+        }
+        let time = self.time();
+        self.session.lanes.with(|lane| {
+            let stamp = Stamp { lane: lane.number, connection, cause, time };
+            let token = self.session.journal.append(stamp, record)?;
+            lane.event(token);
+            Some(token)
+        })
+    }
+
+    /// Appends the leave of what `enter` began. Where the enter is not on the tape, neither is the
+    /// leave.
+    #[inline]
+    pub(crate) fn leave(
+        &self,
+        connection: Option<u32>,
+        enter: Option<Token>,
+        record: &Record<'_>,
+    ) -> Option<Token> {
+        self.append(connection, Some(enter?), record)
+    }
+
+    /// Appends an event of the device's side.
+    pub(crate) fn append_device(
+        &self,
+        connection: Option<u32>,
+        cause: Option<Token>,
+        record: &Record<'_>,
+    ) -> Option<Token> {
+        if !self.session.is_recording() {
+            return None;
+        }
+        let stamp = Stamp { lane: DEVICE_LANE, connection, cause, time: self.time() };
+        self.session.journal.append(stamp, record)
+    }
+
+    /// Nanoseconds since recording began.
+    fn time(&self) -> u64 {
+        nanoseconds(self.schedule.now()).wrapping_sub(self.began)
+    }
+
+    /// Bytes that the client hands in, redacted, as the policy for long writes has them.
+    pub(crate) fn handed_in<'a>(&self, place: &FieldPlace<'_>, bytes: &'a [u8]) -> HandedIn<'a> {
+        let passed = self.hook().bytes(place, bytes);
+        let hash = match (self.session.long_writes, passed.data()) {
+            (LongWrites::HashOver(most), Data::Bytes(bytes)) if bytes.len() as u64 > most => {
+                Some(Data::Hash { digest: Digest::of(bytes), length: bytes.len() as u64 })
+            }
+            _ => None,
+        };
+        HandedIn { passed, hash }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("system", &self.system).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that the client handed in, on their way to the journal.
+#[derive(Debug)]
+pub(crate) struct HandedIn<'a> {
+    passed: Passed<'a>,
+    hash: Option<Data<'static>>,
+}
+
+impl HandedIn<'_> {
+    pub(crate) fn data(&self) -> Data<'_> {
+        self.hash.unwrap_or_else(|| self.passed.data())
+    }
+}

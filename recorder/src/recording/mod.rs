@@ -1,0 +1,25 @@
+//! Recording what a client does: a wrapper around any [`System`](dextape::connection::System) that
+//! keeps every event in a journal and changes nothing that the client sees.
+//!
+//! Start with [`RecordingSession`].
+
+mod calls;
+mod connection;
+mod context;
+mod lane;
+mod memory;
+mod notices;
+mod numbers;
+mod options;
+mod queue;
+mod reads;
+mod redact;
+mod reference;
+mod session;
+mod shared;
+mod system;
+mod watched;
+
+pub use options::{LongWrites, RecordOptions};
+pub use redact::{FieldPlace, Redaction, Redactor};
+pub use session::RecordingSession;

@@ -1,0 +1,169 @@
+//! A recording: one journal for all systems, connections and threads of a client.
+
+use super::calls::Calls;
+use super::context::Context;
+use super::lane::Lanes;
+use super::numbers::Numbers;
+use super::redact::Hook;
+use super::reference::Marks;
+use super::shared::SharedBuffers;
+use super::system::RecordingSystem;
+use super::{LongWrites, RecordOptions};
+use crate::journal::{Journal, JournalError, Record, Stamp, Status};
+use dextape::connection::System;
+use dextape::schedule::{Schedule, TimeMode};
+use dextape::tape::{FORMAT_VERSION, Header};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// A recording in progress. It owns the journal; every system that it wraps records into it.
+///
+/// The client sees the same with and without it, whatever becomes of the recording: where the journal
+/// cannot go on, the tape says where it stops, and [`status`](Self::status) says why.
+///
+/// Where it ends without [`finish`](Self::finish), even by SIGKILL, the journal holds all that was
+/// finished by then.
+///
+/// # Examples
+///
+/// ```no_run
+/// use dextape::connection::{ConnectionExt, Matching, System};
+/// use dextape_recorder::recording::{RecordOptions, RecordingSession};
+/// use std::path::Path;
+/// use std::sync::Arc;
+///
+/// # fn client_of(system: Arc<dyn System>) -> Result<(), Box<dyn std::error::Error>> {
+/// let session = RecordingSession::start(Path::new("smc.journal"), RecordOptions::default())?;
+/// let system = session.wrap(system);
+///
+/// let service = system.first_service(&Matching::service("AppleSMC"))?;
+/// let connection = system.open(service, 0)?;
+/// connection.call(0).send()?;
+///
+/// session.finish();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RecordingSession {
+    pub(crate) journal: Journal,
+    pub(crate) lanes: Lanes,
+    pub(crate) numbers: Numbers,
+    pub(crate) marks: Marks,
+    pub(crate) hook: Hook,
+    pub(crate) long_writes: LongWrites,
+    pub(crate) calls: Mutex<Calls>,
+    pub(crate) buffers: SharedBuffers,
+    recording: AtomicBool,
+    /// The first system's clock and what it showed when recording began.
+    clock: OnceLock<(Schedule, Duration)>,
+    header: Mutex<Header>,
+}
+
+impl RecordingSession {
+    /// Begins a recording into a new journal.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Journal::create`].
+    pub fn start(journal: &Path, options: RecordOptions) -> Result<Arc<Self>, JournalError> {
+        static SESSIONS: AtomicU64 = AtomicU64::new(1);
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let journal = Journal::create(journal, options.journal)?;
+        let redactions = options.redactor.iter().map(|redactor| redactor.name().to_owned());
+        let header = Header {
+            format: FORMAT_VERSION,
+            recorder: concat!("dextape-recorder ", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: options.host,
+            page_size: options.page_size,
+            time: TimeMode::Free,
+            seed: None,
+            scenario: options.scenario,
+            services: BTreeMap::new(),
+            policy: options.policy,
+            rules: options.rules,
+            redactions: redactions.collect(),
+            provenance: Vec::new(),
+            extra: BTreeMap::new(),
+        };
+        // A process that dies before it has wrapped a system leaves a tape, too.
+        journal.append(Stamp::default(), &Record::Header(&header));
+        Ok(Arc::new(Self {
+            journal,
+            lanes: Lanes::new(number),
+            numbers: Numbers::new(),
+            marks: Marks::new(number),
+            hook: Hook(options.redactor),
+            long_writes: options.long_writes,
+            calls: Mutex::default(),
+            buffers: SharedBuffers::default(),
+            recording: AtomicBool::new(true),
+            clock: OnceLock::new(),
+            header: Mutex::new(header),
+        }))
+    }
+
+    /// The system as the client should see it. The first system gives the tape its mode of time and
+    /// its seed; time on the tape begins now.
+    ///
+    /// All systems of a session have one mode of time. One with the other mode is not recorded: it
+    /// comes back as it is, and the tape says so in a gap.
+    #[must_use]
+    pub fn wrap(self: &Arc<Self>, system: Arc<dyn System>) -> Arc<dyn System> {
+        let schedule = system.schedule();
+        let (clock, began) = self.clock.get_or_init(|| {
+            let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+            (header.time, header.seed) = (schedule.mode(), schedule.seed());
+            self.journal.append(Stamp::default(), &Record::Header(&header));
+            (schedule.clone(), schedule.now())
+        });
+        if clock.mode() != schedule.mode() {
+            let reason = "a system with another mode of time was not recorded";
+            self.journal.append(Stamp::default(), &Record::Gap { events: None, reason });
+            return system;
+        }
+        // What this system's clock showed when recording began, also if it is another clock.
+        let elapsed = clock.now().saturating_sub(*began);
+        let began = nanoseconds(schedule.now()).wrapping_sub(nanoseconds(elapsed));
+        let context = Context::new(Arc::clone(self), schedule.clone(), began);
+        Arc::new(RecordingSystem::new(Arc::new(context), system))
+    }
+
+    /// Ends the recording. The wrapped systems go on working, unrecorded.
+    pub fn finish(&self) {
+        if self.recording.swap(false, Ordering::AcqRel) {
+            self.journal.finish();
+        }
+    }
+
+    /// Whether the journal still takes events, and if not, why.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.journal.status()
+    }
+
+    /// The journal's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.journal.path()
+    }
+
+    /// False once the recording was finished.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for RecordingSession {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A duration in nanoseconds; 584 years and more are cut there.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
