@@ -1,1 +1,57 @@
-//! The command line of dextape, as a library that takes a registry of scenarios.
+//! The command line of dextape, as a library that takes a registry.
+//!
+//! A workspace with scenarios of its own mounts it under its own `cargo xtask`:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     let registry = xtask::Registry::new(dextape_scenarios::registry());
+//!     xtask::run(&registry, std::env::args_os())
+//! }
+//! ```
+//!
+//! A map of the code: `cli` says what can be asked for, one `task_*` file does each verb; `exit` says
+//! how a run ends, `output` writes results, `progress` keeps people company meanwhile.
+//!
+//! Exit codes: 0 where all is well; 1 where a tape is invalid or a replay diverges; 2 where the
+//! question or this machine is at fault. Results go to stdout, all else to stderr.
+
+mod bench;
+mod cli;
+mod exit;
+mod output;
+mod place;
+mod progress;
+mod proof;
+mod registry;
+mod table;
+mod task_bench;
+mod task_completions;
+mod task_list;
+mod task_prove;
+
+pub use bench::{Bench, Goal, Measure, Unit};
+pub use proof::{Proof, ProofRun};
+pub use registry::{Registry, registry};
+
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Does what `args` ask for (the name of the program first) and gives the exit code: 0 where all is
+/// well, 1 where a tape is invalid or a replay diverges, 2 where the question or this machine is at
+/// fault.
+#[must_use]
+pub fn run(registry: &Registry, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let asked = match cli::Cli::try_parse_from(args) {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Help and version are results; everything else is a wrong question. A reader that has
+            // gone wants to know neither.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    exit::code(cli::perform(registry, asked))
+}

@@ -1,3 +1,7 @@
-//! `cargo xtask`.
+//! `cargo xtask` over the scenarios of this workspace.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::run(&xtask::registry(), std::env::args_os())
+}

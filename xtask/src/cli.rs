@@ -1,0 +1,58 @@
+//! What can be asked for.
+
+use crate::exit::Failure;
+use crate::output::{Format, Output};
+use crate::{Registry, task_bench, task_completions, task_list, task_prove};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Record, replay and look at the traffic of macOS user clients.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 all is well; 1 a tape is invalid or a replay diverges; 2 the \
+                        question or this machine is at fault."
+)]
+pub(crate) struct Cli {
+    /// How results are written to stdout.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the scenarios and what can be set, the benches and the proofs.
+    List,
+    /// Measure, and print one table.
+    Bench {
+        /// Parts of the names of benches; all where none is given.
+        names: Vec<String>,
+    },
+    /// Run the long proofs with their full counts, and print one table with the commit.
+    Prove {
+        /// Parts of the names of proofs; all where none is given.
+        names: Vec<String>,
+        /// Run only as many cases as the test run does.
+        #[arg(long)]
+        sample: bool,
+    },
+    /// Print what a shell sources to complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Does what is asked for.
+pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
+    let mut out = Output::new(asked.format);
+    match asked.verb {
+        Verb::List => task_list::run(registry, &mut out),
+        Verb::Bench { names } => task_bench::run(registry, &names, &mut out),
+        Verb::Prove { names, sample } => task_prove::run(registry, &names, sample, &mut out),
+        Verb::Completions { shell } => task_completions::run(shell, &mut out),
+    }?;
+    out.finish()
+}

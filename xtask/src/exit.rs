@@ -1,0 +1,52 @@
+//! How a run ends.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// A tape is invalid, or a replay diverges.
+pub(crate) const INVALID: u8 = 1;
+
+/// The question or this machine is at fault.
+pub(crate) const USAGE: u8 = 2;
+
+/// Why a run did not end well. The texts complete "failed to ...".
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A tape is invalid, or a replay diverges.
+    Invalid(String),
+    /// The question, a file or this machine is at fault.
+    Environment(String),
+    /// Nobody reads the results any more, which is no failure of ours: `show | head`.
+    ReaderGone,
+}
+
+impl Failure {
+    /// What was found is invalid.
+    pub(crate) fn invalid(error: impl fmt::Display) -> Self {
+        Self::Invalid(error.to_string())
+    }
+
+    /// The question, a file or this machine is at fault.
+    pub(crate) fn environment(error: impl fmt::Display) -> Self {
+        Self::Environment(error.to_string())
+    }
+
+    /// A result could not be written.
+    pub(crate) fn output(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::Environment(format!("write the results: {error}")),
+        }
+    }
+}
+
+/// The exit code of a run, after saying on stderr what went wrong.
+pub(crate) fn code(outcome: Result<(), Failure>) -> ExitCode {
+    let (code, message) = match outcome {
+        Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
+        Err(Failure::Invalid(message)) => (INVALID, message),
+        Err(Failure::Environment(message)) => (USAGE, message),
+    };
+    eprintln!("error: failed to {message}");
+    code.into()
+}
