@@ -93,14 +93,13 @@ impl OsAction {
     }
 
     /// The client's action of an asynchronous call.
-    #[track_caller]
     pub(super) fn for_client(
         process: &DextProcess,
         client: Option<u64>,
         sink: CompletionSink,
     ) -> Self {
         let payload = ActionPayload::new(process.rules(), Some(Target::Client(sink)));
-        Self { object: Object::create_in(process, client, Location::caller(), payload) }
+        Self { object: Object::create_by_system(process, client, payload) }
     }
 
     /// Forgets what the action refers to although it has references left: later firing does nothing.

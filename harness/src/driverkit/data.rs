@@ -1,6 +1,7 @@
 //! `OSData`.
 
 use super::object::{Object, Payload, handle};
+use super::process::{DextProcess, UserClientNumber};
 use std::sync::Arc;
 
 /// Bytes of a structure up to 4096, immutable.
@@ -31,6 +32,16 @@ impl OsData {
     #[doc(alias = "withBytes")]
     pub fn with_bytes(bytes: &[u8]) -> Self {
         Self { object: Object::create(DataPayload { bytes: bytes.into() }) }
+    }
+
+    /// A structure input.
+    pub(super) fn for_call(
+        process: &DextProcess,
+        client: Option<UserClientNumber>,
+        bytes: &[u8],
+    ) -> Self {
+        let payload = DataPayload { bytes: bytes.into() };
+        Self { object: Object::create_by_system(process, client, payload) }
     }
 
     /// The bytes; none once it is gone.

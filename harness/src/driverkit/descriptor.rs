@@ -7,7 +7,6 @@ use super::view::{Access, View};
 use crate::IoReturn;
 use crate::limits::PAGE_SIZE;
 use crate::memory::{Backing, Memory};
-use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -120,7 +119,7 @@ impl MemoryDescriptor {
             length: AtomicU64::new(length),
             direction,
         };
-        Self { object: Object::create_in(process, client, Location::caller(), payload) }
+        Self { object: Object::create_by_system(process, client, payload) }
     }
 
     /// A buffer of the dext's own; the caller has checked the capacity.
@@ -268,6 +267,12 @@ impl MemoryDescriptor {
             0 => self.object.header().number(),
             root => root,
         }
+    }
+
+    /// As [`length`](Self::length), for the system, which tells of a use after the last release in its
+    /// own way.
+    pub(super) fn length_left(&self) -> u64 {
+        if self.object.header().count() > 0 { self.payload().length() } else { 0 }
     }
 
     pub(super) fn start(&self) -> u64 {

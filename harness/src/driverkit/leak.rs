@@ -1,6 +1,7 @@
 //! What a dext left behind.
 
-use super::object::{Header, describe};
+use super::finding::Place;
+use super::object::{Header, origin};
 use super::process::UserClientNumber;
 use std::fmt;
 use std::panic::Location;
@@ -17,8 +18,10 @@ pub struct Leak {
     pub retain_count: u32,
     /// The user client that was being served when it was made, if one was.
     pub user_client: Option<UserClientNumber>,
-    /// Where it was made.
-    pub created_at: &'static Location<'static>,
+    /// What the dext was doing when it was made.
+    pub made_in: Place,
+    /// Where in the dext's source it was made; `None` for what the system made and the dext retained.
+    pub created_at: Option<&'static Location<'static>>,
 }
 
 impl Leak {
@@ -28,6 +31,7 @@ impl Leak {
             number: header.number(),
             retain_count: header.count(),
             user_client: header.owner(),
+            made_in: header.made_in().clone(),
             created_at: header.created_at(),
         }
     }
@@ -35,9 +39,9 @@ impl Leak {
 
 impl fmt::Display for Leak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { class, number, retain_count, created_at, .. } = self;
-        let at = describe(created_at);
-        write!(f, "{class} #{number}, retain count {retain_count}, made at {at}")
+        let Self { class, number, retain_count, .. } = self;
+        let origin = origin(&self.made_in, self.created_at);
+        write!(f, "{class} #{number}, retain count {retain_count}, {origin}")
     }
 }
 

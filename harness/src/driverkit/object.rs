@@ -109,7 +109,9 @@ pub struct Header {
     class: &'static str,
     process: Weak<ProcessInner>,
     owner: Option<UserClientNumber>,
-    created_at: &'static Location<'static>,
+    made_in: Place,
+    /// Where in the dext's source; `None` for what the system made.
+    created_at: Option<&'static Location<'static>>,
     count: AtomicU32,
     /// Whether the dext itself ever retained it.
     retained: AtomicBool,
@@ -138,7 +140,11 @@ impl Header {
         self.owner
     }
 
-    pub(crate) fn created_at(&self) -> &'static Location<'static> {
+    pub(crate) fn made_in(&self) -> &Place {
+        &self.made_in
+    }
+
+    pub(crate) fn created_at(&self) -> Option<&'static Location<'static>> {
         self.created_at
     }
 
@@ -170,18 +176,20 @@ impl Header {
         process.report(
             lint,
             Context::place(),
-            format!("{} (made at {}) was {verb} after its last release", self.class, self.made()),
+            format!("{} ({}) was {verb} after its last release", self.class, self.origin()),
             Some(at),
         );
     }
 
-    fn made(&self) -> String {
-        describe(self.created_at)
+    /// Where it was made, for people.
+    pub(crate) fn origin(&self) -> String {
+        origin(&self.made_in, self.created_at)
     }
 
+    /// Tells of something wrong in `place`; the line that it hangs on is where the object was made.
     pub(crate) fn report_as(&self, lint: Lint, place: Place, message: String) {
         if let Some(process) = self.process() {
-            process.report(lint, place, message, Some(self.created_at));
+            process.report(lint, place, message, self.created_at);
         }
     }
 }
@@ -189,6 +197,14 @@ impl Header {
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} #{} ({} references)", self.class, self.number, self.count())
+    }
+}
+
+/// Where an object was made, for people.
+pub(crate) fn origin(place: &Place, at: Option<&Location<'_>>) -> String {
+    match at {
+        Some(at) => format!("made in {place}, {}", describe(at)),
+        None => format!("made by the system for {place}"),
     }
 }
 
@@ -233,21 +249,32 @@ impl<P: Payload> Object<P> {
                 P::CLASS
             );
         };
-        Self::create_in(&process, owner, at, payload)
+        Self::create_in(&process, owner, Some(at), payload)
     }
 
-    pub(crate) fn create_in(
+    /// Makes an object of the system's, with one reference that is the system's.
+    pub(crate) fn create_by_system(
         process: &DextProcess,
         owner: Option<UserClientNumber>,
-        created_at: &'static Location<'static>,
         payload: P,
     ) -> Arc<Self> {
+        Self::create_in(process, owner, None, payload)
+    }
+
+    fn create_in(
+        process: &DextProcess,
+        owner: Option<UserClientNumber>,
+        created_at: Option<&'static Location<'static>>,
+        payload: P,
+    ) -> Arc<Self> {
+        let made_in = Context::place();
         process.remember(|number| {
             let header = Header {
                 number,
                 class: P::CLASS,
                 process: process.downgrade(),
                 owner,
+                made_in,
                 created_at,
                 count: AtomicU32::new(1),
                 retained: AtomicBool::new(false),

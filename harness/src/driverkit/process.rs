@@ -5,6 +5,7 @@ use super::finding::{Finding, Lint, Place};
 use super::leak::{Leak, LeakReport};
 use super::map::AddressSpace;
 use super::object::Managed;
+use super::queue::QueueCore;
 use crate::boundary::Rules;
 use crate::schedule::Schedule;
 use std::cell::RefCell;
@@ -47,6 +48,8 @@ struct State {
     findings_left_out: u64,
     log: Vec<String>,
     addresses: AddressSpace,
+    /// The queues that the system calls on, by user client; `None` for the service's.
+    default_queues: BTreeMap<Option<UserClientNumber>, Arc<QueueCore>>,
     /// By user client and memory type: the root descriptor of the last map.
     mapped: BTreeMap<(UserClientNumber, u64), u64>,
 }
@@ -144,14 +147,7 @@ impl DextProcess {
     /// its queues stop and what they still held is dropped. Memory that somebody has mapped lives on
     /// (F22), and so do findings and log.
     pub fn kill(&self) {
-        let objects = {
-            let mut state = self.state();
-            state.dead = true;
-            std::mem::take(&mut state.objects)
-        };
-        for object in objects.values() {
-            object.killed();
-        }
+        self.inner.end();
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -220,6 +216,30 @@ impl DextProcess {
         use_them(&mut self.state().addresses)
     }
 
+    pub(super) fn default_queue(&self, client: Option<UserClientNumber>) -> Option<Arc<QueueCore>> {
+        self.state().default_queues.get(&client).cloned()
+    }
+
+    /// Sets the queue that a user client (`None`: the service) is called on. Without a queue the one
+    /// that was set ends when nothing is left on it.
+    pub(super) fn set_default_queue(
+        &self,
+        client: Option<UserClientNumber>,
+        queue: Option<Arc<QueueCore>>,
+    ) -> Option<Arc<QueueCore>> {
+        let mut state = self.state();
+        match queue {
+            Some(queue) if !state.dead => state.default_queues.insert(client, queue),
+            Some(_) => None,
+            None => state.default_queues.remove(&client),
+        }
+    }
+
+    /// Forgets what was remembered of a user client that is gone.
+    pub(super) fn forget_client(&self, client: UserClientNumber) {
+        self.state().mapped.retain(|(owner, _), _| *owner != client);
+    }
+
     /// Remembers what a map was answered with. True where an unmap is answered with something else
     /// than the map before it.
     pub(super) fn note_client_memory(
@@ -255,6 +275,20 @@ impl DextProcess {
 }
 
 impl ProcessInner {
+    fn end(&self) {
+        let (objects, queues) = {
+            let mut state = self.state();
+            state.dead = true;
+            (std::mem::take(&mut state.objects), std::mem::take(&mut state.default_queues))
+        };
+        for queue in queues.values() {
+            queue.stop();
+        }
+        for object in objects.values() {
+            object.killed();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -262,10 +296,7 @@ impl ProcessInner {
 
 impl Drop for ProcessInner {
     fn drop(&mut self) {
-        let objects = std::mem::take(&mut self.state().objects);
-        for object in objects.values() {
-            object.killed();
-        }
+        self.end();
     }
 }
 

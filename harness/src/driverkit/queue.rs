@@ -41,13 +41,17 @@ pub struct DispatchQueue {
 
 pub(crate) struct QueuePayload {
     core: Arc<QueueCore>,
+    /// False for a queue that the system has made and ends itself.
+    owned: bool,
 }
 
 impl Payload for QueuePayload {
     const CLASS: &'static str = "IODispatchQueue";
 
     fn freed(&self) {
-        self.core.release();
+        if self.owned {
+            self.core.release();
+        }
     }
 
     fn killed(&self) {
@@ -74,7 +78,27 @@ impl DispatchQueue {
             panic!("failed to make queue {name}: the thread works for no dext process");
         };
         let core = QueueCore::new(name, process.schedule());
-        Ok(Self { object: Object::create(QueuePayload { core }) })
+        Ok(Self { object: Object::create(QueuePayload { core, owned: true }) })
+    }
+
+    /// The queue that the service or user client is called on which the thread works for: handlers
+    /// on it never run beside its methods. It has one reference of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnNotFound` where the system has made no such queue yet.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[track_caller]
+    #[doc(alias = "CopyDispatchQueue")]
+    pub fn copy_default() -> Result<Self, IoReturn> {
+        let Some((process, client)) = Context::process_and_client() else {
+            panic!("failed to copy the default queue: the thread works for no dext process");
+        };
+        let core = process.default_queue(client).ok_or(IoReturn::NOT_FOUND)?;
+        Ok(Self { object: Object::create(QueuePayload { core, owned: false }) })
     }
 
     /// The queue's name.
@@ -254,8 +278,8 @@ impl QueueCore {
         self.monitor.lock().busy == Some(std::thread::current().id())
     }
 
-    /// The last reference to the object is gone.
-    fn release(&self) {
+    /// Nothing more will be dispatched: the queue ends when nothing is left on it.
+    pub(crate) fn release(&self) {
         self.monitor.lock().released = true;
         self.monitor.notify_all();
     }

@@ -53,7 +53,7 @@ pub fn copy_client_memory(
     let Some(memory) = memory else { return Ok(None) };
 
     let root = memory.root();
-    let descriptor = DescriptorRange { root, offset: memory.start(), length: memory.length() };
+    let descriptor = DescriptorRange { root, offset: memory.start(), length: memory.length_left() };
     let store = Arc::clone(memory.live());
     let answer = ClientMemory { descriptor, store, options, direction: memory.direction() };
     let fresh = root > made_before;
@@ -78,6 +78,11 @@ fn consume(
     fresh: bool,
 ) {
     let header = memory.header();
+    if header.count() == 0 {
+        let message = "the descriptor that was returned is gone: each call costs one reference, and \
+                       it was not retained before";
+        return header.report_as(Lint::OverRelease, place.clone(), message.to_owned());
+    }
     let last = header.count() == 1;
     // The process's own, and the one in hand.
     let kept = last && Arc::strong_count(&memory.object) > 2;

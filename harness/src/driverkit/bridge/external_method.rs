@@ -6,6 +6,7 @@ use crate::driverkit::arguments::ScalarOutput;
 use crate::driverkit::data::OsData;
 use crate::driverkit::descriptor::{Direction, MemoryDescriptor};
 use crate::driverkit::finding::{Lint, Place};
+use crate::driverkit::object::sealed::Handle;
 use crate::driverkit::{
     CompletionSink, DextProcess, ExternalMethodArguments, OsAction, OsObject, UserClientNumber,
 };
@@ -96,7 +97,7 @@ pub fn external_method(
     let result = method(selector, &mut arguments);
 
     let count = arguments.scalar_output_count;
-    let output = arguments.structure_output.take();
+    let output = arguments.structure_output.take().filter(|data| is_there(data, &place));
     let length = output.as_ref().map(|data| data.len() as u64);
     if result == IoReturn::SUCCESS {
         let lints = Lints { process, place: &place };
@@ -141,13 +142,13 @@ impl Issued {
         match call.arrival.input {
             InputForm::None => {}
             InputForm::Data { length } if length == call.structure_input.len() as u64 => {
-                input = Some(OsData::with_bytes(call.structure_input));
+                input = Some(OsData::for_call(process, Some(client), call.structure_input));
             }
             InputForm::Data { length } => {
                 let length = length.min(INLINE_STRUCTURE_MAX) as usize;
                 let mut bytes = call.structure_input.to_vec();
                 bytes.resize(length, 0);
-                input = Some(OsData::with_bytes(&bytes));
+                input = Some(OsData::for_call(process, Some(client), &bytes));
             }
             InputForm::Descriptor { length } => {
                 let rule = boundary::input_descriptor(process.rules());
@@ -189,10 +190,29 @@ impl Issued {
     }
 }
 
+/// Whether the system can take what the dext left in `structure_output`.
+fn is_there(output: &OsData, place: &Place) -> bool {
+    let there = output.retain_count() > 0;
+    if !there {
+        let message =
+            "structure_output was released by the dext, and the system, which releases it, \
+                       finds nothing there"
+                .to_owned();
+        output.header().report_as(Lint::OverRelease, place.clone(), message);
+    }
+    there
+}
+
 /// Releases an argument that the dext did not ask to keep. `pointers` counts the pointers to it that
 /// there still are, with that of the system and that of the process.
 fn give_up(argument: &impl OsObject, place: &Place, name: &str, pointers: usize) {
     let header = argument.header();
+    if header.count() == 0 {
+        let message = format!(
+            "{name} was released although the dext holds no reference to it: the system's is gone"
+        );
+        return header.report_as(Lint::OverRelease, place.clone(), message);
+    }
     // The dext's own retain says that it means to keep it, and its own releases that it does not.
     let kept = header.count() == 1 && !header.was_retained() && pointers > 2;
     argument.release();
