@@ -217,27 +217,27 @@ impl DextProcess {
     }
 
     pub(super) fn default_queue(&self, client: Option<UserClientNumber>) -> Option<Arc<QueueCore>> {
-        self.state().default_queues.get(&client).cloned()
+        let state = self.state();
+        let queues = &state.default_queues;
+        queues.get(&client).or_else(|| queues.get(&None)).cloned()
     }
 
-    /// Sets the queue that a user client (`None`: the service) is called on. Without a queue the one
-    /// that was set ends when nothing is left on it.
     pub(super) fn set_default_queue(
         &self,
         client: Option<UserClientNumber>,
-        queue: Option<Arc<QueueCore>>,
-    ) -> Option<Arc<QueueCore>> {
+        queue: Arc<QueueCore>,
+    ) {
         let mut state = self.state();
-        match queue {
-            Some(queue) if !state.dead => state.default_queues.insert(client, queue),
-            Some(_) => None,
-            None => state.default_queues.remove(&client),
+        if !state.dead {
+            state.default_queues.insert(client, queue);
         }
     }
 
     /// Forgets what was remembered of a user client that is gone.
     pub(super) fn forget_client(&self, client: UserClientNumber) {
-        self.state().mapped.retain(|(owner, _), _| *owner != client);
+        let mut state = self.state();
+        state.mapped.retain(|(owner, _), _| *owner != client);
+        state.default_queues.remove(&Some(client));
     }
 
     /// Remembers what a map was answered with. True where an unmap is answered with something else

@@ -41,7 +41,7 @@ pub struct DispatchQueue {
 
 pub(crate) struct QueuePayload {
     core: Arc<QueueCore>,
-    /// False for a queue that the system has made and ends itself.
+    /// False for a copy of a queue that the system holds.
     owned: bool,
 }
 
@@ -279,7 +279,7 @@ impl QueueCore {
     }
 
     /// Nothing more will be dispatched: the queue ends when nothing is left on it.
-    pub(crate) fn release(&self) {
+    fn release(&self) {
         self.monitor.lock().released = true;
         self.monitor.notify_all();
     }

@@ -1,9 +1,7 @@
 //! The upcalls that carry no arguments: open, start, stop.
 
 use crate::driverkit::finding::Place;
-use crate::driverkit::queue::QueueCore;
-use crate::driverkit::{DextProcess, DispatchQueue, QUEUE_DEFAULT, UserClientNumber};
-use std::sync::Arc;
+use crate::driverkit::{DextProcess, DispatchQueue, UserClientNumber};
 
 /// Which upcall it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,55 +34,28 @@ pub fn in_phase<R>(
     call()
 }
 
-/// The queue that the system calls a service or user client on (K3): one of its own, unless the dext
-/// has set another. Cheap to clone; clones are the same queue.
-#[derive(Clone, Debug)]
-pub struct UpcallQueue {
-    core: Arc<QueueCore>,
+/// Says which queue the system calls a user client on (`None`: the service, and the user clients that
+/// have none of their own): the dext finds it with [`DispatchQueue::copy_default`] (K3).
+pub fn set_default_queue(
+    process: &DextProcess,
+    client: Option<UserClientNumber>,
+    queue: &DispatchQueue,
+) {
+    process.set_default_queue(client, queue.core());
 }
 
-impl UpcallQueue {
-    /// Makes the default queue of a user client (`None`: of the service), before its first upcall.
-    /// The dext finds it with [`DispatchQueue::copy_default`]. It is no object of the dext's and never
-    /// leaks; it stops with the process, or with [`UpcallQueue::end_default`].
-    #[must_use]
-    pub fn make_default(process: &DextProcess, client: Option<UserClientNumber>) -> Self {
-        let core = QueueCore::new(QUEUE_DEFAULT, process.schedule());
-        if process.is_dead() {
-            core.stop();
-        }
-        process.set_default_queue(client, Some(Arc::clone(&core)));
-        Self { core }
-    }
+/// Forgets what the process remembers of a user client that has stopped.
+pub fn forget_client(process: &DextProcess, client: UserClientNumber) {
+    process.forget_client(client);
+}
 
-    /// A queue that the dext has set: see [`UserClient::dispatch_queue`]. It ends with the dext's own
-    /// references.
-    ///
-    /// [`UserClient::dispatch_queue`]: crate::driverkit::UserClient::dispatch_queue
-    #[must_use]
-    pub fn of(queue: &DispatchQueue) -> Self {
-        Self { core: queue.core() }
-    }
-
-    /// Ends the default queue of a user client that has stopped: it runs what was dispatched on it,
-    /// and no more is kept of the client.
-    pub fn end_default(process: &DextProcess, client: Option<UserClientNumber>) {
-        if let Some(core) = process.set_default_queue(client, None) {
-            core.release();
-        }
-        if let Some(client) = client {
-            process.forget_client(client);
-        }
-    }
-
-    /// Runs `call` on the calling thread when it is its turn: `None` where the queue or its process
-    /// has ended before that (H4, H5).
-    ///
-    /// # Panics
-    ///
-    /// Where the caller runs on this queue already: it would wait for itself for ever.
-    #[track_caller]
-    pub fn run<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
-        self.core.run(call)
-    }
+/// Runs `call` on the calling thread when it is its turn on `queue`: `None` where the queue or its
+/// process has ended before that (H4, H5).
+///
+/// # Panics
+///
+/// Where the caller runs on `queue` already: it would wait for itself for ever.
+#[track_caller]
+pub fn run_on_queue<R>(queue: &DispatchQueue, call: impl FnOnce() -> R) -> Option<R> {
+    queue.core().run(call)
 }

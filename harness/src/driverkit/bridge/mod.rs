@@ -12,4 +12,4 @@ mod lifecycle;
 
 pub use client_memory::{ClientMemory, ClientMemoryCall, copy_client_memory};
 pub use external_method::{ExternalMethodCall, ExternalMethodOutcome, external_method};
-pub use lifecycle::{Phase, UpcallQueue, in_phase};
+pub use lifecycle::{Phase, forget_client, in_phase, run_on_queue, set_default_queue};
