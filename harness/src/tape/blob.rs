@@ -149,7 +149,6 @@ impl BlobIndex {
         self.blobs.get(&digest).map(|blob| blob.size)
     }
 
-
     /// Notes a blob that was found.
     pub(super) fn insert(&mut self, blob: BlobHead, limits: TapeLimits) -> Result<(), TapeError> {
         let over = |what, limit, found| {
