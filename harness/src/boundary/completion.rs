@@ -30,15 +30,6 @@ pub fn reference(rules: Rules, given: Option<&[u64]>) -> AsyncReference {
     reference
 }
 
-/// Whether the wake port may be sent along; `own` is true for a receive right of the caller (D5).
-///
-/// # Errors
-///
-/// `MACH_SEND_INVALID_RIGHT`; the dext is not called.
-pub fn wake_port(rules: Rules, own: bool) -> Result<(), IoReturn> {
-    if own || !rules.on(Rule::D5) { Ok(()) } else { Err(IoReturn::MACH_SEND_INVALID_RIGHT) }
-}
-
 /// The completion that the dext's `AsyncCompletion` makes, or `None` where it is dropped because it
 /// has too many arguments (D13).
 #[must_use]
@@ -56,23 +47,17 @@ pub fn completion(
     Some(Completion { reference, status, arguments: Scalars::clamped(arguments) })
 }
 
-/// What one action of an asynchronous call has come to (D11, D12, D20, D21).
+/// What one action of an asynchronous call has come to (D11, D20).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActionState {
     fired: u64,
     aborted: bool,
-    connection_closed: bool,
 }
 
 impl ActionState {
     /// The last reference outside is gone, or the dext died: the stored reference is zeroed (D20).
     pub fn abort(&mut self) {
         self.aborted = true;
-    }
-
-    /// The connection was closed, which changes nothing (D21).
-    pub fn close(&mut self) {
-        self.connection_closed = true;
     }
 
     /// Completions fired so far.
@@ -86,13 +71,19 @@ impl ActionState {
     pub fn fire(&mut self, rules: Rules) -> bool {
         let spent = self.fired > 0 && !rules.on(Rule::D11);
         let aborted = self.aborted && rules.on(Rule::D20);
-        let closed = self.connection_closed && !rules.on(Rule::D21);
-        if spent || aborted || closed {
+        if spent || aborted {
             return false;
         }
         self.fired += 1;
         true
     }
+}
+
+/// Whether a completion goes out although the connection of its call was closed or terminated: there
+/// is no check of its state (D21).
+#[must_use]
+pub fn outlives_connection(rules: Rules) -> bool {
+    rules.on(Rule::D21)
 }
 
 /// True where the system's reference of the action is released when the method has returned: without

@@ -1,7 +1,7 @@
 //! The library half: what IOKit's client library and its message stubs do before anything reaches
 //! the kernel (groups A, D1 to D4, F6, G12, G21). It stands in front of every system.
 
-use super::shape::{CallShape, ClientRange, Request, StructureShape, Transfer};
+use super::shape::{CallShape, ClientRange, Request, StructureShape, Transfer, WakePort};
 use super::{Rule, Rules};
 use crate::IoReturn;
 use crate::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX, SCALARS_MAX, VARIABLE_OUTPUT_SIZE};
@@ -23,7 +23,8 @@ impl From<IoReturn> for Stop {
 
 /// The whole way of a call to the dext's door, in the order of A18: the client's counts, the
 /// connection (`connection` is what [`Destination::check`] or the connection's state says of it), the
-/// reference count, the out-of-line sizes.
+/// reference count, the out-of-line sizes. The wake port is looked at when the message is sent: after
+/// the place where it goes, before whoever receives it (D5).
 ///
 /// # Errors
 ///
@@ -37,6 +38,11 @@ pub fn send(
         connection?;
     }
     let request = request(rules, shape)?;
+    if connection != Err(IoReturn::MACH_SEND_INVALID_DEST)
+        && let Some(reference) = shape.reference
+    {
+        wake_port(rules, reference.wake_port)?;
+    }
     connection?;
     kernel_checks(rules, &request)?;
     Ok(request)
@@ -155,6 +161,15 @@ fn output(rules: Rules, shape: &CallShape) -> Result<Transfer, IoReturn> {
         }
     }
     Ok(Transfer::by_size(StructureShape { range: shape.output, size }))
+}
+
+/// D5.
+fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
+    if port == WakePort::Foreign && rules.on(Rule::D5) {
+        Err(IoReturn::MACH_SEND_INVALID_RIGHT)
+    } else {
+        Ok(())
+    }
 }
 
 /// What the kernel checks once the connection is found: D3 and A13.

@@ -135,8 +135,8 @@ impl ConnectionState {
         if self.rights > 0 {
             return Consequence::default();
         }
-        // Naively the end of the rights is another termination.
-        let stop = self.end() || !rules.on(Rule::G15);
+        // Naively only a close is a close.
+        let stop = rules.on(Rule::G15) && self.end();
         Consequence { stop, end_mappings: rules.on(Rule::F23) }
     }
 
@@ -242,4 +242,10 @@ pub fn method_hold(rules: Rules) -> Hold {
 #[must_use]
 pub fn exclusive_hold(rules: Rules) -> Hold {
     if rules.on(Rule::K2) { Hold::Exclusive } else { Hold::None }
+}
+
+/// True where an upcall waits for its turn on the dext's queue (K3).
+#[must_use]
+pub fn waits_for_queue(rules: Rules) -> bool {
+    rules.on(Rule::K3)
 }

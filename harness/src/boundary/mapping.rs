@@ -88,6 +88,12 @@ pub fn memory_type(rules: Rules, memory_type: u32) -> u64 {
     }
 }
 
+/// True where each answer of `CopyClientMemoryForType` costs the dext a reference (F4).
+#[must_use]
+pub fn consumes_reference(rules: Rules) -> bool {
+    rules.on(Rule::F4)
+}
+
 /// What a client is told of a map for which the dext, or the mapping itself, gave `code` (F5).
 pub fn map_failure(rules: Rules, code: IoReturn) -> IoReturn {
     if rules.on(Rule::F5) { IoReturn::BAD_ARGUMENT } else { code }

@@ -25,14 +25,15 @@ pub use arrival::{
 };
 pub use life::{
     ConnectionState, Consequence, Hold, Meanwhile, Operation, came_out, creator, exclusive_hold,
-    method_hold, open, open_type, opened,
+    method_hold, open, open_type, opened, waits_for_queue,
 };
 pub use mapping::{
-    CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingTable, is_read_only,
-    map_failure, memory_type, unmap_failure, unmap_without_memory, user_options,
+    CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingTable,
+    consumes_reference, is_read_only, map_failure, memory_type, unmap_failure,
+    unmap_without_memory, user_options,
 };
 pub use reply::{ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, reply, scalar};
 pub use rule::{Rule, RuleTest, Rules, UnknownRule, tests_by_rule};
 pub use shape::{
-    CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer,
+    CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer, WakePort,
 };

@@ -82,9 +82,22 @@ impl StructureShape {
     }
 }
 
+/// The wake port of an asynchronous call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakePort {
+    /// `MACH_PORT_NULL` (D6).
+    Null,
+    /// A receive right of the caller.
+    Own,
+    /// A name without a receive right (D5).
+    Foreign,
+}
+
 /// The asynchronous half of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReferenceShape {
+    /// The wake port.
+    pub wake_port: WakePort,
     /// The array of references.
     pub pointer: Pointer,
     /// Its count.

@@ -31,8 +31,9 @@ pub trait Connection: Send + Sync + fmt::Debug {
     ///
     /// # Panics
     ///
-    /// Where a structure over 4096 bytes is a borrowed slice: such memory must outlive the call, so
-    /// it has to be a [`SharedBuffer`](crate::memory::SharedBuffer).
+    /// Where room for over 4096 bytes of output is a borrowed slice: such memory must outlive the
+    /// call, so it has to be a [`SharedBuffer`](crate::memory::SharedBuffer). A borrowed input of that
+    /// size is copied; the dext's snapshot of it (B5) is what it was when the call was made.
     #[doc(alias = "IOConnectCallAsyncMethod")]
     #[doc(alias = "IOConnectCallAsyncScalarMethod")]
     #[doc(alias = "IOConnectCallAsyncStructMethod")]

@@ -101,6 +101,19 @@ impl<'a> MethodOutput<'a> {
         Self { scalars, scalar_count, structure, structure_size }
     }
 
+    /// Bytes of structure that a call with this asks for: [`structure_size`](Self::structure_size),
+    /// as far as there is room. After a shorter reply a further call with the same outputs asks for
+    /// just that size, as in C.
+    #[must_use]
+    pub fn structure_asked(&self) -> u64 {
+        match &self.structure {
+            StructureOutput::Bytes(_) | StructureOutput::Shared(_) => {
+                self.structure_size.min(self.structure.size())
+            }
+            other => other.size(),
+        }
+    }
+
     /// The scalars returned, after success.
     #[must_use]
     pub fn returned_scalars(&self) -> &[u64] {

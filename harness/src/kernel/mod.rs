@@ -1,2 +1,20 @@
 //! The bridge between client and dext: carries calls, mappings and completions across and asks the
 //! boundary at each step.
+//!
+//! [`MockSystem`] is where to start: publish a [`Service`](crate::driverkit::Service), then be its
+//! client through [`System`](crate::connection::System).
+
+mod client_memory;
+mod connection;
+mod dext;
+mod gate;
+mod memory;
+mod method;
+mod notice;
+mod queue;
+mod registry;
+mod system;
+mod task;
+
+pub use registry::ServiceDescription;
+pub use system::MockSystem;

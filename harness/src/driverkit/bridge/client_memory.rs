@@ -1,7 +1,7 @@
 //! `CopyClientMemoryForType`: which memory a dext answers with, and the reference it hands over.
 
 use crate::IoReturn;
-use crate::boundary::DescriptorRange;
+use crate::boundary::{self, DescriptorRange};
 use crate::driverkit::finding::{Lint, Place};
 use crate::driverkit::object::sealed::Handle;
 use crate::driverkit::{DextProcess, Direction, MemoryDescriptor, OsObject, UserClientNumber};
@@ -31,7 +31,8 @@ pub struct ClientMemory {
     pub direction: Direction,
 }
 
-/// Calls `copy_client_memory_for_type` in `process` on behalf of `client` and consumes the reference
+/// Calls `copy_client_memory_for_type` in `process` on behalf of `client`, for a type as
+/// [`boundary::memory_type`] extends it, and consumes the reference
 /// that a success hands over (F4). `Ok(None)` is a success without memory (F5, F19).
 ///
 /// # Errors
@@ -40,11 +41,10 @@ pub struct ClientMemory {
 pub fn copy_client_memory(
     process: &DextProcess,
     client: UserClientNumber,
-    memory_type: u32,
+    memory_type: u64,
     purpose: ClientMemoryCall,
     method: impl FnOnce(u64, &mut u64, &mut Option<MemoryDescriptor>) -> IoReturn,
 ) -> Result<Option<ClientMemory>, IoReturn> {
-    let memory_type = u64::from(memory_type);
     let place = Place::CopyClientMemory { memory_type };
     let _inside = process.enter_at(Some(client), place.clone());
     let made_before = process.objects_made();
@@ -57,7 +57,9 @@ pub fn copy_client_memory(
     let store = Arc::clone(memory.live());
     let answer = ClientMemory { descriptor, store, options, direction: memory.direction() };
     let fresh = root > made_before;
-    consume(process, &place, &memory, root, fresh);
+    if boundary::consumes_reference(process.rules()) {
+        consume(process, &place, &memory, root, fresh);
+    }
     let mapped_before = process.note_client_memory(client, memory_type, root, purpose);
     if fresh && purpose == ClientMemoryCall::Unmap && mapped_before {
         report_fresh(

@@ -1,0 +1,214 @@
+//! One open user client of the mock.
+
+use super::dext::{Dext, upcall};
+use super::gate::Gate;
+use super::system::Kernel;
+use crate::IoReturn;
+use crate::boundary::{ConnectionState, Consequence, Meanwhile, exclusive_hold};
+use crate::call::{ConnectionId, MapOptions};
+use crate::connection::{AsyncWake, Connection, Mapping, MethodInput, MethodOutput};
+use crate::driverkit::bridge::{Phase, forget_client, in_phase};
+use crate::driverkit::{DispatchQueue, Provider, UserClient};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The client's handle of a connection: one right.
+pub(super) struct MockConnection {
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) link: Arc<Link>,
+    /// The handle's own right is dropped.
+    dropped: AtomicBool,
+}
+
+/// A connection as both sides know it.
+pub(super) struct Link {
+    pub(super) id: ConnectionId,
+    pub(super) dext: Arc<Dext>,
+    user_client: Mutex<Option<Arc<dyn UserClient>>>,
+    /// Queue of the external methods, and that of everything else (K3).
+    pub(super) method_queue: DispatchQueue,
+    pub(super) default_queue: DispatchQueue,
+    state: Mutex<ConnectionState>,
+    pub(super) gate: Gate,
+}
+
+impl Link {
+    pub(super) fn new(
+        kernel: &Kernel,
+        id: ConnectionId,
+        dext: Arc<Dext>,
+        user_client: Arc<dyn UserClient>,
+        queues: [DispatchQueue; 2],
+    ) -> Arc<Self> {
+        let [method_queue, default_queue] = queues;
+        Arc::new(Self {
+            id,
+            dext,
+            user_client: Mutex::new(Some(user_client)),
+            method_queue,
+            default_queue,
+            state: Mutex::new(ConnectionState::new()),
+            gate: Gate::new(&kernel.schedule),
+        })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, ConnectionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The dext's object, until it was stopped.
+    pub(super) fn user_client(&self) -> Option<Arc<dyn UserClient>> {
+        self.user_client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What happened since an operation that is inside the dext came there.
+    pub(super) fn meanwhile(&self) -> Meanwhile {
+        if self.dext.process().is_dead() {
+            Meanwhile::Died
+        } else if self.state().is_terminated() {
+            Meanwhile::Terminated
+        } else {
+            Meanwhile::Nothing
+        }
+    }
+
+    /// Does what follows from a change of the state.
+    pub(super) fn follow(self: &Arc<Self>, kernel: &Arc<Kernel>, consequence: Consequence) {
+        if consequence.end_mappings {
+            kernel.task().end_connection(self.id.0);
+        }
+        if consequence.stop {
+            self.begin_teardown(kernel);
+        }
+    }
+
+    /// Stops the user client once nobody is inside any more (H3), on a task of its own: the close
+    /// does not wait for it (G14).
+    fn begin_teardown(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let (link, kernel) = (Arc::clone(self), Arc::clone(kernel));
+        let pending = kernel.teardown_begins();
+        let name = format!("stop of {}", self.id);
+        drop(kernel.schedule.clone().spawn(&name, move || {
+            let _pending = pending;
+            link.gate.wait_until_empty();
+            link.stop(&kernel);
+        }));
+    }
+
+    fn stop(&self, kernel: &Kernel) {
+        let user_client = self.user_client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let process = self.dext.process();
+        if let Some(user_client) = user_client
+            && !process.is_dead()
+        {
+            kernel.schedule.yield_now();
+            let provider = Provider::new(&self.dext.description().class);
+            upcall(kernel.rules, &self.default_queue, || {
+                in_phase(process, Some(self.id.0), Phase::Stop, || {
+                    // The result of a Stop is nobody's concern. With the object goes what it holds.
+                    let _ = user_client.stop(&provider);
+                    drop(user_client);
+                });
+            });
+            forget_client(process, self.id.0);
+            self.dext.client_left();
+        }
+    }
+
+    /// The user client is terminated from the dext's side (H1).
+    pub(super) fn terminate(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let consequence = self.state().terminate(kernel.rules);
+        self.follow(kernel, consequence);
+    }
+
+    /// The client drops a right without closing (G15).
+    pub(super) fn release(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let consequence = self.state().release(kernel.rules);
+        self.follow(kernel, consequence);
+    }
+}
+
+impl MockConnection {
+    pub(super) fn new(kernel: Arc<Kernel>, link: Arc<Link>) -> Self {
+        Self { kernel, link, dropped: AtomicBool::new(false) }
+    }
+}
+
+impl Connection for MockConnection {
+    fn id(&self) -> ConnectionId {
+        self.link.id
+    }
+
+    fn call_method(
+        &self,
+        selector: u32,
+        input: &MethodInput<'_>,
+        output: &mut MethodOutput<'_>,
+    ) -> IoReturn {
+        self.method(selector, None, input, output)
+    }
+
+    fn call_async_method(
+        &self,
+        selector: u32,
+        wake: &AsyncWake<'_>,
+        input: &MethodInput<'_>,
+        output: &mut MethodOutput<'_>,
+    ) -> IoReturn {
+        self.method(selector, Some(wake), input, output)
+    }
+
+    fn map_memory(
+        &self,
+        memory_type: u32,
+        options: MapOptions,
+        address: u64,
+    ) -> Result<Mapping, IoReturn> {
+        self.map(memory_type, options, address)
+    }
+
+    fn unmap_memory(&self, memory_type: u32, address: u64) -> IoReturn {
+        self.unmap(memory_type, address)
+    }
+
+    fn close(&self) -> IoReturn {
+        let reaches = self.link.state().check(self.kernel.rules).is_ok();
+        // Only a close that reaches the user client takes its lock.
+        let visit = reaches.then(|| {
+            let visit = self.link.gate.come().lock(exclusive_hold(self.kernel.rules));
+            self.kernel.schedule.yield_now();
+            visit
+        });
+        let (result, consequence) = {
+            let mut state = self.link.state();
+            let before = state.rights();
+            let closed = state.close(self.kernel.rules);
+            if state.rights() < before {
+                self.dropped.store(true, Ordering::Release);
+            }
+            closed
+        };
+        drop(visit);
+        self.link.follow(&self.kernel, consequence);
+        result
+    }
+}
+
+impl Drop for MockConnection {
+    fn drop(&mut self) {
+        if !self.dropped.load(Ordering::Acquire) {
+            self.link.release(&self.kernel);
+        }
+        self.kernel.forget_unheld(self.link.id);
+    }
+}
+
+impl fmt::Debug for MockConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockConnection")
+            .field("id", &self.link.id)
+            .field("state", &*self.link.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,315 @@
+//! `IOConnectCallMethod` and `IOConnectCallAsyncMethod` (groups A to D).
+
+use super::connection::{Link, MockConnection};
+use super::dext::upcall;
+use super::queue::{MockQueue, Port};
+use super::system::Kernel;
+use crate::IoReturn;
+use crate::boundary::completion;
+use crate::boundary::library::{Stop, send};
+use crate::boundary::{
+    Arrival, CallShape, ClientReply, CopyOut, DextReply, InputForm, Operation, Pointer,
+    ReferenceShape, Request, Rules, StructureShape, WakePort, arrival, came_out,
+    descriptor_writes_stay, failed, method_hold, reply, scalar, scalar_output_start,
+};
+use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+use crate::driverkit::CompletionSink;
+use crate::driverkit::bridge::{ExternalMethodCall, ExternalMethodOutcome, external_method};
+use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
+use crate::memory::{Backing, Memory};
+use crate::schedule::Monitor;
+use std::sync::{Arc, Weak};
+
+impl MockConnection {
+    pub(super) fn method(
+        &self,
+        selector: u32,
+        wake: Option<&AsyncWake<'_>>,
+        input: &MethodInput<'_>,
+        output: &mut MethodOutput<'_>,
+    ) -> IoReturn {
+        if wake.is_some() {
+            refuse_borrowed(&output.structure);
+        }
+        let rules = self.kernel.rules;
+        let port = wake.and_then(|wake| wake.queue).map(|queue| {
+            let queue = queue.as_any().downcast_ref::<MockQueue>().map(MockQueue::port);
+            queue.filter(|port| port.system() == self.kernel.number)
+        });
+        let shape = shape(input, output, wake.map(|wake| (wake, wake_port(port))));
+        let connection = self.link.state().check(rules);
+        let request = match send(rules, &shape, connection) {
+            Ok(request) => request,
+            Err(Stop::Refused(refused)) => return refused,
+            // A Rust caller has no pointers that could be NULL where they are followed.
+            Err(Stop::Fault) => return IoReturn::KERN_INVALID_ADDRESS,
+        };
+        let arrival = arrival(rules, selector, &request, port.is_some());
+        let Some(passage) = Passage::new(&arrival, input, output) else {
+            return refuse(output, &request, IoReturn::NO_MEMORY);
+        };
+        let sink = wake.filter(|_| arrival.completion).map(|wake| {
+            let port = port.flatten();
+            completion_sink(&self.kernel, &self.link, port, wake.reference)
+        });
+
+        let mut scalars = [0; SCALARS_MAX];
+        let asked = (arrival.scalar_output_count as usize).min(SCALARS_MAX);
+        for (scalar, before) in scalars.iter_mut().zip(output.scalars.iter()) {
+            *scalar = scalar_output_start(rules, *before);
+        }
+        let call = ExternalMethodCall {
+            arrival,
+            scalar_input: &input.scalars[..arrival.scalar_input_count as usize],
+            structure_input: passage.inline(input),
+            input_store: passage.input.clone(),
+            scalar_output: &mut scalars[..asked],
+            output_store: passage.output.clone(),
+            completion: sink,
+        };
+        let visit = self.link.gate.come().lock(method_hold(rules));
+        self.kernel.schedule.yield_now();
+        let outcome = self.call_dext(call);
+        drop(visit);
+
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(code) => {
+                passage.finish(rules, code, output);
+                return refuse(output, &request, code);
+            }
+        };
+        let dext = DextReply {
+            result: outcome.result,
+            scalar_count: outcome.scalar_output_count,
+            structure: outcome.structure_output.as_ref().map(|bytes| bytes.len() as u64),
+        };
+        let Some(answer) = reply(rules, &request, &dext) else { wait_for_ever(&self.kernel) };
+        passage.finish(rules, answer.result, output);
+        if completion::returns_outputs(rules, wake.is_some()) {
+            take(rules, &answer, &scalars, outcome.structure_output.as_deref(), output);
+        }
+        answer.result
+    }
+
+    fn call_dext(&self, call: ExternalMethodCall<'_>) -> Result<ExternalMethodOutcome, IoReturn> {
+        let (link, rules) = (&*self.link, self.kernel.rules);
+        let died = IoReturn::MIG_SERVER_DIED;
+        let user_client = link.user_client().ok_or(died)?;
+        let outcome = upcall(rules, &link.method_queue, || {
+            external_method(link.dext.process(), link.id.0, call, |selector, arguments| {
+                user_client.external_method(selector, arguments)
+            })
+        });
+        came_out(rules, Operation::Method, link.meanwhile())?;
+        outcome.ok_or(died)
+    }
+}
+
+/// Memory of an asynchronous call must outlive it.
+#[track_caller]
+fn refuse_borrowed(structure: &StructureOutput<'_>) {
+    let borrowed = matches!(structure, StructureOutput::Bytes(_));
+    assert!(
+        !borrowed || structure.size() <= INLINE_STRUCTURE_MAX,
+        "failed to make an asynchronous call with room for {} bytes in a borrowed slice: the dext \
+         may write to it after the call has returned; use a SharedBuffer",
+        structure.size()
+    );
+}
+
+fn wake_port(port: Option<Option<&Arc<Port>>>) -> WakePort {
+    match port {
+        None => WakePort::Null,
+        Some(None) => WakePort::Foreign,
+        Some(Some(_)) => WakePort::Own,
+    }
+}
+
+fn shape(
+    input: &MethodInput<'_>,
+    output: &MethodOutput<'_>,
+    wake: Option<(&AsyncWake<'_>, WakePort)>,
+) -> CallShape {
+    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    // What would be a fault of a C client is no structure in Rust.
+    let null = |size: u64| StructureShape::null(if size > INLINE_STRUCTURE_MAX { size } else { 0 });
+    let structure = match input.structure {
+        StructureInput::None => StructureShape::NONE,
+        StructureInput::Bytes(_) | StructureInput::Shared(_) => {
+            StructureShape::of(input.structure.size())
+        }
+        StructureInput::Null { size } => null(size),
+    };
+    let asked = match output.structure {
+        StructureOutput::None => StructureShape::NONE,
+        StructureOutput::Null { size } => null(size),
+        _ => StructureShape::of(output.structure_asked()),
+    };
+    CallShape {
+        scalars: if input.scalars.is_empty() { Pointer::Null } else { Pointer::Present },
+        scalar_count: count(input.scalars.len()),
+        structure,
+        scalar_output: Pointer::Present,
+        scalars_asked: Some(output.scalar_count),
+        output: asked.range,
+        output_asked: Some(asked.size),
+        reference: wake.map(|(wake, wake_port)| ReferenceShape {
+            wake_port,
+            pointer: if wake.reference.is_some() { Pointer::Present } else { Pointer::Null },
+            count: count(wake.reference.map_or(0, <[u64]>::len)),
+        }),
+    }
+}
+
+/// The memory that carries the structures of one call across.
+#[derive(Default)]
+struct Passage {
+    /// A copy of an in-line input that others could change meanwhile (A8).
+    inline: Option<Vec<u8>>,
+    input: Option<Arc<Backing>>,
+    output: Option<Arc<Backing>>,
+    /// The output is to be copied back to the client's slice.
+    borrowed: bool,
+}
+
+impl Passage {
+    /// `None` where the machine has no such memory.
+    fn new(arrival: &Arrival, input: &MethodInput<'_>, output: &MethodOutput<'_>) -> Option<Self> {
+        let mut passage = Self::default();
+        match (arrival.input, input.structure) {
+            (InputForm::Data { length }, StructureInput::Shared(buffer)) => {
+                let mut copy = vec![0; usize::try_from(length).ok()?];
+                buffer.store().copy_out(0, &mut copy).ok()?;
+                passage.inline = Some(copy);
+            }
+            (InputForm::Descriptor { .. }, StructureInput::Bytes(bytes)) => {
+                passage.input = Some(copy_of(bytes)?);
+            }
+            (InputForm::Descriptor { .. }, StructureInput::Shared(buffer)) => {
+                passage.input = Some(Arc::clone(buffer.store()));
+            }
+            _ => {}
+        }
+        match (arrival.output_descriptor, &output.structure) {
+            (Some(_), StructureOutput::Bytes(bytes)) => {
+                passage.output = Some(copy_of(bytes)?);
+                passage.borrowed = true;
+            }
+            (Some(_), StructureOutput::Shared(buffer)) => {
+                passage.output = Some(Arc::clone(buffer.store()));
+            }
+            _ => {}
+        }
+        Some(passage)
+    }
+
+    /// Bytes of an in-line input.
+    fn inline<'a>(&'a self, input: &MethodInput<'a>) -> &'a [u8] {
+        match (&self.inline, input.structure) {
+            (Some(copy), _) => copy,
+            (None, StructureInput::Bytes(bytes)) => bytes,
+            (None, _) => &[],
+        }
+    }
+
+    /// Gives the client's slice what the dext wrote through the descriptor (B8).
+    fn finish(&self, rules: Rules, result: IoReturn, output: &mut MethodOutput<'_>) {
+        if self.borrowed
+            && descriptor_writes_stay(rules, result)
+            && let (Some(store), StructureOutput::Bytes(bytes)) =
+                (&self.output, &mut output.structure)
+        {
+            let copied = store.copy_out(0, bytes);
+            debug_assert!(copied.is_ok(), "the store was made as long as the slice");
+        }
+    }
+}
+
+fn copy_of(bytes: &[u8]) -> Option<Arc<Backing>> {
+    let store = Backing::try_new(bytes.len() as u64)?;
+    store.copy_in(0, bytes).ok()?;
+    Some(store)
+}
+
+/// Hands the client a result that leaves its outputs alone (A17), but for variable output (A14).
+fn refuse(output: &mut MethodOutput<'_>, request: &Request, result: IoReturn) -> IoReturn {
+    let answer = failed(request, result);
+    take(Rules::all(), &answer, &[0; SCALARS_MAX], None, output);
+    answer.result
+}
+
+/// Copies the reply into the client's outputs.
+fn take(
+    rules: Rules,
+    answer: &ClientReply,
+    scalars: &[u64; SCALARS_MAX],
+    structure: Option<&[u8]>,
+    output: &mut MethodOutput<'_>,
+) {
+    if let Some(count) = answer.scalar_count {
+        for (room, value) in output.scalars.iter_mut().zip(scalars).take(count as usize) {
+            *room = scalar(rules, *value, *room);
+        }
+        output.scalar_count = count;
+    }
+    if let Some(size) = answer.structure_size {
+        output.structure_size = size;
+    }
+    let bytes = structure.unwrap_or(&[]);
+    match (answer.structure, &mut output.structure) {
+        (CopyOut::Inline { copied, zeros }, StructureOutput::Bytes(room)) => {
+            let copied = (copied as usize).min(bytes.len()).min(room.len());
+            room[..copied].copy_from_slice(&bytes[..copied]);
+            let zeros = (zeros as usize).min(room.len() - copied);
+            room[copied..copied + zeros].fill(0);
+        }
+        (CopyOut::Inline { copied, zeros }, StructureOutput::Shared(buffer)) => {
+            let mut reply = bytes[..(copied as usize).min(bytes.len())].to_vec();
+            reply.resize(reply.len() + zeros as usize, 0);
+            // The kernel's copy into the client's memory, which it asked for with that length.
+            let stored = buffer.store().copy_in(0, &reply);
+            debug_assert!(stored.is_ok(), "a reply is no longer than what was asked for");
+        }
+        (CopyOut::Variable { length }, StructureOutput::Variable(room)) => {
+            room.clear();
+            room.extend_from_slice(&bytes[..(length as usize).min(bytes.len())]);
+        }
+        _ => {}
+    }
+}
+
+/// A method that returned `MIG_NO_REPLY` leaves its caller hanging (C9).
+fn wait_for_ever(kernel: &Kernel) -> ! {
+    let never = Monitor::new(&kernel.schedule, "a reply that the kernel never sends (C9)", ());
+    let mut guard = never.lock();
+    loop {
+        guard.wait_until(None);
+    }
+}
+
+/// Where the completions of a call go: its wake port, by name only (D19).
+fn completion_sink(
+    kernel: &Kernel,
+    link: &Arc<Link>,
+    port: Option<&Arc<Port>>,
+    reference: Option<&[u64]>,
+) -> CompletionSink {
+    let rules = kernel.rules;
+    let reference = completion::reference(rules, reference);
+    let held = port.filter(|_| !completion::wake_port_is_weak(rules)).cloned();
+    let port = port.map_or_else(Weak::new, Arc::downgrade);
+    let link = Arc::downgrade(link);
+    Arc::new(move |status, arguments| {
+        let _ = &held;
+        let ended = || link.upgrade().is_none_or(|link| link.state().is_terminated());
+        if !completion::outlives_connection(rules) && ended() {
+            return;
+        }
+        if let Some(completion) = completion::completion(rules, reference, status, arguments)
+            && let Some(port) = port.upgrade()
+        {
+            port.post(completion);
+        }
+    })
+}
