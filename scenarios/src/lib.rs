@@ -11,16 +11,23 @@
 //! A map of the code, one folder a scenario, each with what passes between both sides (`abi`), the
 //! mock (`dext`) and what drives it (`client`):
 //!
+//! - [`null_driver`]: the six selectors of Apple's sample.
+//! - [`shared_buffer`]: memory that both sides write.
 //! - [`smc`]: AppleSMC, from a key dump.
 
 mod error;
+mod live;
 mod parameter;
+mod print;
 mod registry;
 mod scenario;
 
+pub mod null_driver;
+pub mod shared_buffer;
 pub mod smc;
 
 pub use error::ScenarioError;
+pub use live::{Live, Time, run_on_mock};
 pub use parameter::{Parameter, ParameterError, Parameters};
 pub use registry::{Registry, UnknownScenario};
 pub use scenario::Scenario;
@@ -28,5 +35,8 @@ pub use scenario::Scenario;
 /// The scenarios of this crate.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::empty().with(smc::Smc)
+    Registry::empty()
+        .with(null_driver::NullDriverScenario)
+        .with(shared_buffer::SharedBufferScenario)
+        .with(smc::Smc)
 }

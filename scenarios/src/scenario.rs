@@ -2,6 +2,7 @@
 
 use crate::{Parameter, Parameters, ScenarioError};
 use dextape::connection::System;
+use dextape::kernel::MockSystem;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -28,6 +29,17 @@ pub trait Scenario: Send + Sync {
         let _ = parameters;
         Ok(())
     }
+
+    /// Publishes the mock dext's services.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`] where a parameter or a file does not do.
+    fn publish(
+        &self,
+        parameters: &Parameters,
+        system: &Arc<MockSystem>,
+    ) -> Result<(), ScenarioError>;
 
     /// Runs the client to its end on the calling task. It uses `system` and the system's schedule
     /// only, so that its output is the same on the mock, while recorded, and replayed.

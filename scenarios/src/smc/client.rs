@@ -3,6 +3,7 @@
 use super::abi::{CLASS, FourCharacters, ParamStruct, SELECTOR, command, result};
 use super::line::{CODE_OF_A_FAILED_CALL, KeyLine, Reading, split_keys};
 use super::{HOST_SYSTEM, parameter};
+use crate::print::Plain;
 use crate::{ParameterError, Parameters, ScenarioError};
 use dextape::IoReturn;
 use dextape::connection::{CallError, Connection, ConnectionExt, Matching, System, Value};
@@ -48,8 +49,7 @@ pub(super) fn run(
         Err(Stop::Scenario(error)) => return Err(error),
     }
     dumper.report()?;
-    let closed = connection.close();
-    writeln!(out, "Close: {closed}.")?;
+    writeln!(out, "Close: {}.", Plain(connection.close()))?;
     Ok(())
 }
 

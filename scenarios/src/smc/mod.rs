@@ -14,14 +14,17 @@
 
 pub mod abi;
 mod client;
+mod dext;
 mod dump;
 mod line;
 
+pub use dext::SmcService;
 pub use dump::{DUMP_MAX, Dump, DumpError, DumpedKey, SMALL, SMALL_MODEL};
 pub use line::{CODE_OF_A_FAILED_CALL, KeyLine, LineError, Reading, join_keys, split_keys};
 
 use crate::{Parameter, Parameters, Scenario, ScenarioError};
 use dextape::connection::System;
+use dextape::kernel::MockSystem;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,6 +103,16 @@ impl Scenario for Smc {
             let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
             parameters.set(parameter::MODEL, stem.unwrap_or_else(|| SMALL_MODEL.to_owned()))?;
         }
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        parameters: &Parameters,
+        system: &Arc<MockSystem>,
+    ) -> Result<(), ScenarioError> {
+        SmcService::publish(&Self::dump(parameters)?, system)
+            .map_err(ScenarioError::refused("publish AppleSMC"))?;
         Ok(())
     }
 

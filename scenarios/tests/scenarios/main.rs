@@ -1,0 +1,13 @@
+//! What each scenario's client prints on the mock, written down from the rules it exercises.
+
+/// AppleSMC from the built-in dump: every kind of line, writing, and a service that goes away.
+mod smc;
+
+/// Apple's six selectors: alone, from several threads, and with the driver removed in mid-run.
+mod null_driver;
+
+/// A buffer that both sides write, mapped rightly and naively.
+mod shared_buffer;
+
+/// Shared by the others.
+mod support;
