@@ -1,7 +1,10 @@
 //! What an external method is called with.
 
 use super::{MemoryDescriptor, OsAction, OsData};
-use std::ops::{Deref, DerefMut, Index, IndexMut};
+use std::ops::{
+    Deref, DerefMut, Index, IndexMut, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive,
+    RangeTo, RangeToInclusive,
+};
 
 /// What an external method is called with, and where it leaves its results.
 ///
@@ -101,3 +104,37 @@ impl IndexMut<usize> for ScalarOutput<'_> {
         &mut self.values[index]
     }
 }
+
+/// Ranges: the entries that a mutable borrow could write count as written.
+macro_rules! index_by_range {
+    ($($range:ty),*) => {$(
+        impl Index<$range> for ScalarOutput<'_> {
+            type Output = [u64];
+
+            fn index(&self, range: $range) -> &[u64] {
+                &self.values[range]
+            }
+        }
+
+        impl IndexMut<$range> for ScalarOutput<'_> {
+            fn index_mut(&mut self, range: $range) -> &mut [u64] {
+                let length = self.values.len();
+                for index in 0..length.min(64) {
+                    if RangeBounds::<usize>::contains(&range, &index) {
+                        self.written |= 1 << index;
+                    }
+                }
+                &mut self.values[range]
+            }
+        }
+    )*};
+}
+
+index_by_range!(
+    RangeFull,
+    Range<usize>,
+    RangeFrom<usize>,
+    RangeTo<usize>,
+    RangeInclusive<usize>,
+    RangeToInclusive<usize>
+);

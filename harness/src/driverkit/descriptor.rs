@@ -69,6 +69,14 @@ enum Class {
 
 impl Payload for DescriptorPayload {
     const CLASS: &'static str = "IOMemoryDescriptor";
+
+    fn class(&self) -> &'static str {
+        if self.class == Class::Buffer && self.root == 0 {
+            "IOBufferMemoryDescriptor"
+        } else {
+            Self::CLASS
+        }
+    }
 }
 
 handle!(MemoryDescriptor, DescriptorPayload);
@@ -310,5 +318,194 @@ impl DescriptorPayload {
         } else {
             Access::ReadWrite
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driverkit::testing::{in_process, lints, texts};
+    use crate::driverkit::{BufferMemoryDescriptor, OsObject, OsSharedPtr};
+    use crate::memory::AccessError;
+
+    fn buffer(direction: Direction, capacity: u64) -> OsSharedPtr<BufferMemoryDescriptor> {
+        OsSharedPtr::adopt(BufferMemoryDescriptor::create(direction, capacity, 8).unwrap())
+    }
+
+    fn map_all(descriptor: &MemoryDescriptor) -> OsSharedPtr<MemoryMap> {
+        let map = descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
+        OsSharedPtr::adopt(map.unwrap())
+    }
+
+    #[test]
+    fn i2_create_refuses_unknown_directions_and_no_capacity() {
+        in_process(|process| {
+            let create = BufferMemoryDescriptor::create;
+            assert_eq!(create(Direction(4), 8, 0).err(), Some(IoReturn::BAD_ARGUMENT));
+            assert_eq!(create(Direction::IN, 0, 0).err(), Some(IoReturn::NO_MEMORY));
+            assert_eq!(create(Direction::IN, u64::MAX, 0).err(), Some(IoReturn::NO_MEMORY));
+            assert!(process.leaks().is_empty());
+        });
+    }
+
+    #[test]
+    fn i3_i4_a_buffer_is_whole_zeroed_pages_of_length_capacity() {
+        in_process(|_| {
+            let buffer = buffer(Direction::IN_OUT, 100);
+            assert_eq!(buffer.length(), 100);
+            let range = buffer.address_range();
+            assert_eq!((range.length(), range.size()), (100, PAGE_SIZE));
+            assert!(range.read_vec(0, PAGE_SIZE).unwrap().iter().all(|byte| *byte == 0));
+            let map = map_all(&buffer);
+            assert_eq!((map.length(), map.size()), (100, PAGE_SIZE));
+            assert_eq!(map.address() % PAGE_SIZE, 0);
+        });
+    }
+
+    #[test]
+    fn i5_a_length_above_the_capacity_is_ignored_and_others_hold_for_later_mappings() {
+        in_process(|_| {
+            let buffer = buffer(Direction::IN_OUT, 100);
+            let before = map_all(&buffer);
+            assert_eq!(buffer.set_length(101), IoReturn::SUCCESS);
+            assert_eq!(buffer.length(), 100);
+            assert_eq!(buffer.set_length(40), IoReturn::SUCCESS);
+            assert_eq!((buffer.length(), buffer.address_range().length()), (40, 40));
+            assert_eq!((before.length(), map_all(&buffer).length()), (100, 40));
+            assert_eq!(buffer.set_length(0), IoReturn::SUCCESS);
+            let empty = buffer.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
+            assert_eq!(empty.err(), Some(IoReturn::ERROR), "I8: a mapping of no bytes");
+        });
+    }
+
+    #[test]
+    fn i7_only_known_cache_modes_map() {
+        in_process(|_| {
+            let buffer = buffer(Direction::IN_OUT, 100);
+            let map = |mode| buffer.create_mapping(MappingOptions(mode), 0, 0, 0, 0);
+            for mode in [0, 0x100, 0x200, 0x400, 0x800] {
+                assert!(map(mode).is_ok(), "{mode:#x}");
+            }
+            for mode in [0x300, 0x500, 0x1000, 0xff00] {
+                assert_eq!(map(mode).err(), Some(IoReturn::BAD_ARGUMENT), "{mode:#x}");
+            }
+        });
+    }
+
+    #[test]
+    fn i8_i9_a_range_outside_and_a_taken_address_do_not_map() {
+        in_process(|_| {
+            let buffer = buffer(Direction::IN_OUT, 100);
+            let map = |offset, length| {
+                let map = buffer.create_mapping(MappingOptions::NONE, 0, offset, length, 0);
+                map.map(|map| (map.offset(), map.length()))
+            };
+            assert_eq!(map(0, 100), Ok((0, 100)));
+            assert_eq!(map(99, 1), Ok((99, 1)));
+            assert_eq!(map(0, 0), Ok((0, 100)), "length 0 is the whole descriptor");
+            assert_eq!(map(1, 0), Err(IoReturn::ERROR), "which does not fit behind an offset");
+            assert_eq!(map(100, 1), Err(IoReturn::ERROR));
+            assert_eq!(map(u64::MAX, 2), Err(IoReturn::ERROR));
+
+            let second = self::buffer(Direction::IN_OUT, 3 * PAGE_SIZE);
+            let fixed =
+                |address| second.create_mapping(MappingOptions::FIXED_ADDRESS, address, 0, 0, 0);
+            let base = 0x1000 * PAGE_SIZE;
+            let placed = fixed(base + 5).unwrap();
+            assert_eq!(placed.address(), base, "rounded down to its page");
+            assert_eq!(fixed(base + PAGE_SIZE).err(), Some(IoReturn::ERROR), "overlaps");
+            assert_eq!(fixed(u64::MAX).err(), Some(IoReturn::ERROR));
+            assert_eq!(fixed(base).unwrap().address(), base, "the same mapping again (I11)");
+            let free = base + 8 * PAGE_SIZE;
+            let ignored = buffer.create_mapping(MappingOptions::NONE, free, 0, 0, 0).unwrap();
+            assert_ne!(ignored.address(), free, "without the option the address does not count");
+        });
+    }
+
+    #[test]
+    fn i10_only_the_dexts_own_buffers_are_writable_whatever_their_direction() {
+        in_process(|process| {
+            let own = buffer(Direction::OUT, 8);
+            assert_eq!(map_all(&own).store::<u8>(0, 1), Ok(()));
+            let map = own.create_mapping(MappingOptions::READ_ONLY, 0, 0, 0, 0).unwrap();
+            assert_eq!(map.store::<u8>(0, 1), Err(AccessError::ReadOnly { offset: 0 }));
+            let sub = own.create_sub_memory_descriptor(Direction::OUT, 0, 8).unwrap();
+            assert_eq!(map_all(&sub).store::<u8>(0, 1), Ok(()));
+            assert!(lints(process).is_empty(), "{}", texts(process));
+        });
+    }
+
+    #[test]
+    fn i11_equal_mappings_share_an_address_until_the_last_is_released() {
+        in_process(|process| {
+            let buffer = buffer(Direction::IN_OUT, 100);
+            let (first, second) = (map_all(&buffer), map_all(&buffer));
+            assert_eq!(first.address(), second.address());
+            let part = buffer.create_mapping(MappingOptions::NONE, 0, 8, 8, 0).unwrap();
+            assert_ne!(part.address() - 8, first.address());
+            assert_eq!(part.address() % PAGE_SIZE, 8);
+            first.store::<u32>(8, 7).unwrap();
+            assert_eq!(part.load::<u32>(0), Ok(7));
+            drop(first);
+            assert_eq!(second.load::<u32>(8), Ok(7));
+            let address = second.address();
+            drop(second);
+            assert_ne!(map_all(&buffer).address(), address);
+            part.release();
+            assert_eq!(part.load::<u32>(0), Err(AccessError::Unmapped { offset: 0 }));
+            assert_eq!(lints(process), ["use-after-release"]);
+        });
+    }
+
+    #[test]
+    fn i12_a_sub_descriptor_lies_inside_its_parent() {
+        in_process(|_| {
+            let parent = buffer(Direction::OUT, 100);
+            let sub = |direction, offset, length| {
+                parent
+                    .create_sub_memory_descriptor(direction, offset, length)
+                    .map(OsSharedPtr::adopt)
+            };
+            let refused = Some(IoReturn::BAD_ARGUMENT);
+            assert_eq!(sub(Direction(4), 0, 1).err(), refused);
+            assert_eq!(sub(Direction::IN, 90, 11).err(), refused);
+            assert_eq!(sub(Direction::IN, u64::MAX, 2).err(), refused);
+            let part = sub(Direction::IN, 16, 32).unwrap();
+            assert_eq!((part.length(), part.direction()), (32, Direction::IN));
+            parent.address_range().store::<u64>(24, 9).unwrap();
+            assert_eq!(map_all(&part).load::<u64>(8), Ok(9));
+            let inner = part.create_sub_memory_descriptor(Direction::IN, 8, 8).unwrap();
+            assert_eq!(map_all(&inner).load::<u64>(0), Ok(9));
+            assert_eq!((inner.root(), inner.start()), (parent.root(), 24));
+        });
+    }
+
+    #[test]
+    fn f22_memory_outlives_its_descriptor_as_long_as_it_is_mapped() {
+        in_process(|process| {
+            let buffer = buffer(Direction::IN_OUT, 8);
+            let (map, range) = (map_all(&buffer), buffer.address_range());
+            drop(buffer);
+            assert_eq!(map.store::<u8>(0, 3), Ok(()));
+            assert_eq!(range.load::<u8>(0), Err(AccessError::Unmapped { offset: 0 }));
+            assert_eq!(lints(process), ["use-after-release"], "of the pointer, not of the map");
+        });
+    }
+
+    #[test]
+    fn accesses_stay_inside_the_pages_of_their_mapping() {
+        in_process(|_| {
+            let buffer = buffer(Direction::IN_OUT, 2 * PAGE_SIZE);
+            let map = buffer.create_mapping(MappingOptions::NONE, 0, 4, 8, 0).unwrap();
+            let size = PAGE_SIZE - 4;
+            assert_eq!(map.size(), size);
+            assert!(map.copy_in(size - 1, &[1]).is_ok());
+            let outside = AccessError::OutOfRange { offset: size, length: 1, size };
+            assert_eq!(map.copy_in(size, &[1]), Err(outside));
+            assert_eq!(map.load::<u8>(size), Err(outside));
+            assert!(map.load::<u64>(u64::MAX - 3).is_err());
+            let unaligned = AccessError::Unaligned { offset: 0, width: 8 };
+            assert_eq!(map.load::<u64>(0), Err(unaligned), "its address is 4 bytes into a page");
+        });
     }
 }

@@ -187,7 +187,7 @@ impl fmt::Display for Place {
 
 /// One mistake in one place, and how often it was seen there.
 ///
-/// The first line of its text says what happened, the following ones where and how to mend it.
+/// Its text is a title with the rules that it rests on, then what happened, where, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     lint: Lint,
@@ -245,8 +245,8 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = self.lint.rules().join(", ");
-        write!(f, "{} [{} {rules}]: {}", self.lint.title(), self.lint, self.message)?;
-        write!(f, "\n  in {}", self.place)?;
+        write!(f, "{} ({}; {rules})", self.lint.title(), self.lint)?;
+        write!(f, "\n  {}\n  in {}", self.message, self.place)?;
         if let Some(at) = self.at {
             write!(f, " ({})", describe(at))?;
         }

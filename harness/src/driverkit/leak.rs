@@ -80,3 +80,48 @@ impl fmt::Display for LeakReport {
         self.leaks.iter().try_for_each(|leak| write!(f, "\n  {leak}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::driverkit::bridge::{Phase, in_phase};
+    use crate::driverkit::testing::{in_process, without_lines};
+    use crate::driverkit::{BufferMemoryDescriptor, Direction, OsData, OsObject};
+
+    #[test]
+    fn what_is_left_is_told_by_user_client() {
+        in_process(|process| {
+            let kept = OsData::with_bytes(&[1]);
+            kept.retain();
+            let (leaked, freed) = in_phase(process, Some(7), Phase::Start, || {
+                let freed = OsData::with_bytes(&[2]);
+                (BufferMemoryDescriptor::create(Direction::IN, 10, 0).unwrap(), freed)
+            });
+            freed.release();
+            assert_eq!(process.leaks_of(7).leaks().len(), 1);
+            assert!(process.leaks_of(8).is_empty());
+            insta::assert_snapshot!(without_lines(&process.leaks().to_string()), @"
+            2 objects are left:
+              OSData #1, retain count 2, made at HERE
+              IOBufferMemoryDescriptor #3, retain count 1, made in Start, at HERE
+            ");
+            leaked.release();
+            assert_eq!(process.leaks_of(7).to_string(), "nothing is left");
+        });
+    }
+
+    #[test]
+    fn the_end_of_a_process_leaves_findings_and_log() {
+        in_process(|process| {
+            let data = OsData::with_bytes(&[1]);
+            crate::driverkit::os_log("made");
+            data.release();
+            data.release();
+            process.kill();
+            assert!(process.is_dead());
+            data.release();
+            assert_eq!(process.findings().len(), 1, "the dead make no mistakes");
+            assert_eq!(process.log(), ["made"]);
+            assert!(process.leaks().is_empty());
+        });
+    }
+}

@@ -21,6 +21,8 @@ mod process;
 mod queue;
 mod service;
 mod shared_ptr;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod user_client;
 mod view;

@@ -203,7 +203,8 @@ impl fmt::Debug for Header {
 /// Where an object was made, for people.
 pub(crate) fn origin(place: &Place, at: Option<&Location<'_>>) -> String {
     match at {
-        Some(at) => format!("made in {place}, {}", describe(at)),
+        Some(at) if *place == Place::Elsewhere => format!("made at {}", describe(at)),
+        Some(at) => format!("made in {place}, at {}", describe(at)),
         None => format!("made by the system for {place}"),
     }
 }
@@ -223,6 +224,11 @@ pub(crate) struct Object<P> {
 pub(crate) trait Payload: Send + Sync + 'static {
     /// Apple's name of the class.
     const CLASS: &'static str;
+
+    /// The same, where it depends on the object.
+    fn class(&self) -> &'static str {
+        Self::CLASS
+    }
 
     /// The last reference is gone.
     fn freed(&self) {}
@@ -271,7 +277,7 @@ impl<P: Payload> Object<P> {
         process.remember(|number| {
             let header = Header {
                 number,
-                class: P::CLASS,
+                class: payload.class(),
                 process: process.downgrade(),
                 owner,
                 made_in,
@@ -329,3 +335,108 @@ macro_rules! handle {
 }
 
 pub(crate) use handle;
+
+#[cfg(test)]
+mod tests {
+    use crate::driverkit::testing::{in_process, lints, texts};
+    use crate::driverkit::{
+        BufferMemoryDescriptor, Direction, MemoryDescriptor, OsData, OsObject, OsSharedPtr,
+    };
+
+    #[test]
+    fn a_copy_of_a_pointer_retains_nothing() {
+        in_process(|process| {
+            let data = OsData::with_bytes(&[1, 2]);
+            let copy = data.clone();
+            assert_eq!((data.retain_count(), copy.retain_count()), (1, 1));
+            copy.retain();
+            data.release();
+            assert_eq!(*copy.bytes(), [1, 2], "one reference is left");
+            copy.release();
+            assert_eq!(data.retain_count(), 0);
+            assert!(process.leaks().is_empty());
+            assert!(lints(process).is_empty(), "{}", texts(process));
+        });
+    }
+
+    #[test]
+    fn use_and_release_after_the_last_release_are_told_once_a_place() {
+        in_process(|process| {
+            let data = OsData::with_bytes(&[1, 2]);
+            data.release();
+            for _ in 0..3 {
+                assert_eq!(data.len(), 0);
+            }
+            data.retain();
+            data.release();
+            assert_eq!(data.retain_count(), 0, "what is gone stays gone");
+            insta::assert_snapshot!(texts(process), @"
+            a use after the last release (use-after-release; B10, D20)
+              OSData (made at HERE) was used after its last release
+              in other code of the dext (HERE), 3 times
+              mend: keep a reference as long as the pointer is used, in an OsSharedPtr for instance
+            a use after the last release (use-after-release; B10, D20)
+              OSData (made at HERE) was used after its last release
+              in other code of the dext (HERE)
+              mend: keep a reference as long as the pointer is used, in an OsSharedPtr for instance
+            a release too many (over-release; F4, B10)
+              OSData (made at HERE) was released after its last release
+              in other code of the dext (HERE)
+              mend: retain once for each release; what CopyClientMemoryForType returns and what structure_output holds is released by the system, so do not release that yourself
+            ");
+        });
+    }
+
+    #[test]
+    fn shared_pointers_keep_count() {
+        in_process(|process| {
+            let data = OsData::with_bytes(&[1]);
+            let adopted = OsSharedPtr::adopt(data.clone());
+            let retained = OsSharedPtr::retaining(&data);
+            let copied = retained.clone();
+            assert_eq!(data.retain_count(), 3);
+            drop(adopted);
+            let detached = copied.detach();
+            assert_eq!(data.retain_count(), 2);
+            drop(retained);
+            detached.release();
+            assert_eq!(data.retain_count(), 0);
+            assert!(lints(process).is_empty(), "{}", texts(process));
+        });
+    }
+
+    #[test]
+    fn a_buffer_and_its_descriptor_are_one_object() {
+        in_process(|_| {
+            let buffer = BufferMemoryDescriptor::create(Direction::IN, 1, 0).unwrap();
+            let plain: MemoryDescriptor = buffer.clone().into();
+            plain.retain();
+            assert_eq!(buffer.retain_count(), 2);
+            buffer.release();
+            buffer.release();
+            assert_eq!(plain.retain_count(), 0);
+        });
+    }
+
+    #[test]
+    fn a_process_keeps_a_bounded_number_of_findings() {
+        use crate::driverkit::finding::{Lint, Place};
+        in_process(|process| {
+            for round in 0..2 {
+                for selector in 0..300 {
+                    let place = Place::ExternalMethod { selector };
+                    process.report(Lint::CountRaised, place, format!("round {round}"), None);
+                }
+            }
+            assert_eq!(process.findings().len(), 256);
+            assert_eq!(process.findings_left_out(), 2 * 44);
+            assert!(process.findings().iter().all(|finding| finding.count() == 2));
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "failed to make an OSData: the thread works for no dext process")]
+    fn an_object_needs_a_process() {
+        drop(OsData::with_bytes(&[]));
+    }
+}

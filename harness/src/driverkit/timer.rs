@@ -190,3 +190,103 @@ fn fire(state: &Mutex<State>, deadline: Duration) {
         handler(uptime());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driverkit::testing::{in_simulated_process, lints};
+    use crate::driverkit::{OsObject, OsSharedPtr, os_log};
+    use crate::schedule::Schedule;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What a timer logs while `test` runs, which may use 100 seconds.
+    fn fired(test: impl Fn(&TimerDispatchSource, &Schedule)) -> Vec<String> {
+        in_simulated_process(2, |process, schedule| {
+            let queue = OsSharedPtr::adopt(DispatchQueue::create("work").unwrap());
+            let timer = OsSharedPtr::adopt(TimerDispatchSource::create(&queue).unwrap());
+            timer.set_handler(|time| os_log(format!("{time:?}")));
+            test(&timer, schedule);
+            schedule.sleep(100 * SECOND);
+            assert!(lints(process).is_empty());
+            process.log()
+        })
+    }
+
+    #[test]
+    fn a_timer_fires_once_each_time_it_is_armed() {
+        let log = fired(|timer, schedule| {
+            timer.wake_at_time(5 * SECOND);
+            schedule.sleep(7 * SECOND);
+            timer.wake_at_time(3 * SECOND);
+            schedule.sleep(SECOND);
+            timer.wake_at_time(9 * SECOND);
+        });
+        assert_eq!(log, ["5s", "7s", "9s"], "a deadline in the past is now");
+    }
+
+    #[test]
+    fn arming_again_replaces_the_deadline() {
+        let log = fired(|timer, _| {
+            timer.wake_at_time(5 * SECOND);
+            timer.wake_at_time(8 * SECOND);
+        });
+        assert_eq!(log, ["8s"]);
+    }
+
+    #[test]
+    fn a_handler_may_arm_its_timer_again() {
+        let log = in_simulated_process(2, |process, schedule| {
+            let queue = OsSharedPtr::adopt(DispatchQueue::create("work").unwrap());
+            let timer = OsSharedPtr::adopt(TimerDispatchSource::create(&queue).unwrap());
+            let again = timer.get();
+            timer.set_handler(move |time| {
+                os_log(format!("{time:?}"));
+                if time < 3 * SECOND {
+                    again.wake_at_time(time + SECOND);
+                }
+            });
+            timer.wake_at_time(SECOND);
+            schedule.sleep(10 * SECOND);
+            process.log()
+        });
+        assert_eq!(log, ["1s", "2s", "3s"]);
+    }
+
+    #[test]
+    fn a_disabled_timer_fires_when_it_is_enabled_again() {
+        let log = fired(|timer, schedule| {
+            timer.set_enable(false);
+            timer.wake_at_time(5 * SECOND);
+            schedule.sleep(7 * SECOND);
+            timer.set_enable(true);
+            schedule.sleep(SECOND);
+            timer.set_enable(true);
+        });
+        assert_eq!(log, ["7s"]);
+    }
+
+    #[test]
+    fn a_cancelled_timer_never_fires_and_says_when_it_is_done() {
+        let log = fired(|timer, _| {
+            timer.wake_at_time(5 * SECOND);
+            timer.cancel(|| os_log("done"));
+        });
+        assert_eq!(log, ["done"]);
+    }
+
+    #[test]
+    fn a_released_timer_takes_its_deadline_with_it() {
+        in_simulated_process(2, |process, schedule| {
+            let queue = OsSharedPtr::adopt(DispatchQueue::create("work").unwrap());
+            let timer = TimerDispatchSource::create(&queue).unwrap();
+            timer.set_handler(|_| os_log("fired"));
+            timer.wake_at_time(SECOND);
+            timer.release();
+            schedule.sleep(2 * SECOND);
+            assert!(process.log().is_empty());
+            drop(queue);
+            assert!(process.leaks().is_empty());
+        });
+    }
+}

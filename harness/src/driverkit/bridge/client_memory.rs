@@ -110,3 +110,161 @@ fn consume(
 fn report_fresh(process: &DextProcess, place: &Place, message: &str) {
     process.report(Lint::FreshDescriptor, place.clone(), message.to_owned(), None);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ClientMemoryCall::{Map, Unmap};
+    use super::*;
+    use crate::driverkit::testing::{in_process, lints, texts};
+    use crate::driverkit::{BufferMemoryDescriptor, OsSharedPtr, USER_CLIENT_MEMORY_READ_ONLY};
+
+    fn buffer(length: u64) -> BufferMemoryDescriptor {
+        BufferMemoryDescriptor::create(Direction::IN_OUT, length, 8).unwrap()
+    }
+
+    /// Asks for memory type 0 on behalf of user client 1.
+    fn ask(
+        process: &DextProcess,
+        purpose: ClientMemoryCall,
+        answer: impl FnOnce(&mut u64) -> MemoryDescriptor,
+    ) -> ClientMemory {
+        let answered =
+            copy_client_memory(process, 1, 0, purpose, |memory_type, options, memory| {
+                assert_eq!((memory_type, *options), (0, 0));
+                *memory = Some(answer(options));
+                IoReturn::SUCCESS
+            });
+        answered.unwrap().unwrap()
+    }
+
+    #[test]
+    fn f4_a_kept_descriptor_costs_one_reference_a_call_and_is_the_same_each_time() {
+        in_process(|process| {
+            // Made at the first call, as many right dexts do.
+            let mut kept: Option<OsSharedPtr<BufferMemoryDescriptor>> = None;
+            let mut answers = Vec::new();
+            for purpose in [Map, Map, Unmap, Map, Unmap] {
+                answers.push(ask(process, purpose, |options| {
+                    *options = USER_CLIENT_MEMORY_READ_ONLY;
+                    let buffer = kept.get_or_insert_with(|| OsSharedPtr::adopt(buffer(100)));
+                    buffer.retain();
+                    buffer.descriptor()
+                }));
+            }
+            let kept = kept.unwrap();
+            assert_eq!(kept.retain_count(), 1);
+            let descriptor = DescriptorRange { root: kept.root(), offset: 0, length: 100 };
+            assert!(answers.iter().all(|answer| answer.descriptor == descriptor));
+            assert!(answers.iter().all(|answer| answer.options == USER_CLIENT_MEMORY_READ_ONLY));
+            drop(kept);
+            assert!(process.findings().is_empty(), "{}", texts(process));
+            assert!(process.leaks().is_empty());
+        });
+    }
+
+    #[test]
+    fn f20_a_new_part_of_a_kept_buffer_is_the_same_memory() {
+        in_process(|process| {
+            let kept = OsSharedPtr::adopt(buffer(100));
+            let part = |purpose| {
+                ask(process, purpose, |_| {
+                    kept.create_sub_memory_descriptor(Direction::IN, 16, 32).unwrap()
+                })
+            };
+            let (mapped, unmapped) = (part(Map), part(Unmap));
+            let descriptor = DescriptorRange { root: kept.root(), offset: 16, length: 32 };
+            assert_eq!((mapped.descriptor, unmapped.descriptor), (descriptor, descriptor));
+            assert_eq!(mapped.direction, Direction::IN);
+            drop(kept);
+            assert!(process.findings().is_empty(), "{}", texts(process));
+            assert!(process.leaks().is_empty(), "{}", process.leaks());
+        });
+    }
+
+    #[test]
+    fn f20_a_fresh_descriptor_on_each_call_is_found_at_the_first_one() {
+        in_process(|process| {
+            ask(process, Map, |_| buffer(100).into());
+            insta::assert_snapshot!(texts(process), @"
+            a fresh descriptor on every CopyClientMemoryForType (fresh-descriptor; F20, F15)
+              a new descriptor was made and no reference to it kept, so that no later call can return it again, and what the client maps can never be unmapped
+              in CopyClientMemoryForType, type 0
+              mend: make the descriptor once (in start, or at the first call), keep it, and return it retained on every call
+            ");
+            ask(process, Map, |_| buffer(100).into());
+            assert_eq!(process.findings()[0].count(), 2);
+        });
+    }
+
+    #[test]
+    fn f20_a_fresh_descriptor_for_an_unmap_is_found_although_it_is_kept() {
+        in_process(|process| {
+            let mut kept = None;
+            let mut fresh = |purpose| {
+                ask(process, purpose, |_| {
+                    let kept = kept.insert(OsSharedPtr::adopt(buffer(100)));
+                    kept.retain();
+                    kept.descriptor()
+                })
+            };
+            fresh(Map);
+            fresh(Map);
+            assert!(process.findings().is_empty(), "a driver may change its buffer between maps");
+            fresh(Unmap);
+            insta::assert_snapshot!(texts(process), @"
+            a fresh descriptor on every CopyClientMemoryForType (fresh-descriptor; F20, F15)
+              a new descriptor was made for an unmap, which therefore finds nothing to unmap
+              in CopyClientMemoryForType, type 0
+              mend: make the descriptor once (in start, or at the first call), keep it, and return it retained on every call
+            ");
+        });
+    }
+
+    #[test]
+    fn a_first_unmap_may_make_the_buffer() {
+        in_process(|process| {
+            let mut kept = None;
+            ask(process, Unmap, |_| {
+                let kept = kept.insert(OsSharedPtr::adopt(buffer(100)));
+                kept.retain();
+                kept.descriptor()
+            });
+            assert!(process.findings().is_empty(), "{}", texts(process));
+        });
+    }
+
+    #[test]
+    fn f4_a_kept_pointer_returned_without_a_retain_is_found() {
+        in_process(|process| {
+            let kept = buffer(100);
+            ask(process, Map, |_| kept.descriptor());
+            insta::assert_snapshot!(texts(process), @"
+            a release too many (over-release; F4, B10)
+              the descriptor was returned without a retain although the dext keeps a pointer to it: the system has released the last reference
+              in CopyClientMemoryForType, type 0 (HERE)
+              mend: retain once for each release; what CopyClientMemoryForType returns and what structure_output holds is released by the system, so do not release that yourself
+            ");
+            let gone = ask(process, Unmap, |_| kept.descriptor());
+            assert_eq!(gone.descriptor.length, 0);
+            assert_eq!(lints(process), ["over-release"], "the same place again");
+        });
+    }
+
+    #[test]
+    fn an_error_consumes_nothing_and_a_success_may_be_without_memory() {
+        in_process(|process| {
+            let kept = OsSharedPtr::adopt(buffer(100));
+            let failed = copy_client_memory(process, 1, 7, Map, |_, _, memory| {
+                kept.retain();
+                *memory = Some(kept.descriptor());
+                IoReturn::BUSY
+            });
+            assert_eq!(failed.err(), Some(IoReturn::BUSY));
+            assert_eq!(kept.retain_count(), 2);
+            kept.release();
+            let empty = copy_client_memory(process, 1, 7, Map, |_, _, _| IoReturn::SUCCESS);
+            assert!(matches!(empty, Ok(None)));
+            assert!(process.findings().is_empty(), "{}", texts(process));
+        });
+    }
+}

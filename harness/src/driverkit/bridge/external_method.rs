@@ -294,3 +294,6 @@ impl Lints<'_> {
         self.process.report(lint, self.place.clone(), message, None);
     }
 }
+
+#[cfg(test)]
+mod tests;
