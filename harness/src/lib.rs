@@ -11,6 +11,7 @@
 //! - [`driverkit`]: the dext's side. Start here to write a mock dext.
 //! - [`kernel`]: the bridge between client and mock dext.
 //! - [`replay`]: the bridge from a tape to the client.
+//! - `strategies` (feature `proptest`): client programs and mock dexts for property tests.
 
 pub mod io_return;
 
@@ -32,5 +33,8 @@ pub mod driverkit;
 pub mod kernel;
 
 pub mod replay;
+
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 pub use io_return::IoReturn;

@@ -5,6 +5,7 @@
 //! events are one each. Numbers of connections, memories, queues and services are those of the tape:
 //! given out in order of first use, compared as numbers.
 
+use super::fields::Kind;
 use super::payload::Payload;
 use crate::IoReturn;
 use crate::call::{AsyncReference, Scalars};
@@ -39,6 +40,51 @@ pub struct Event {
     pub body: Body,
     /// Optional fields that this version does not know; kept by a rewrite.
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl Event {
+    /// An event of process 1 at time 0, of no connection and without a cause.
+    #[must_use]
+    pub const fn new(sequence: Sequence, lane: u32, position: u64, body: Body) -> Self {
+        Self {
+            sequence,
+            process: 1,
+            lane,
+            position,
+            connection: None,
+            cause: None,
+            time: 0,
+            must_understand: false,
+            body,
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// Calls `visit` with each payload of the event, which may put another in its place.
+    ///
+    /// # Errors
+    ///
+    /// The first that `visit` gives.
+    pub fn try_visit_payloads<E>(
+        &mut self,
+        mut visit: impl FnMut(&mut Payload) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &mut self.body {
+            Body::Call(call) | Body::AsyncCall { call, .. } => match &mut call.input {
+                Structure::Bytes(data) | Structure::Shared { data, .. } => visit(data),
+                Structure::None | Structure::Null { .. } => Ok(()),
+            },
+            Body::Return(Return { structure: Some(data), .. })
+            | Body::Write { data, .. }
+            | Body::Patch { data, .. } => visit(data),
+            Body::Keyframe(keyframe) => keyframe
+                .memories
+                .iter_mut()
+                .flat_map(|memory| &mut memory.shadow)
+                .try_for_each(|(_, data)| visit(data)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What happened. Kinds are named on the tape as the variants are here, in snake case.
@@ -242,6 +288,54 @@ pub enum Body {
         /// The kind as it stands on the tape.
         kind: String,
     },
+}
+
+impl Body {
+    /// The kind; `None` where this version does not know it.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Matched { .. } => Kind::Matched,
+            Self::Property { .. } => Kind::Property,
+            Self::Watch { .. } => Kind::Watch,
+            Self::Notice { .. } => Kind::Notice,
+            Self::Queue { .. } => Kind::Queue,
+            Self::Open { .. } => Kind::Open,
+            Self::Opened => Kind::Opened,
+            Self::OpenFailed { .. } => Kind::OpenFailed,
+            Self::Call(_) => Kind::Call,
+            Self::AsyncCall { .. } => Kind::AsyncCall,
+            Self::Return(_) => Kind::Return,
+            Self::Posted { .. } => Kind::Posted,
+            Self::Delivered { .. } => Kind::Delivered,
+            Self::Wait { .. } => Kind::Wait,
+            Self::Woke { .. } => Kind::Woke,
+            Self::Map { .. } => Kind::Map,
+            Self::Mapped { .. } => Kind::Mapped,
+            Self::Unmap { .. } => Kind::Unmap,
+            Self::Unmapped { .. } => Kind::Unmapped,
+            Self::Close => Kind::Close,
+            Self::Closed { .. } => Kind::Closed,
+            Self::Write { .. } => Kind::Write,
+            Self::Update { .. } => Kind::Update,
+            Self::Patch { .. } => Kind::Patch,
+            Self::Terminated { .. } => Kind::Terminated,
+            Self::Gap { .. } => Kind::Gap,
+            Self::Keyframe(_) => Kind::Keyframe,
+            Self::Fork { .. } => Kind::Fork,
+            Self::Exec => Kind::Exec,
+            Self::Unknown { .. } => return None,
+        })
+    }
+
+    /// The kind as it stands on the tape.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match (self, self.kind()) {
+            (Self::Unknown { kind }, _) => kind,
+            (_, kind) => kind.map_or("", Kind::name),
+        }
+    }
 }
 
 /// Enter of a call.

@@ -1,13 +1,20 @@
 //! The first line of a tape: what was recorded, where and how.
 
+use super::error::TapeErrorKind;
+use crate::limits::PAGE_SIZE;
 use crate::schedule::TimeMode;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// Version of the format that this crate writes.
 ///
 /// - 1.0: the first.
 /// - 0.9: synthetic, to prove that old files stay readable; never written by a release.
 pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 1, minor: 0 };
+
+/// Oldest version that is readable.
+pub const OLDEST_VERSION: FormatVersion = FormatVersion { major: 0, minor: 9 };
 
 /// Version of the tape format. A reader reads every older version, and a newer minor version of its
 /// own major one.
@@ -18,6 +25,67 @@ pub struct FormatVersion {
     /// Raised when fields or kinds are added.
     pub minor: u32,
 }
+
+/// How a version of the format can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readability {
+    /// It is the version that this crate writes, or an older minor one.
+    Current,
+    /// It is older; reading upgrades it.
+    Upgraded,
+    /// It has a newer minor version: fields and kinds that this crate does not know are kept and passed
+    /// over. Update dextape to see them.
+    NewerMinor,
+}
+
+impl FormatVersion {
+    /// How this version can be read.
+    ///
+    /// # Errors
+    ///
+    /// It is older than [`OLDEST_VERSION`], or of a newer major version than [`FORMAT_VERSION`].
+    pub fn readability(self) -> Result<Readability, TapeErrorKind> {
+        if self < OLDEST_VERSION {
+            Err(TapeErrorKind::TooOld(self))
+        } else if self.major > FORMAT_VERSION.major {
+            Err(TapeErrorKind::TooNew(self))
+        } else if self > FORMAT_VERSION {
+            Ok(Readability::NewerMinor)
+        } else if self.major < FORMAT_VERSION.major {
+            Ok(Readability::Upgraded)
+        } else {
+            Ok(Readability::Current)
+        }
+    }
+}
+
+impl fmt::Display for FormatVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for FormatVersion {
+    type Err = ParseVersionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            if digits {
+                text.parse().map_err(|_| ParseVersionError)
+            } else {
+                Err(ParseVersionError)
+            }
+        };
+        let (major, minor) = text.split_once('.').ok_or(ParseVersionError)?;
+        Ok(Self { major: number(major)?, minor: number(minor)? })
+    }
+}
+
+/// A text that is no version of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read a version of the format: expected two numbers such as 1.0")]
+pub struct ParseVersionError;
 
 /// The header of a tape.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +116,28 @@ pub struct Header {
     pub provenance: Vec<String>,
     /// Fields that this version does not know; kept by a rewrite.
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl Header {
+    /// The header of a tape that was made on a mock, in simulated time, with nothing else to say.
+    #[must_use]
+    pub fn mock() -> Self {
+        Self {
+            format: FORMAT_VERSION,
+            recorder: concat!("dextape ", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: Host::Mock,
+            page_size: PAGE_SIZE,
+            time: TimeMode::Simulated,
+            seed: None,
+            scenario: None,
+            services: BTreeMap::new(),
+            policy: None,
+            rules: Vec::new(),
+            redactions: Vec::new(),
+            provenance: Vec::new(),
+            extra: BTreeMap::new(),
+        }
+    }
 }
 
 /// The recorded machine.

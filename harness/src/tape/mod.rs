@@ -1,15 +1,58 @@
 //! The written side: what a tape holds and how it is read and written.
+//!
+//! A tape is a text of JSON lines: a header, one event a line, blobs before their first use, and a
+//! closing line with the number of events and the BLAKE3 hash of all that stands before it. 64-bit
+//! values are hex texts, because JavaScript and jq lose them as numbers; sequence numbers, lanes,
+//! selectors and counts are numbers. Bytes are hex; long ones are blobs. A field that has its default
+//! is left out, and fields stand in one order, so that the same events are the same bytes.
+//!
+//! - [`Tape`] is a whole tape in memory, [`TapeReader`] reads one as a stream, [`TapeWriter`] and
+//!   [`TapeFile`] write one.
+//! - [`upgrade`](upgrade()) makes old versions current.
+//!
+//! A newer minor version may add keys to a line and kinds; it never adds keys within the objects of a
+//! line, nor takes a key from a kind.
 
+mod blob;
+mod decode;
+mod encode;
+mod error;
 mod event;
+mod fields;
 mod header;
+mod header_text;
+mod hex;
+mod limits;
+mod line;
+mod lines;
 mod payload;
+mod reader;
+#[cfg(test)]
+mod round_trip;
+#[doc(hidden)]
+pub mod sample;
+mod source;
+mod tape_file;
+mod upgrade;
+mod value;
+mod whole;
+mod writer;
 
+pub use blob::BlobIndex;
+pub use error::{TapeError, TapeErrorKind};
 pub use event::{
     Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OutputKind, Return,
     Sequence, Structure,
 };
+pub use fields::Kind;
 pub use header::{
-    Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, Scenario,
-    ServiceIdentity,
+    Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, OLDEST_VERSION,
+    ParseVersionError, Readability, Scenario, ServiceIdentity,
 };
-pub use payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
+pub use limits::TapeLimits;
+pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};
+pub use reader::TapeReader;
+pub use tape_file::{COMPRESSED_ENDING, TapeFile};
+pub use upgrade::upgrade;
+pub use whole::Tape;
+pub use writer::{LoadBlob, TapeWriter};

@@ -1,6 +1,7 @@
 //! Bytes on a tape.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Bytes up to this length stand in the event's own line; longer ones are a blob.
@@ -23,6 +24,23 @@ impl fmt::Display for Digest {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = Vec::with_capacity(32);
+        if text.len() != 64 || !super::hex::decode(text.as_bytes(), &mut bytes) {
+            return Err(ParseDigestError);
+        }
+        bytes.try_into().map(Self).map_err(|_| ParseDigestError)
+    }
+}
+
+/// A text that is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read a BLAKE3 hash: expected 64 hex digits")]
+pub struct ParseDigestError;
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

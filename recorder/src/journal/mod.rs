@@ -1,15 +1,35 @@
 //! The recorder's crash-safe binary log.
 //!
-//! [`Journal`] appends [`Record`]s and gives each a [`Token`].
+//! [`Journal`] appends [`Record`]s and gives each a [`Token`]; [`JournalReader`] reads them back.
+//! The bytes are described in `layout.rs`, the way a record gets there in `protocol.rs`.
 
 mod append;
+mod chunks;
+mod core;
+mod decode;
+mod encode;
 mod error;
+mod header_code;
+mod helper;
+mod kind;
+mod layout;
+mod map;
 mod options;
+mod process;
+#[doc(hidden)]
+pub mod protocol;
+mod reader;
 mod record;
+mod segments;
+mod sink;
+mod slot;
 mod token;
+mod walk;
 
 pub use append::{Journal, Status};
+pub use decode::Content;
 pub use error::JournalError;
 pub use options::JournalOptions;
+pub use reader::{Entry, JournalReader};
 pub use record::{Call, Data, Keyframe, KeyframeMemory, Record, Return, Stamp, Structure};
 pub use token::Token;

@@ -1,0 +1,256 @@
+//! From the fields of a line to an event.
+
+use super::event::{
+    Body, Call, Capture, Event, Keyframe, MappedMemory, OutputKind, Return, Structure,
+};
+use super::fields::{Field, Kind};
+use super::line::Line;
+use crate::IoReturn;
+use crate::connection::NoticeKind;
+use crate::limits::ASYNC_REFERENCE_MAX;
+use crate::memory::{Update, Width};
+
+/// The event that a line tells, or what was expected of it.
+pub(super) fn event(mut line: Line) -> Result<Event, String> {
+    need(&line, &[Field::Sequence, Field::Lane, Field::Position, Field::Kind])?;
+    if let Ok(kind) = line.kind {
+        let missing = kind.required() & !line.present;
+        if missing != 0 {
+            let first = Field::ALL.iter().find(|field| missing & field.bit() != 0);
+            let key = first.map_or("", |field| field.key());
+            return Err(format!("the key `{key}`, which the kind {} has to have", kind.name()));
+        }
+    }
+    let extra = std::mem::take(&mut line.extra);
+    Ok(Event {
+        sequence: line.number(Field::Sequence),
+        process: line.optional(Field::Process).map_or(1, |number| number as u32),
+        lane: line.number(Field::Lane) as u32,
+        position: line.number(Field::Position),
+        connection: small(&line, Field::Connection),
+        cause: line.optional(Field::Cause),
+        time: line.number(Field::Time),
+        must_understand: line.has(Field::MustUnderstand),
+        body: body(line)?,
+        extra,
+    })
+}
+
+fn need(line: &Line, fields: &[Field]) -> Result<(), String> {
+    match fields.iter().find(|field| !line.has(**field)) {
+        None => Ok(()),
+        Some(field) => Err(format!("the key `{}`", field.key())),
+    }
+}
+
+/// A number whose form has been checked to have 32 bits.
+fn small(line: &Line, field: Field) -> Option<u32> {
+    line.optional(field).map(|number| number as u32)
+}
+
+fn body(mut line: Line) -> Result<Body, String> {
+    use Field::{Capture as CaptureField, Length, Memory, Services, Size, Value};
+    let kind = match line.kind {
+        Ok(kind) => kind,
+        Err(kind) => return Ok(Body::Unknown { kind }),
+    };
+    let number = |field| line.number(field) as u32;
+    let code = |field| IoReturn(number(field));
+    let result = code(Field::Result);
+    let failed = line.has(Field::Result);
+    let outcome = [Services, Value, Memory, Length, Size, CaptureField];
+    if failed && let Some(field) = outcome.iter().find(|field| line.has(**field)) {
+        return Err(format!("`{}` or `{}`, not both", field.key(), Field::Result.key()));
+    }
+    Ok(match kind {
+        Kind::Matched => {
+            let services = std::mem::take(&mut line.rare.numbers);
+            let outcome = if failed { Err(result) } else { Ok(services) };
+            Body::Matched { matching: line.rare.matching.unwrap_or_default(), outcome }
+        }
+        Kind::Property => Body::Property {
+            service: number(Field::Service),
+            key: line.has(Field::Key).then(|| std::mem::take(&mut line.text)),
+            outcome: if failed { Err(result) } else { Ok(line.rare.value) },
+        },
+        Kind::Watch => Body::Watch {
+            queue: number(Field::Queue),
+            result,
+            matching: line.rare.matching.unwrap_or_default(),
+        },
+        Kind::Notice => Body::Notice {
+            queue: number(Field::Queue),
+            kind: match number(Field::Notice) {
+                0 => NoticeKind::Arrived,
+                _ => NoticeKind::Terminated,
+            },
+            service: number(Field::Service),
+        },
+        Kind::Queue => Body::Queue { queue: number(Field::Queue) },
+        Kind::Open => {
+            Body::Open { service: number(Field::Service), open_type: number(Field::OpenType) }
+        }
+        Kind::Opened => Body::Opened,
+        Kind::OpenFailed => Body::OpenFailed { result },
+        Kind::Call => Body::Call(call(&mut line)?),
+        Kind::AsyncCall => Body::AsyncCall {
+            call: call(&mut line)?,
+            queue: small(&line, Field::Queue),
+            reference: line.has(Field::Reference).then_some(line.reference),
+        },
+        Kind::Return => {
+            let structure = line.payload.take();
+            let structure_size = match line.optional(Field::StructureSize) {
+                _ if line.no_size => None,
+                None => super::encode::default_size(result, structure.as_ref()),
+                size => size,
+            };
+            Body::Return(Return { result, scalars: line.scalars, structure_size, structure })
+        }
+        Kind::Posted => Body::Posted {
+            ordinal: line.optional(Field::Ordinal).unwrap_or(1),
+            status: code(Field::Status),
+            arguments: line.scalars,
+            reference: {
+                let mut reference = [0; ASYNC_REFERENCE_MAX];
+                reference
+                    .get_mut(..line.reference.len())
+                    .ok_or("`reference` to have at most 8 entries")?
+                    .copy_from_slice(&line.reference);
+                reference
+            },
+        },
+        Kind::Delivered => Body::Delivered { queue: number(Field::Queue) },
+        Kind::Wait => {
+            Body::Wait { queue: number(Field::Queue), timeout: line.optional(Field::Timeout) }
+        }
+        Kind::Woke => Body::Woke { timed_out: line.has(Field::TimedOut) },
+        Kind::Map => Body::Map {
+            memory_type: number(Field::MemoryType),
+            options: u32::try_from(line.number(Field::Options))
+                .map_err(|_| "`options` to have 32 bits")?,
+            address: line.number(Field::Address),
+        },
+        Kind::Mapped => Body::Mapped {
+            outcome: if failed {
+                Err(result)
+            } else {
+                need(&line, &[Field::Memory, Field::Length, Field::Size])?;
+                Ok(MappedMemory {
+                    memory: number(Field::Memory),
+                    length: line.number(Field::Length),
+                    size: line.number(Field::Size),
+                    capture: match number(Field::Capture) {
+                        0 => Capture::Accessor,
+                        1 => Capture::PageProtection,
+                        2 => Capture::Trap,
+                        3 => Capture::SyncPoints,
+                        _ => Capture::Uncaptured,
+                    },
+                })
+            },
+        },
+        Kind::Unmap => Body::Unmap {
+            memory_type: number(Field::MemoryType),
+            memory: small(&line, Field::Memory),
+        },
+        Kind::Unmapped => Body::Unmapped { result },
+        Kind::Close => Body::Close,
+        Kind::Closed => Body::Closed { result },
+        Kind::Write => Body::Write {
+            memory: number(Field::Memory),
+            offset: line.number(Field::Offset),
+            width: Width::of(line.number(Field::Width)),
+            data: line.payload.take().ok_or("the key `data`")?,
+        },
+        Kind::Update => Body::Update {
+            memory: number(Field::Memory),
+            offset: line.number(Field::Offset),
+            width: Width::of(line.number(Field::Width)).ok_or("`width` to be 1, 2, 4 or 8")?,
+            update: {
+                let operand = line.number(Field::Operand);
+                match number(Field::Operation) {
+                    0..4 if line.has(Field::Expected) => {
+                        return Err(
+                            "`expected` with the operation compare_exchange only".to_owned()
+                        );
+                    }
+                    0 => Update::Swap(operand),
+                    1 => Update::Add(operand),
+                    2 => Update::Or(operand),
+                    3 => Update::And(operand),
+                    _ => {
+                        need(&line, &[Field::Expected])?;
+                        let expected = line.number(Field::Expected);
+                        Update::CompareExchange { expected, new: operand }
+                    }
+                }
+            },
+        },
+        Kind::Patch => Body::Patch {
+            memory: number(Field::Memory),
+            offset: line.number(Field::Offset),
+            data: line.payload.take().ok_or("the key `data`")?,
+            read: line.optional(Field::Read).unwrap_or(1),
+            last_equal: line.optional(Field::LastEqual),
+        },
+        Kind::Terminated => Body::Terminated { service: small(&line, Field::Service) },
+        Kind::Gap => Body::Gap { events: line.optional(Field::Events), reason: line.text },
+        Kind::Keyframe => Body::Keyframe(Keyframe {
+            connections: line.rare.connections,
+            memories: line.rare.memories,
+            queues: line.rare.numbers,
+            pending: line.rare.pending,
+        }),
+        Kind::Fork => Body::Fork { child: number(Field::Child) },
+        Kind::Exec => Body::Exec,
+    })
+}
+
+fn call(line: &mut Line) -> Result<Call, String> {
+    use Field::{
+        Input, InputMemory, InputNull, OutputMemory, OutputNull, OutputSize, OutputVariable,
+    };
+    let payload = line.payload.take();
+    let memory = |field| line.number(field) as u32;
+    let input = match (payload, line.has(InputMemory), line.has(InputNull)) {
+        (None, false, false) => Structure::None,
+        (Some(data), false, false) => Structure::Bytes(data),
+        (Some(data), true, false) => Structure::Shared { memory: memory(InputMemory), data },
+        (None, false, true) => Structure::Null { size: line.number(InputNull) },
+        _ => {
+            return Err(format!(
+                "`{}` alone or with `{}`, or `{}` alone",
+                Input.key(),
+                InputMemory.key(),
+                InputNull.key()
+            ));
+        }
+    };
+    let outputs = [OutputSize, OutputMemory, OutputNull, OutputVariable];
+    let size = line.number(OutputSize);
+    let output = match outputs.map(|field| line.has(field)) {
+        [false, false, false, false] => OutputKind::None,
+        [true, false, false, false] => OutputKind::Bytes { size },
+        [true, true, false, false] => OutputKind::Shared { memory: memory(OutputMemory), size },
+        [false, false, true, false] => OutputKind::Null { size: line.number(OutputNull) },
+        [false, false, false, true] => OutputKind::Variable,
+        _ => {
+            return Err(format!(
+                "`{}` alone or with `{}`, or one of `{}` and `{}` alone",
+                OutputSize.key(),
+                OutputMemory.key(),
+                OutputNull.key(),
+                OutputVariable.key()
+            ));
+        }
+    };
+    Ok(Call {
+        selector: memory(Field::Selector),
+        scalar_count: small(line, Field::ScalarCount).unwrap_or(line.scalars.len() as u32),
+        scalars: line.scalars,
+        input,
+        scalars_asked: memory(Field::ScalarsAsked),
+        output,
+    })
+}

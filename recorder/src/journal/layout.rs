@@ -1,0 +1,254 @@
+//! The bytes of a journal: segments, their headers, and the two words in front of each record.
+//!
+//! A journal is a sequence of segments of one size, a power of two, each at a multiple of that size.
+//! A segment starts with a header of [`HEADER_SIZE`] bytes; records follow at multiples of 8.
+//! A position is `segment number * segment size + offset in the segment`. Everything is little-endian,
+//! and what was never written is zero.
+//!
+//! | record | |
+//! |---|---|
+//! | word 0 | length in bytes without padding (32 bits), kind (8), flags (8), [`RECORD_TAG`] (16); stored at reservation |
+//! | word 1 | checksum (32), [`COMMIT_TAG`] (32); stored last, 0 until then |
+//! | lane, connection | 32 bits each |
+//! | time, cause | 64 bits each |
+//! | body | by its kind |
+//!
+//! The checksum is CRC-32 over the position, word 0 and all that follows word 1, so that neither
+//! remains of a recycled segment nor bytes that look like a record are taken for one.
+
+/// Version of the format. Raised when an older reader could misread a journal.
+pub(crate) const FORMAT: u32 = 1;
+
+/// First bytes of each segment.
+pub(crate) const MAGIC: [u8; 8] = *b"dxtjrnl\n";
+
+/// Bytes of a segment's header.
+pub(crate) const HEADER_SIZE: usize = 128;
+
+/// Smallest and largest segment.
+pub(crate) const SEGMENT_SIZE_MIN: u32 = 4096;
+pub(crate) const SEGMENT_SIZE_MAX: u32 = 64 << 20;
+
+/// Bytes of a record before its body.
+pub(crate) const RECORD_HEAD: usize = 40;
+
+/// Records stand at multiples of this.
+pub(crate) const ALIGNMENT: usize = 8;
+
+/// High bits of word 0 and word 1.
+pub(crate) const RECORD_TAG: u16 = 0xd7a9;
+pub(crate) const COMMIT_TAG: u32 = 0x4c57_31c3;
+
+/// Flags of word 0: the stamp has a connection; the body begins in chunk records.
+pub(crate) const HAS_CONNECTION: u8 = 1;
+pub(crate) const IN_CHUNKS: u8 = 2;
+
+/// Room at the end of what is ready that records never take: two gaps that say where and why a
+/// recording stopped, for which no room can be found when it does.
+pub(crate) const STOP_ROOM: u64 = 2 * STOP_GAP;
+
+/// Room of one of them.
+pub(crate) const STOP_GAP: u64 = 384;
+
+/// Longest record in a segment of this size; what is longer goes in chunks. A quarter, so that little
+/// is lost where a record does not fit before the end of a segment.
+pub(crate) const fn record_max(segment_size: u64) -> u64 {
+    segment_size / 4
+}
+
+/// Longest body of a record, over all of its chunks.
+pub(crate) const BODY_MAX: u64 = 256 << 20;
+
+/// Depth of forks that is followed.
+pub(crate) const FORK_DEPTH_MAX: usize = 8;
+
+/// Word 0 of a record.
+pub(crate) const fn word_0(length: u32, kind: u8, flags: u8) -> u64 {
+    length as u64 | (kind as u64) << 32 | (flags as u64) << 40 | (RECORD_TAG as u64) << 48
+}
+
+/// Word 1 of a record.
+pub(crate) const fn word_1(checksum: u32) -> u64 {
+    checksum as u64 | (COMMIT_TAG as u64) << 32
+}
+
+/// Length, kind and flags of a word 0; `None` where it is none.
+pub(crate) const fn split_word_0(word: u64) -> Option<(u32, u8, u8)> {
+    if (word >> 48) as u16 == RECORD_TAG && word as u32 >= RECORD_HEAD as u32 {
+        Some((word as u32, (word >> 32) as u8, (word >> 40) as u8))
+    } else {
+        None
+    }
+}
+
+/// Checksum of a word 1; `None` where it is none.
+pub(crate) const fn split_word_1(word: u64) -> Option<u32> {
+    if (word >> 32) as u32 == COMMIT_TAG { Some(word as u32) } else { None }
+}
+
+/// What a checksum starts from, before the bytes after word 1.
+pub(crate) fn checksum(position: u64, word_0: u64) -> crc32fast::Hasher {
+    let mut start = [0; 16];
+    start[..8].copy_from_slice(&position.to_le_bytes());
+    start[8..].copy_from_slice(&word_0.to_le_bytes());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&start);
+    hasher
+}
+
+/// The header of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    /// Bytes of each segment of the journal.
+    pub(crate) segment_size: u32,
+    /// Page size of the machine that wrote it.
+    pub(crate) page_size: u32,
+    /// Number of the segment; segments are read in this order.
+    pub(crate) number: u64,
+    /// How often its place in the file was used before.
+    pub(crate) generation: u32,
+    /// Place of the segment before it in the file; `None` for the first.
+    pub(crate) previous: Option<u64>,
+    /// Number of the journal's first segment: records before it belong to the parent's journal.
+    pub(crate) origin: u64,
+    /// Number of the recording; a forked child's journal has its parent's.
+    pub(crate) recording: u64,
+    /// Which process: the ordinals of the forks that led to it from the first one, which has none.
+    pub(crate) forks: Vec<u32>,
+}
+
+/// Why bytes are no segment header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderFault {
+    /// All are zero: set aside and never used.
+    Unused,
+    /// They are damaged, or something else.
+    Damaged(&'static str),
+    /// Of a later version.
+    TooNew(u32),
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
+        let mut bytes = [0; HEADER_SIZE];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(&MAGIC);
+        put(&FORMAT.to_le_bytes());
+        put(&(HEADER_SIZE as u32).to_le_bytes());
+        put(&self.segment_size.to_le_bytes());
+        put(&self.page_size.to_le_bytes());
+        put(&self.number.to_le_bytes());
+        put(&self.generation.to_le_bytes());
+        put(&(self.forks.len() as u32).to_le_bytes());
+        put(&self.previous.unwrap_or(u64::MAX).to_le_bytes());
+        put(&self.origin.to_le_bytes());
+        put(&self.recording.to_le_bytes());
+        for ordinal in self.forks.iter().take(FORK_DEPTH_MAX) {
+            put(&ordinal.to_le_bytes());
+        }
+        let checksum = crc32fast::hash(&bytes[..HEADER_SIZE - 4]);
+        bytes[HEADER_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+        let Some(bytes) = bytes.first_chunk::<HEADER_SIZE>() else {
+            return Err(HeaderFault::Damaged("it is cut off"));
+        };
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(HeaderFault::Unused);
+        }
+        let u32_at = |at: usize| u32_at(bytes, at);
+        let u64_at = |at: usize| u64_at(bytes, at);
+        if bytes[..8] != MAGIC {
+            return Err(HeaderFault::Damaged("it does not begin with the journal's magic"));
+        }
+        if u32_at(HEADER_SIZE - 4) != crc32fast::hash(&bytes[..HEADER_SIZE - 4]) {
+            return Err(HeaderFault::Damaged("its header does not match its checksum"));
+        }
+        if u32_at(8) > FORMAT {
+            return Err(HeaderFault::TooNew(u32_at(8)));
+        }
+        let segment_size = u32_at(16);
+        let depth = u32_at(36) as usize;
+        let (number, origin) = (u64_at(24), u64_at(48));
+        let sound = u32_at(8) != 0
+            && u32_at(12) == HEADER_SIZE as u32
+            && segment_size.is_power_of_two()
+            && (SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&segment_size)
+            && depth <= FORK_DEPTH_MAX
+            && origin <= number
+            && number < u64::MAX / u64::from(SEGMENT_SIZE_MAX);
+        if !sound {
+            return Err(HeaderFault::Damaged("its header holds impossible values"));
+        }
+        Ok(Self {
+            segment_size,
+            page_size: u32_at(20),
+            number,
+            generation: u32_at(32),
+            previous: Some(u64_at(40)).filter(|previous| *previous != u64::MAX),
+            origin,
+            recording: u64_at(56),
+            forks: (0..depth).map(|index| u32_at(64 + 4 * index)).collect(),
+        })
+    }
+}
+
+/// The number at `at`; 0 where the bytes end before it does.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |part| u32::from_le_bytes(*part))
+}
+
+/// As [`u32_at`].
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |part| u64::from_le_bytes(*part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            segment_size: 4096,
+            page_size: 4096,
+            number: 7,
+            generation: 1,
+            previous: Some(8192),
+            origin: 3,
+            recording: 0x1234_5678_9abc_def0,
+            forks: vec![2, 1],
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_as_it_was() {
+        assert_eq!(SegmentHeader::decode(&header().encode()), Ok(header()));
+        let first = SegmentHeader { previous: None, forks: Vec::new(), ..header() };
+        assert_eq!(SegmentHeader::decode(&first.encode()), Ok(first));
+    }
+
+    #[test]
+    fn each_flipped_bit_of_a_header_is_seen() {
+        let bytes = header().encode();
+        for bit in 0..HEADER_SIZE * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(SegmentHeader::decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_a_later_format_is_named() {
+        let mut bytes = header().encode();
+        bytes[8] = 2;
+        let checksum = crc32fast::hash(&bytes[..HEADER_SIZE - 4]);
+        bytes[HEADER_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::TooNew(2)));
+    }
+}
