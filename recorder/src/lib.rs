@@ -5,4 +5,3 @@ pub mod exam;
 pub mod iokit;
 pub mod journal;
 pub mod recording;
-pub mod seal;

@@ -17,6 +17,7 @@ mod shared_buffer;
 mod word;
 
 pub use access::{AccessError, Memory};
+pub(crate) use access::{check_range, check_word};
 pub use backing::Backing;
 pub use raw::RawMemory;
 pub use shadow::Shadow;

@@ -60,6 +60,27 @@ impl Event {
         }
     }
 
+    /// Calls `visit` with each payload of the event.
+    pub fn for_each_payload(&self, mut visit: impl FnMut(&Payload)) {
+        match &self.body {
+            Body::Call(Call { input, .. }) | Body::AsyncCall { call: Call { input, .. }, .. } => {
+                match input {
+                    Structure::Bytes(data) | Structure::Shared { data, .. } => visit(data),
+                    Structure::None | Structure::Null { .. } => {}
+                }
+            }
+            Body::Return(Return { structure: Some(data), .. })
+            | Body::Write { data, .. }
+            | Body::Patch { data, .. } => visit(data),
+            Body::Keyframe(keyframe) => keyframe
+                .memories
+                .iter()
+                .flat_map(|memory| &memory.shadow)
+                .for_each(|(_, data)| visit(data)),
+            _ => {}
+        }
+    }
+
     /// Calls `visit` with each payload of the event, which may put another in its place.
     ///
     /// # Errors
@@ -326,6 +347,50 @@ impl Body {
             Self::Exec => Kind::Exec,
             Self::Unknown { .. } => return None,
         })
+    }
+
+    /// True for the enter of an operation, whose leave comes later in the lane.
+    #[must_use]
+    pub const fn is_enter(&self) -> bool {
+        matches!(
+            self,
+            Self::Open { .. }
+                | Self::Call(_)
+                | Self::AsyncCall { .. }
+                | Self::Wait { .. }
+                | Self::Map { .. }
+                | Self::Unmap { .. }
+                | Self::Close
+        )
+    }
+
+    /// True for the leave of an operation.
+    #[must_use]
+    pub const fn is_leave(&self) -> bool {
+        matches!(
+            self,
+            Self::Opened
+                | Self::OpenFailed { .. }
+                | Self::Return(_)
+                | Self::Woke { .. }
+                | Self::Mapped { .. }
+                | Self::Unmapped { .. }
+                | Self::Closed { .. }
+        )
+    }
+
+    /// True where this is the leave of such an enter.
+    #[must_use]
+    pub const fn is_leave_of(&self, enter: &Self) -> bool {
+        matches!(
+            (self, enter),
+            (Self::Opened | Self::OpenFailed { .. }, Self::Open { .. })
+                | (Self::Return(_), Self::Call(_) | Self::AsyncCall { .. })
+                | (Self::Woke { .. }, Self::Wait { .. })
+                | (Self::Mapped { .. }, Self::Map { .. })
+                | (Self::Unmapped { .. }, Self::Unmap { .. })
+                | (Self::Closed { .. }, Self::Close)
+        )
     }
 
     /// The kind as it stands on the tape.

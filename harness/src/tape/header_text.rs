@@ -309,6 +309,14 @@ impl From<&FieldRule> for RuleText {
     }
 }
 
+/// The rule as it stands in a header's `rules`, for whoever is told to put it there.
+impl std::fmt::Display for FieldRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = serde_json::to_string(&RuleText::from(self)).map_err(|_| std::fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
 /// Appends the header line, with its line feed. What it returns is why the format cannot hold it.
 pub(super) fn push(header: &Header, out: &mut Vec<u8>) -> Result<(), String> {
     // Only current lines are written; a newer minor version keeps its number, since what is unknown

@@ -8,13 +8,16 @@
 //!
 //! - [`Tape`] is a whole tape in memory, [`TapeReader`] reads one as a stream, [`TapeWriter`] and
 //!   [`TapeFile`] write one.
-//! - [`upgrade`](upgrade()) makes old versions current.
+//! - [`Transcript`] shows events to people.
+//! - [`upgrade`](upgrade()) makes old versions current, [`recover`](recover()) saves what is whole, and
+//!   [`reseal`](reseal()) closes a tape that was edited by hand.
 //!
 //! A newer minor version may add keys to a line and kinds; it never adds keys within the objects of a
 //! line, nor takes a key from a kind.
 
 mod blob;
 mod decode;
+mod describe;
 mod encode;
 mod error;
 mod event;
@@ -27,12 +30,15 @@ mod line;
 mod lines;
 mod payload;
 mod reader;
+mod recover;
+mod reseal;
 #[cfg(test)]
 mod round_trip;
 #[doc(hidden)]
 pub mod sample;
 mod source;
 mod tape_file;
+mod transcript;
 mod upgrade;
 mod value;
 mod whole;
@@ -52,7 +58,10 @@ pub use header::{
 pub use limits::TapeLimits;
 pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};
 pub use reader::TapeReader;
+pub use recover::{Recovery, recover, recover_bytes};
+pub use reseal::{EDITED, ResealOptions, Resealed, reseal};
 pub use tape_file::{COMPRESSED_ENDING, TapeFile};
+pub use transcript::{Transcript, TranscriptOptions, render_event, render_payload};
 pub use upgrade::upgrade;
 pub use whole::Tape;
 pub use writer::{LoadBlob, TapeWriter};

@@ -371,12 +371,7 @@ fn ends(script: &mut Script, shared: Sequence, mapped: Sequence) {
     let close = script.event(1, Some(1), None, Body::Close);
     script.event(1, Some(1), Some(close), Body::Closed { result: IoReturn::SUCCESS });
     let close = script.event(1, Some(1), None, Body::Close);
-    script.event(
-        1,
-        Some(1),
-        Some(close),
-        Body::Closed { result: IoReturn::MACH_SEND_INVALID_DEST },
-    );
+    script.event(1, Some(1), Some(close), Body::Closed { result: IoReturn::SUCCESS });
     let fork = script.event(1, None, None, Body::Fork { child: 2 });
     script.event_of(2, 1, None, Some(fork), Body::Exec);
     let reason = "the journal was full".to_owned();

@@ -9,5 +9,8 @@ mod null_driver;
 /// A buffer that both sides write, mapped rightly and naively.
 mod shared_buffer;
 
+/// The same seed gives the same run, and any seed the same output.
+mod determinism;
+
 /// Shared by the others.
 mod support;

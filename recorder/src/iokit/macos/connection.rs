@@ -91,19 +91,21 @@ impl IoKitConnection {
         }
     }
 
-    /// Does what `give_up` does while nobody touches memory of this connection, then forgets what is
+    /// Unmaps with `unmap` while nobody touches memory of this connection, then forgets what is
     /// mapped no longer.
-    fn while_unmapping<R>(&self, give_up: impl FnOnce() -> R) -> R {
+    fn while_unmapping(&self, unmap: impl FnOnce() -> Result<(), IoReturn>) -> IoReturn {
         let mut mapped = self.mapped();
         let all: Vec<Arc<MappedMemory>> = mapped.clone();
         let mut kept_off: Vec<_> = all.iter().map(|memory| memory.unmapping()).collect();
-        let result = give_up();
-        for (memory, is_mapped) in all.iter().zip(&mut kept_off) {
-            **is_mapped = **is_mapped && memory.is_still_there();
+        let result = unmap();
+        if result.is_ok() {
+            for (memory, is_mapped) in all.iter().zip(&mut kept_off) {
+                **is_mapped = **is_mapped && memory.is_still_there();
+            }
         }
         drop(kept_off);
         mapped.retain(|memory| memory.is_mapped());
-        result
+        result.err().unwrap_or(IoReturn::SUCCESS)
     }
 
     /// Ends all access to mapped memory for good.
@@ -398,8 +400,7 @@ impl Connection for IoKitConnection {
             let task = unsafe { mach_task_self() };
             let connect = name(right.as_ref());
             // SAFETY: nobody touches memory of this connection meanwhile.
-            let result = unsafe { IOConnectUnmapMemory64(connect, memory_type, task, address) };
-            check(result).err().unwrap_or(IoReturn::SUCCESS)
+            check(unsafe { IOConnectUnmapMemory64(connect, memory_type, task, address) })
         })
     }
 

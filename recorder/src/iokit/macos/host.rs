@@ -15,9 +15,10 @@ pub(super) fn host() -> Host {
 
 /// Bytes of a page of memory.
 pub(super) fn page_size() -> u64 {
-    // SAFETY: the library sets the constant before any code of the program runs.
-    let size = unsafe { mach2::vm_page_size::vm_page_size };
-    size as u64
+    // SAFETY: asks for a constant of the machine.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // The call cannot fail for this name; 16 KiB is never too small to check an extent against.
+    u64::try_from(size).unwrap_or(0x4000)
 }
 
 fn text(name: &CStr) -> String {

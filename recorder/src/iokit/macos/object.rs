@@ -16,7 +16,8 @@ impl IoObject {
     ///
     /// `object` is null or a handle whose reference the caller hands over.
     pub(super) unsafe fn owned(object: io_object_t) -> Option<Self> {
-        (object != IO_OBJECT_NULL).then_some(Self(object))
+        // Not `then_some`: that makes the value first, and drops it where it is not wanted.
+        (object != IO_OBJECT_NULL).then(|| Self(object))
     }
 
     /// The handle, for a call while `self` lives.

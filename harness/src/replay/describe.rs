@@ -1,0 +1,201 @@
+//! Operations and events in one line, for people.
+
+use super::program::{Buffer, EventIndex, NONE, Outcome, Program, StepIndex};
+use super::request::{CallRequest, FOREIGN_QUEUE, Request, recorded};
+use crate::IoReturn;
+use crate::connection::{Matching, Value};
+use crate::memory::Update;
+use crate::tape::Body;
+use std::fmt::Write as _;
+
+/// Scalars and bytes that a line shows.
+const SHOWN: usize = 8;
+
+/// What the client asked for.
+pub(super) fn request(program: &Program, request: &Request<'_>) -> String {
+    match request {
+        Request::Call(given) => call(given),
+        Request::Matched(matching) => format!("look for services with {}", conditions(matching)),
+        Request::Watch(matching) => format!("watch services with {}", conditions(matching)),
+        Request::Property { service, key: Some(key) } => {
+            format!("read property {key:?} of service {service}")
+        }
+        Request::Property { service, key: None } => {
+            format!("read all properties of service {service}")
+        }
+        Request::Queue => "make a completion queue".to_owned(),
+        Request::Open { service, open_type } => {
+            format!("open service {service} with type {open_type}")
+        }
+        Request::Wait { queue, timeout: None } => format!("wait for queue {queue}"),
+        Request::Wait { queue, timeout: Some(timeout) } => {
+            let timeout = std::time::Duration::from_nanos(*timeout);
+            format!("wait for queue {queue}, at most {timeout:?}")
+        }
+        Request::Take { queue } => format!("take a completion from queue {queue}"),
+        Request::TakeNotice { queue } => format!("take a notice from queue {queue}"),
+        Request::Map { connection, memory_type, options, address } => {
+            let mut text = format!(
+                "map memory type {memory_type} of connection {connection}, options {options:#x}"
+            );
+            if *address != 0 {
+                let _ = write!(text, ", at {address:#x}");
+            }
+            text
+        }
+        Request::Unmap { connection, memory_type, memory } => {
+            let memory =
+                memory.map_or("no mapping".to_owned(), |number| format!("memory {number}"));
+            format!(
+                "unmap memory type {memory_type} of connection {connection}, by the address of {memory}"
+            )
+        }
+        Request::Close { connection } => format!("close connection {connection}"),
+        Request::Write { memory, offset, width, bytes, length } => {
+            let number =
+                program.memories.get(*memory as usize).map_or(NONE, |memory| memory.number);
+            let what = match width {
+                Some(width) => format!("a word of {} bytes", width.bytes()),
+                None => format!("{length} bytes"),
+            };
+            format!("write {what} to memory {number} at offset {offset:#x}{}", hex(bytes))
+        }
+        Request::Update { memory, offset, width, update: what } => {
+            let number =
+                program.memories.get(*memory as usize).map_or(NONE, |memory| memory.number);
+            let width = width.bytes();
+            format!(
+                "{} a word of {width} bytes of memory {number} at offset {offset:#x}",
+                update(*what)
+            )
+        }
+    }
+}
+
+/// A step and what it gives.
+pub(super) fn step(program: &Program, index: StepIndex) -> String {
+    let held = program.step(index);
+    let asked = request(program, &recorded(program, index));
+    if held.leave == NONE {
+        return format!("{asked} (the tape ends in it)");
+    }
+    match program.outcomes.get(held.outcome as usize) {
+        Some(Outcome::TimedOut) if held.leave != NONE => format!("{asked} -> timed out"),
+        _ if held.leave == held.enter => asked,
+        _ => match leave(&program.event(held.leave).body) {
+            Some(result) => format!("{asked} -> {result}"),
+            None => asked,
+        },
+    }
+}
+
+/// An event of the tape.
+pub(super) fn event(program: &Program, index: EventIndex) -> String {
+    let found = program
+        .steps
+        .binary_search_by_key(&index, |step| step.enter)
+        .ok()
+        .and_then(|step| u32::try_from(step).ok());
+    match (found, &program.event(index).body) {
+        (Some(found), _) => step(program, found),
+        (None, Body::Patch { memory, offset, data, .. }) => {
+            format!("see {} changed bytes of memory {memory} at offset {offset:#x}", data.length())
+        }
+        (None, body) => match leave(body) {
+            Some(result) => format!("return {result}"),
+            None => "an event that the client does not make".to_owned(),
+        },
+    }
+}
+
+fn leave(body: &Body) -> Option<IoReturn> {
+    match body {
+        Body::Return(returned) => Some(returned.result),
+        Body::OpenFailed { result } | Body::Unmapped { result } | Body::Closed { result } => {
+            Some(*result)
+        }
+        Body::Opened | Body::Mapped { outcome: Ok(_) } => Some(IoReturn::SUCCESS),
+        Body::Mapped { outcome: Err(result) } => Some(*result),
+        _ => None,
+    }
+}
+
+fn call(given: &CallRequest<'_>) -> String {
+    let kind = if given.wake.is_some() { "call asynchronously" } else { "call" };
+    let mut text = format!("{kind} selector {} of connection {}", given.selector, given.connection);
+    // Writing to a string cannot fail.
+    if given.scalar_count > 0 {
+        let scalars: Vec<String> =
+            given.scalars.iter().take(SHOWN).map(|scalar| format!("{scalar:#x}")).collect();
+        let more = if given.scalar_count as usize > scalars.len() { ", .." } else { "" };
+        let _ = write!(text, ", scalars [{}{more}]", scalars.join(", "));
+    }
+    match given.input {
+        Buffer::None => {}
+        Buffer::Null => drop(write!(text, ", a NULL structure of {} bytes", given.length)),
+        Buffer::Shared => {
+            let _ = write!(text, ", a shared buffer of {} bytes", given.length);
+        }
+        Buffer::Bytes | Buffer::Variable => {
+            let _ = write!(text, ", a structure of {} bytes{}", given.length, hex(given.bytes));
+        }
+    }
+    if given.scalars_asked > 0 {
+        let _ = write!(text, ", asking for {} scalars", given.scalars_asked);
+    }
+    match given.output {
+        Buffer::None => {}
+        Buffer::Variable => text.push_str(", asking for variable output"),
+        Buffer::Bytes | Buffer::Null | Buffer::Shared => {
+            let _ = write!(text, ", asking for {} bytes", given.output_size);
+        }
+    }
+    if let Some(wake) = &given.wake {
+        match wake.queue {
+            None => text.push_str(", without a port"),
+            Some(FOREIGN_QUEUE) => text.push_str(", waking another system's queue"),
+            Some(queue) => drop(write!(text, ", waking queue {queue}")),
+        }
+    }
+    text
+}
+
+/// The first bytes, after a colon.
+fn hex(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(":");
+    for byte in bytes.iter().take(SHOWN) {
+        let _ = write!(text, " {byte:02x}");
+    }
+    if bytes.len() > SHOWN {
+        text.push_str(" ..");
+    }
+    text
+}
+
+fn conditions(matching: &Matching) -> String {
+    let conditions: Vec<String> = matching
+        .conditions()
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key} {text:?}"),
+            Value::Number(number) => format!("{key} {number:#x}"),
+            Value::Boolean(boolean) => format!("{key} {boolean}"),
+            _ => key.to_owned(),
+        })
+        .collect();
+    if conditions.is_empty() { "no condition".to_owned() } else { conditions.join(", ") }
+}
+
+fn update(update: Update) -> String {
+    match update {
+        Update::Swap(word) => format!("swap {word:#x} into"),
+        Update::Add(word) => format!("add {word:#x} to"),
+        Update::Or(word) => format!("set the bits {word:#x} of"),
+        Update::And(word) => format!("keep the bits {word:#x} of"),
+        Update::CompareExchange { expected, new } => {
+            format!("exchange {expected:#x} for {new:#x} in")
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a client sees of shared memory: the shadow, and the patches that are due.
+
+use super::PatchTiming;
+use super::program::{LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex};
+use super::state::State;
+use crate::memory::{Backing, Memory, Shadow};
+use std::sync::Arc;
+
+/// One memory of the client.
+#[derive(Debug, Default)]
+pub(super) struct MemoryState {
+    /// Bytes of a mapping.
+    pub(super) shadow: Shadow,
+    /// The store of a shared buffer, which takes the shadow's place.
+    pub(super) store: Option<Arc<Backing>>,
+    /// Connections that have it mapped (F14).
+    pub(super) holders: Vec<u32>,
+    /// Patches whose predecessors have happened, in the order in which they became due.
+    armed: Vec<Armed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    patch: PatchIndex,
+    /// Reads that overlapped it so far, where that counts.
+    reads: u64,
+}
+
+impl MemoryState {
+    pub(super) fn put(&mut self, offset: u64, bytes: &[u8]) {
+        match &self.store {
+            // A tape may state a patch beyond the buffer's end: there is no such memory.
+            Some(store) => {
+                let _beyond = store.copy_in(offset, bytes);
+            }
+            None => self.shadow.write(offset, bytes),
+        }
+    }
+}
+
+/// A patch is due, and its bytes are not on the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotKept(pub(super) PatchIndex);
+
+impl State {
+    /// Makes a chain of patches due.
+    pub(super) fn arm(&mut self, program: &Program, first: PatchIndex) {
+        let supersedes = self.timing == PatchTiming::FirstRead;
+        let mut index = first;
+        while let Some(patch) = program.patches.get(index as usize) {
+            let memory = &mut self.memories[patch.memory as usize];
+            if supersedes && patch.previous == NONE && !memory.armed.is_empty() {
+                // Whoever reads what the older one changed would see the newer one over it.
+                memory.armed.retain(|armed| {
+                    let older = &program.patches[armed.patch as usize];
+                    older.lane != patch.lane
+                        || older.offset < patch.offset
+                        || older.offset.saturating_add(older.length)
+                            > patch.offset.saturating_add(patch.length)
+                });
+            }
+            memory.armed.push(Armed { patch: index, reads: 0 });
+            index = patch.next;
+        }
+    }
+
+    /// Applies what a read of `length` bytes at `offset` sees for the first time.
+    pub(super) fn apply_due(
+        &mut self,
+        program: &Program,
+        memory: MemoryIndex,
+        (offset, length): (u64, u64),
+        reader: Option<LaneIndex>,
+    ) -> Result<(), NotKept> {
+        let (timing, anchors) = (self.timing, &self.anchors);
+        let state = &mut self.memories[memory as usize];
+        if state.armed.is_empty() {
+            return Ok(());
+        }
+        // Patches that this read has applied or may not see yet: what comes later in their lane and
+        // overlaps them was seen by a later read.
+        let mut held: Vec<PatchIndex> = Vec::new();
+        let mut place = 0;
+        while let Some(armed) = state.armed.get_mut(place) {
+            let index = armed.patch;
+            let patch = &program.patches[index as usize];
+            if !patch.overlaps(offset, length) {
+                place += 1;
+                continue;
+            }
+            let gone_on = anchors[patch.lane as usize] != patch.anchor;
+            if !gone_on {
+                let later = held.iter().any(|held| {
+                    let held = &program.patches[*held as usize];
+                    (held.lane, held.anchor) == (patch.lane, patch.anchor)
+                        && held.overlaps(patch.offset, patch.length)
+                });
+                let early = timing == PatchTiming::AsRecorded && {
+                    if reader.is_none_or(|reader| reader == patch.lane) && !later {
+                        armed.reads += 1;
+                    }
+                    armed.reads < patch.read
+                };
+                if later || early {
+                    held.push(index);
+                    place += 1;
+                    continue;
+                }
+                held.push(index);
+            }
+            let gone = Self::apply(program, state, place)?;
+            // Those before it that went with it are gone from the list, too.
+            place -= gone.len() - 1;
+            for index in gone {
+                self.seen[index as usize / 64] |= 1 << (index % 64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the patches that stand before `step` in its lane and overlap what it writes: the
+    /// client's bytes come over them.
+    pub(super) fn apply_before(
+        &mut self,
+        program: &Program,
+        memory: MemoryIndex,
+        (offset, length): (u64, u64),
+        step: StepIndex,
+    ) -> Result<(), NotKept> {
+        let step = program.step(step);
+        let state = &mut self.memories[memory as usize];
+        let mut place = 0;
+        while let Some(armed) = state.armed.get(place) {
+            let patch = &program.patches[armed.patch as usize];
+            let before = patch.lane == step.lane && patch.event < step.enter;
+            if before && patch.overlaps(offset, length) {
+                place -= Self::apply(program, state, place)?.len() - 1;
+            } else {
+                place += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the patch at `place` of the list, and before it those of its lane that it covers in
+    /// part. Gives all of them.
+    fn apply(
+        program: &Program,
+        state: &mut MemoryState,
+        place: usize,
+    ) -> Result<Vec<PatchIndex>, NotKept> {
+        let last = state.armed[place].patch;
+        let patch = &program.patches[last as usize];
+        let goes = |other: &Patch| {
+            other.lane == patch.lane
+                && other.event <= patch.event
+                && other.overlaps(patch.offset, patch.length)
+        };
+        let mut going = Vec::new();
+        let mut index = 0;
+        state.armed.retain(|armed| {
+            let other = &program.patches[armed.patch as usize];
+            let take = armed.patch == last || (index < place && goes(other));
+            index += 1;
+            if take {
+                going.push(armed.patch);
+            }
+            !take
+        });
+        for index in &going {
+            let patch = &program.patches[*index as usize];
+            if patch.opaque {
+                return Err(NotKept(*index));
+            }
+            state.put(patch.offset, program.arena.bytes(patch.at, patch.length));
+        }
+        Ok(going)
+    }
+
+    /// The patches that no read has seen.
+    pub(super) fn unread(&self, program: &Program) -> impl Iterator<Item = PatchIndex> {
+        let seen = |index: &u32| self.seen[*index as usize / 64] >> (index % 64) & 1 == 1;
+        (0..program.patches.len() as u32).filter(move |index| !seen(index))
+    }
+}

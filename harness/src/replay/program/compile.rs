@@ -1,0 +1,741 @@
+//! From events to steps.
+
+use super::arena::{Arena, Stored};
+use super::keys::KeyTable;
+use super::rules::FieldRules;
+use super::step::{
+    Buffer, EventIndex, Flags, Kind, LaneIndex, LaneInfo, MemoryIndex, MemoryInfo, NONE, Outcome,
+    Patch, PatchIndex, Post, Program, Step, StepIndex,
+};
+use crate::IoReturn;
+use crate::call::MapOptions;
+use crate::replay::request::output_of;
+use crate::replay::{Policy, ReplayOptions, UnknownPolicy};
+use crate::tape::{
+    Body, Call, Capture, Digest, Event, MappedMemory, OutputKind, Payload, Return, Sequence,
+    Structure, Tape,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Where the virtual addresses of a replay's mappings begin.
+const ADDRESS_BASE: u64 = 0x1_0000_0000;
+/// Mappings begin on multiples of this, with as much left free between them.
+const ADDRESS_STEP: u64 = 0x1_0000;
+
+/// Why a tape cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Bytes that an event refers to are not on the tape, or not as long as it says.
+    #[error("find the blob {digest} of {length} bytes; recover the tape or record it again")]
+    MissingBlob {
+        /// Its hash.
+        digest: Digest,
+        /// Its length as the event says it.
+        length: u64,
+    },
+    /// Two events do not fit together.
+    #[error("make sense of event {sequence}: {problem}; validate the tape")]
+    Inconsistent {
+        /// The event.
+        sequence: Sequence,
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// More events, scalars or patches than an index holds.
+    #[error("hold the tape in memory: it has more than 4294967294 events or scalars")]
+    TooLarge,
+    /// The header names a policy that this version does not know.
+    #[error("{0}; name one when you replay")]
+    Policy(#[from] UnknownPolicy),
+}
+
+/// What is known of a lane while its events go by.
+struct LaneState {
+    index: LaneIndex,
+    /// The last step and the last patch after it.
+    anchor: StepIndex,
+    patch: PatchIndex,
+    /// A wait that has not woken.
+    waiting: StepIndex,
+}
+
+struct Compiler<'a> {
+    program: Program,
+    blobs: &'a dyn Fn(&Digest) -> Option<Arc<[u8]>>,
+    lanes: HashMap<(u32, u32), LaneState>,
+    /// Step of an enter or leave, post of a posted, by sequence number.
+    steps: HashMap<Sequence, StepIndex>,
+    posts: HashMap<Sequence, u32>,
+    /// Memory type, options and address of each map.
+    maps: HashMap<StepIndex, (u32, u32, u64)>,
+    /// When each step was entered.
+    times: Vec<u64>,
+    address: u64,
+    opaque_input: bool,
+}
+
+impl Program {
+    /// Makes a tape's events ready.
+    pub(in crate::replay) fn compile(
+        tape: Arc<Tape>,
+        options: &ReplayOptions,
+    ) -> Result<Self, LoadError> {
+        let recording = Arc::clone(&tape);
+        let (header, events) = (recording.header(), recording.events());
+        if u32::try_from(events.len()).is_err() || events.len() as u64 >= u64::from(NONE) {
+            return Err(LoadError::TooLarge);
+        }
+        let named = match (options.policy, &header.policy) {
+            (Some(policy), _) => Some(policy),
+            (None, Some(name)) => Some(name.parse()?),
+            (None, None) => None,
+        };
+        let rules = FieldRules::new(header.rules.iter().chain(&options.rules));
+        let program = Self {
+            tape,
+            time: header.time,
+            policy: Policy::Ordered,
+            steps: Vec::with_capacity(events.len() / 2),
+            arena: Arena::default(),
+            outcomes: Vec::new(),
+            posts: Vec::new(),
+            patches: Vec::new(),
+            initial_patches: Vec::new(),
+            memories: Vec::new(),
+            memory_indices: HashMap::new(),
+            lanes: Vec::new(),
+            queues: Vec::new(),
+            streams: Vec::new(),
+            connection_streams: Vec::new(),
+            queue_streams: Vec::new(),
+            keys: None,
+            rules,
+            gaps: Vec::new(),
+        };
+        let mut compiler = Compiler {
+            program,
+            blobs: &|digest| recording.load(*digest).ok(),
+            lanes: HashMap::new(),
+            steps: HashMap::with_capacity(events.len()),
+            posts: HashMap::new(),
+            maps: HashMap::new(),
+            times: Vec::with_capacity(events.len() / 2),
+            address: ADDRESS_BASE,
+            opaque_input: false,
+        };
+        for (index, event) in events.iter().enumerate() {
+            compiler.event(index as u32, event)?;
+        }
+        let Compiler { mut program, opaque_input, .. } = compiler;
+        program.policy = named.unwrap_or_else(|| program.suggested_policy());
+        program.queues.sort_unstable();
+        program.lay_streams();
+        if program.policy == Policy::AnyOrder {
+            program.keys = Some(KeyTable::new(&program, opaque_input));
+        }
+        Ok(program)
+    }
+
+    /// `lanes` where several threads used one connection, else `ordered`.
+    fn suggested_policy(&self) -> Policy {
+        let mut users: HashMap<u32, LaneIndex> = HashMap::new();
+        let shared = self.steps.iter().filter(|step| step.connection != NONE).any(|step| {
+            // An open is the registry's, and the one who opens often is not the one who calls.
+            step.kind != Kind::Open
+                && *users.entry(step.connection).or_insert(step.lane) != step.lane
+        });
+        if shared { Policy::Lanes } else { Policy::Ordered }
+    }
+
+    fn lay_streams(&mut self) {
+        if self.policy == Policy::AnyOrder {
+            return;
+        }
+        if self.policy == Policy::Ordered {
+            let connections: BTreeSet<u32> =
+                self.steps.iter().filter_map(|step| self.ordered_by(step).ok()).collect();
+            let queues: BTreeSet<u32> = self
+                .steps
+                .iter()
+                .filter_map(|step| self.ordered_by(step).err().flatten())
+                .collect();
+            // Stream 0 is the registry's.
+            let mut next = 0..;
+            let mut number = |number| (number, next.next().map_or(NONE, |next: u32| next + 1));
+            self.connection_streams = connections.into_iter().map(&mut number).collect();
+            self.queue_streams = queues.into_iter().map(&mut number).collect();
+        }
+        let count = match self.policy {
+            Policy::Ordered => 1 + self.connection_streams.len() + self.queue_streams.len(),
+            _ => self.lanes.len(),
+        };
+        self.streams = vec![Vec::new(); count];
+        for index in 0..self.steps.len() {
+            let step = &self.steps[index];
+            let stream = match self.policy {
+                Policy::Ordered => match self.ordered_by(step) {
+                    Ok(connection) => Self::stream_of(&self.connection_streams, connection),
+                    Err(Some(queue)) => Self::stream_of(&self.queue_streams, queue),
+                    Err(None) => 0,
+                },
+                _ => step.lane,
+            };
+            self.steps[index].stream = stream;
+            self.streams[stream as usize].push(index as u32);
+        }
+    }
+
+    /// The connection by which `ordered` orders a step, else its queue, else nothing: the registry.
+    fn ordered_by(&self, step: &Step) -> Result<u32, Option<u32>> {
+        match step.kind {
+            Kind::Call | Kind::AsyncCall | Kind::Map | Kind::Unmap | Kind::Close => {
+                Ok(step.connection)
+            }
+            Kind::Write | Kind::Update => Ok(self
+                .memories
+                .get(step.selector as usize)
+                .map_or(NONE, |memory| memory.connection)),
+            Kind::Wait | Kind::Take | Kind::TakeNotice => Err(Some(step.selector)),
+            Kind::Matched | Kind::Property | Kind::Watch | Kind::Queue | Kind::Open => Err(None),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    fn event(&mut self, index: EventIndex, event: &Event) -> Result<(), LoadError> {
+        match &event.body {
+            Body::Matched { outcome, .. } => {
+                let step = self.begin(index, event, Kind::Matched);
+                step.result = outcome.as_ref().err().copied().unwrap_or(IoReturn::SUCCESS);
+            }
+            Body::Property { outcome, .. } => {
+                let step = self.begin(index, event, Kind::Property);
+                step.result = outcome.as_ref().err().copied().unwrap_or(IoReturn::SUCCESS);
+            }
+            Body::Watch { queue, result, .. } => {
+                let step = self.begin(index, event, Kind::Watch);
+                step.selector = *queue;
+                step.result = *result;
+            }
+            Body::Queue { queue } => {
+                self.begin(index, event, Kind::Queue).selector = *queue;
+                self.program.queues.push(*queue);
+            }
+            Body::Open { .. } => self.enter(index, event, Kind::Open),
+            Body::Call(call) => self.call(index, event, call, Kind::Call)?,
+            Body::AsyncCall { call, .. } => self.call(index, event, call, Kind::AsyncCall)?,
+            Body::Map { memory_type, options, address } => {
+                let asked = (*memory_type, *options, *address);
+                self.maps.insert(self.program.steps.len() as u32, asked);
+                self.enter(index, event, Kind::Map);
+            }
+            Body::Unmap { .. } => self.enter(index, event, Kind::Unmap),
+            Body::Close => self.enter(index, event, Kind::Close),
+            Body::Wait { queue, .. } => {
+                self.enter(index, event, Kind::Wait);
+                let outcome = self.outcome(Outcome::Unknown);
+                let step = self.last();
+                step.selector = *queue;
+                step.outcome = outcome;
+                let waiting = self.program.steps.len() as u32 - 1;
+                self.lane(event).waiting = waiting;
+            }
+            Body::Write { memory, data, .. } => {
+                let memory = self.known_memory(event, *memory)?;
+                let stored = self.program.arena.add(data, self.blobs)?;
+                self.opaque_input |= matches!(stored, Stored::Opaque);
+                let step = self.begin(index, event, Kind::Write);
+                step.selector = memory;
+                step.input = Buffer::Bytes;
+                step.set_input(stored, data);
+            }
+            Body::Update { memory, .. } => {
+                let memory = self.known_memory(event, *memory)?;
+                self.begin(index, event, Kind::Update).selector = memory;
+            }
+
+            Body::Opened => {
+                let step = self.leave(index, event, Kind::Open)?;
+                let Some(step) = step else { return Ok(()) };
+                let Some(connection) = event.connection else {
+                    return Err(inconsistent(event, "an open that worked has no connection"));
+                };
+                step.connection = connection;
+            }
+            Body::OpenFailed { result } => {
+                if let Some(step) = self.leave(index, event, Kind::Open)? {
+                    step.result = *result;
+                    step.connection = NONE;
+                }
+            }
+            Body::Return(returned) => self.returned(index, event, returned)?,
+            Body::Woke { timed_out } => self.woke(index, event, *timed_out)?,
+            Body::Mapped { outcome } => self.mapped(index, event, outcome)?,
+            Body::Unmapped { result } | Body::Closed { result } => {
+                let kind = if event.body == (Body::Closed { result: *result }) {
+                    Kind::Close
+                } else {
+                    Kind::Unmap
+                };
+                if let Some(step) = self.leave(index, event, kind)? {
+                    step.result = *result;
+                }
+            }
+
+            Body::Posted { status, arguments, reference, .. } => {
+                let call = event.cause.and_then(|cause| self.steps.get(&cause)).copied();
+                let post = Post {
+                    call: call.unwrap_or(NONE),
+                    status: *status,
+                    arguments: *arguments,
+                    reference: *reference,
+                    time: event.time,
+                };
+                self.posts.insert(event.sequence, self.program.posts.len() as u32);
+                self.program.posts.push(post);
+            }
+            Body::Delivered { queue } => {
+                let post = event.cause.and_then(|cause| self.posts.get(&cause)).copied();
+                let outcome = post.map_or(Outcome::Unknown, Outcome::Completion);
+                self.taken(index, event, *queue, Kind::Take, outcome);
+            }
+            Body::Notice { queue, kind, service } => {
+                let outcome = Outcome::Notice(*kind, *service);
+                self.taken(index, event, *queue, Kind::TakeNotice, outcome);
+            }
+            Body::Patch { memory, offset, data, read, .. } => {
+                self.patch(index, event, *memory, *offset, data, *read)?;
+            }
+
+            Body::Gap { .. } => self.program.gaps.push(index),
+            // A client sees a termination by what its calls return, and by notices.
+            Body::Terminated { .. }
+            | Body::Keyframe(_)
+            | Body::Fork { .. }
+            | Body::Exec
+            | Body::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn lane(&mut self, event: &Event) -> &mut LaneState {
+        let lanes = &mut self.program.lanes;
+        let initial = &mut self.program.initial_patches;
+        self.lanes.entry((event.process, event.lane)).or_insert_with(|| {
+            lanes.push(LaneInfo { process: event.process, number: event.lane });
+            initial.push(NONE);
+            let index = lanes.len() as u32 - 1;
+            LaneState { index, anchor: NONE, patch: NONE, waiting: NONE }
+        })
+    }
+
+    fn last(&mut self) -> &mut Step {
+        let last = self.program.steps.len() - 1;
+        &mut self.program.steps[last]
+    }
+
+    /// A new step, of an event that is enter and leave in one.
+    fn begin(&mut self, index: EventIndex, event: &Event, kind: Kind) -> &mut Step {
+        self.enter(index, event, kind);
+        let step = self.last();
+        step.leave = index;
+        step.flags = Flags(step.flags.0 & !Flags::IN_FLIGHT.0);
+        step
+    }
+
+    /// A new step, of an enter.
+    fn enter(&mut self, index: EventIndex, event: &Event, kind: Kind) {
+        let number = self.program.steps.len() as u32;
+        let lane = self.lane(event);
+        lane.anchor = number;
+        lane.patch = NONE;
+        lane.waiting = NONE;
+        let lane = lane.index;
+        let gate = event.cause.and_then(|cause| self.steps.get(&cause)).copied().unwrap_or(NONE);
+        let mut flags = Flags::default();
+        flags.set(Flags::IN_FLIGHT);
+        if gate != NONE {
+            flags.set(Flags::GATED);
+        }
+        self.steps.insert(event.sequence, number);
+        self.times.push(event.time);
+        self.program.steps.push(Step {
+            kind,
+            flags,
+            input: Buffer::None,
+            output: Buffer::None,
+            scalars_in: 0,
+            scalars_out: 0,
+            selector: 0,
+            connection: event.connection.unwrap_or(NONE),
+            scalar_count: 0,
+            scalars_asked: 0,
+            result: IoReturn::SUCCESS,
+            words: 0,
+            input_at: 0,
+            input_length: 0,
+            output_size: 0,
+            reply_at: 0,
+            reply_length: 0,
+            reply_size: 0,
+            input_memory: NONE,
+            output_memory: NONE,
+            enter: index,
+            leave: NONE,
+            lane,
+            stream: NONE,
+            gate,
+            patches: NONE,
+            outcome: NONE,
+        });
+    }
+
+    /// The step that a leave belongs to; `None` where its enter fell into a gap.
+    fn leave(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        kind: Kind,
+    ) -> Result<Option<&mut Step>, LoadError> {
+        let entered = event.cause.and_then(|cause| self.steps.get(&cause)).copied();
+        let Some(number) = entered else {
+            return if self.program.gaps.is_empty() {
+                Err(inconsistent(event, "a leave whose enter is not on the tape"))
+            } else {
+                Ok(None)
+            };
+        };
+        let fits = |step: &Step| {
+            let same = step.kind == kind || (step.kind, kind) == (Kind::AsyncCall, Kind::Call);
+            same && step.leave == NONE
+        };
+        let lane = self.lane(event);
+        if lane.anchor != number {
+            lane.anchor = number;
+            lane.patch = NONE;
+        }
+        let step = &mut self.program.steps[number as usize];
+        if !fits(step) {
+            return Err(inconsistent(event, "a leave whose cause is no enter of its kind"));
+        }
+        step.leave = index;
+        step.flags = Flags(step.flags.0 & !Flags::IN_FLIGHT.0);
+        if self.times[number as usize] < event.time {
+            step.flags.set(Flags::TIME);
+        }
+        self.steps.insert(event.sequence, number);
+        Ok(Some(&mut self.program.steps[number as usize]))
+    }
+
+    fn call(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        call: &Call,
+        kind: Kind,
+    ) -> Result<(), LoadError> {
+        let words = self.program.arena.add_words(&call.scalars)?;
+        let (input, memory, stored, length) = match &call.input {
+            Structure::None => (Buffer::None, NONE, Stored::At(0), 0),
+            // A size of 0 is no structure (A7).
+            Structure::Bytes(data) if data.length() == 0 => (Buffer::None, NONE, Stored::At(0), 0),
+            Structure::Null { size: 0 } => (Buffer::None, NONE, Stored::At(0), 0),
+            Structure::Null { size } => (Buffer::Null, NONE, Stored::At(0), *size),
+            Structure::Bytes(data) => {
+                let stored = self.program.arena.add(data, self.blobs)?;
+                (Buffer::Bytes, NONE, stored, data.length())
+            }
+            Structure::Shared { memory, data } => {
+                let stored = self.program.arena.add(data, self.blobs)?;
+                (Buffer::Shared, *memory, stored, data.length())
+            }
+        };
+        let (output, output_size, output_memory) = output_of(&call.output);
+        if memory != NONE {
+            self.shared_memory(event, memory, length);
+        }
+        if let OutputKind::Shared { memory, size } = &call.output {
+            self.shared_memory(event, *memory, *size);
+        }
+        self.enter(index, event, kind);
+        let ruled = self.program.rules.calls(call.selector).is_some();
+        let opaque = matches!(stored, Stored::Opaque);
+        self.opaque_input |= opaque;
+        let step = self.last();
+        step.words = words;
+        // At most 16.
+        step.scalars_in = call.scalars.len() as u8;
+        step.selector = call.selector;
+        step.scalar_count = call.scalar_count;
+        step.scalars_asked = call.scalars_asked;
+        step.input = input;
+        step.input_memory = memory;
+        step.input_length = length;
+        if let Stored::At(at) = stored {
+            step.input_at = at;
+        }
+        step.output = output;
+        step.output_size = output_size;
+        step.output_memory = output_memory;
+        for (flag, holds) in [
+            (Flags::RULES, ruled),
+            (Flags::OPAQUE_INPUT, opaque),
+            (Flags::SHARED, memory != NONE || output_memory != NONE),
+        ] {
+            if holds {
+                step.flags.set(flag);
+            }
+        }
+        Ok(())
+    }
+
+    fn returned(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        returned: &Return,
+    ) -> Result<(), LoadError> {
+        let stored = match &returned.structure {
+            Some(data) => Some((self.program.arena.add(data, self.blobs)?, data.length())),
+            None => None,
+        };
+        // The scalars of a step are one run of words: those handed in are copied behind the others
+        // where other calls came between enter and leave.
+        let entered = event.cause.and_then(|cause| self.steps.get(&cause)).copied();
+        let words = &mut self.program.arena.words;
+        if let Some(step) = entered.and_then(|number| self.program.steps.get_mut(number as usize)) {
+            let end = step.words as usize + usize::from(step.scalars_in);
+            if end != words.len() && !returned.scalars.is_empty() {
+                let at = u32::try_from(words.len()).map_err(|_| LoadError::TooLarge)?;
+                words.extend_from_within(step.words as usize..end);
+                step.words = at;
+            }
+        }
+        if !returned.scalars.is_empty() {
+            self.program.arena.add_words(&returned.scalars)?;
+        }
+        let Some(step) = self.leave(index, event, Kind::Call)? else { return Ok(()) };
+        step.result = returned.result;
+        // At most 16.
+        step.scalars_out = returned.scalars.len() as u8;
+        step.reply_size = returned.structure_size.unwrap_or(0);
+        match stored {
+            Some((Stored::At(at), length)) => (step.reply_at, step.reply_length) = (at, length),
+            Some((Stored::Opaque, length)) => {
+                step.reply_length = length;
+                step.flags.set(Flags::OPAQUE_REPLY);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A completion or notice that the client took, inside a wait or by a poll.
+    fn taken(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        queue: u32,
+        kind: Kind,
+        outcome: Outcome,
+    ) {
+        let lane = self.lane(event);
+        let waiting = std::mem::replace(&mut lane.waiting, NONE);
+        if let Some(step) = self.program.steps.get(waiting as usize)
+            && step.selector == queue
+        {
+            self.program.outcomes[step.outcome as usize] = outcome;
+            self.steps.insert(event.sequence, waiting);
+            return;
+        }
+        let outcome_index = self.outcome(outcome);
+        let gate = match outcome {
+            Outcome::Completion(post) => self.program.posts[post as usize].call,
+            _ => NONE,
+        };
+        let step = self.begin(index, event, kind);
+        step.selector = queue;
+        // The event names its call's connection, which is not what it is taken from.
+        step.connection = NONE;
+        step.outcome = outcome_index;
+        step.gate = gate;
+        step.flags = Flags(step.flags.0 & !Flags::GATED.0);
+        if gate != NONE {
+            step.flags.set(Flags::GATED);
+        }
+        if outcome == Outcome::Unknown {
+            step.flags.set(Flags::IN_FLIGHT);
+        }
+    }
+
+    fn woke(&mut self, index: EventIndex, event: &Event, timed_out: bool) -> Result<(), LoadError> {
+        // Taken away by what was delivered.
+        let delivered = std::mem::replace(&mut self.lane(event).waiting, NONE) == NONE;
+        let gaps = !self.program.gaps.is_empty();
+        let Some(step) = self.leave(index, event, Kind::Wait)? else { return Ok(()) };
+        let outcome = step.outcome as usize;
+        match (self.program.outcomes[outcome], timed_out) {
+            (Outcome::Unknown, true) => self.program.outcomes[outcome] = Outcome::TimedOut,
+            (Outcome::Unknown, false) if !gaps && !delivered => {
+                return Err(inconsistent(event, "a wait that woke for nothing"));
+            }
+            (Outcome::Completion(_) | Outcome::Notice(..), true) => {
+                return Err(inconsistent(event, "a wait that timed out with a completion"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn mapped(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        outcome: &Result<MappedMemory, IoReturn>,
+    ) -> Result<(), LoadError> {
+        let Some(step) = self.leave(index, event, Kind::Map)? else { return Ok(()) };
+        let enter = step.enter;
+        match outcome {
+            Err(result) => step.result = *result,
+            Ok(mapped) => {
+                let connection = step.connection;
+                let number = self.steps[&event.sequence];
+                let asked = self.maps.get(&number).copied();
+                debug_assert!(asked.is_some(), "the enter at {enter} was a map");
+                let (memory_type, options, address) = asked.unwrap_or_default();
+                let fixed = !MapOptions(options).contains(MapOptions::ANYWHERE);
+                let address = if fixed {
+                    // Rounded down to a page (F9).
+                    address - address % self.program.tape.header().page_size.max(1)
+                } else {
+                    self.address
+                };
+                let info = MemoryInfo {
+                    number: mapped.memory,
+                    connection,
+                    memory_type: Some(memory_type),
+                    size: mapped.size,
+                    address,
+                    capture: mapped.capture,
+                };
+                let memory = self.memory(info);
+                // Of aliases the larger one (F13).
+                let known = &mut self.program.memories[memory as usize];
+                known.size = known.size.max(mapped.size);
+                if known.address == self.address {
+                    let room = mapped.size.div_ceil(ADDRESS_STEP).saturating_add(1);
+                    let next =
+                        room.checked_mul(ADDRESS_STEP).and_then(|room| address.checked_add(room));
+                    // Addresses only tell mappings apart, so what does not fit begins anew.
+                    self.address = next.unwrap_or(ADDRESS_BASE);
+                }
+                self.program.steps[number as usize].outcome = memory;
+            }
+        }
+        Ok(())
+    }
+
+    fn patch(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        memory: u32,
+        offset: u64,
+        data: &Payload,
+        read: u64,
+    ) -> Result<(), LoadError> {
+        let memory = self.known_memory(event, memory)?;
+        let stored = self.program.arena.add(data, self.blobs)?;
+        let number = u32::try_from(self.program.patches.len()).map_err(|_| LoadError::TooLarge)?;
+        let lane = self.lane(event);
+        let (lane, anchor, previous) =
+            (lane.index, lane.anchor, std::mem::replace(&mut lane.patch, number));
+        let (at, opaque) = match stored {
+            Stored::At(at) => (at, false),
+            Stored::Opaque => (0, true),
+        };
+        let first = match self.program.steps.get_mut(anchor as usize) {
+            Some(step) => {
+                step.flags.set(Flags::PATCHES);
+                &mut step.patches
+            }
+            None => &mut self.program.initial_patches[lane as usize],
+        };
+        let mut previous = previous;
+        if *first == NONE {
+            *first = number;
+        } else if previous == NONE {
+            // Patches stand behind the enter and behind the leave of one step.
+            previous = *first;
+            while let Some(Patch { next, .. }) = self.program.patches.get(previous as usize)
+                && *next != NONE
+            {
+                previous = *next;
+            }
+        }
+        if let Some(before) = self.program.patches.get_mut(previous as usize) {
+            before.next = number;
+        }
+        self.program.patches.push(Patch {
+            event: index,
+            memory,
+            lane,
+            anchor,
+            previous,
+            next: NONE,
+            offset,
+            at,
+            length: data.length(),
+            read,
+            opaque,
+        });
+        Ok(())
+    }
+
+    fn outcome(&mut self, outcome: Outcome) -> u32 {
+        self.program.outcomes.push(outcome);
+        self.program.outcomes.len() as u32 - 1
+    }
+
+    fn known_memory(&self, event: &Event, number: u32) -> Result<MemoryIndex, LoadError> {
+        self.program.memory(number).ok_or_else(|| {
+            inconsistent(event, "a use of memory that no map or call has shown before")
+        })
+    }
+
+    /// The index of a memory, new where its number is.
+    fn memory(&mut self, info: MemoryInfo) -> MemoryIndex {
+        let memories = &mut self.program.memories;
+        *self.program.memory_indices.entry(info.number).or_insert_with(|| {
+            memories.push(info);
+            memories.len() as u32 - 1
+        })
+    }
+
+    fn shared_memory(&mut self, event: &Event, number: u32, size: u64) {
+        self.memory(MemoryInfo {
+            number,
+            connection: event.connection.unwrap_or(NONE),
+            memory_type: None,
+            size,
+            address: 0,
+            capture: Capture::Accessor,
+        });
+    }
+}
+
+impl Step {
+    fn set_input(&mut self, stored: Stored, data: &Payload) {
+        self.input_length = data.length();
+        match stored {
+            Stored::At(at) => self.input_at = at,
+            Stored::Opaque => self.flags.set(Flags::OPAQUE_INPUT),
+        }
+    }
+}
+
+fn inconsistent(event: &Event, problem: &'static str) -> LoadError {
+    LoadError::Inconsistent { sequence: event.sequence, problem }
+}

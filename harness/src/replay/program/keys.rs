@@ -1,0 +1,272 @@
+//! Keys of steps for `any_order`: connection, operation and inputs, hashed.
+
+use super::{CallRules, Compare, FieldRules, NONE, Program, StepIndex};
+use crate::memory::{Update, Width};
+use crate::replay::request::{self, CallRequest, Request};
+use std::hash::{BuildHasher, RandomState};
+
+/// Steps by the hash of their key: an open-addressed table whose entries are chains of steps in the
+/// order of the tape. Equal hashes are told apart by whoever walks the chain, so a bad hash costs time
+/// and nothing else; the seed is the process's own, so that no tape can be made to cost it.
+#[derive(Clone, Debug)]
+pub(in crate::replay) struct KeyTable {
+    seed: u64,
+    mask: usize,
+    slots: Vec<Slot>,
+    /// The next step of the chain, by step.
+    next: Vec<StepIndex>,
+    /// Some structure handed in is on the tape as a hash only, so no structure's bytes are in a key.
+    lengths_only: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u64,
+    head: StepIndex,
+    used: bool,
+}
+
+/// Where a step was found in its chain.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::replay) struct Keyed {
+    pub(in crate::replay) step: StepIndex,
+    slot: usize,
+    previous: StepIndex,
+}
+
+impl KeyTable {
+    pub(super) fn new(program: &Program, lengths_only: bool) -> Self {
+        let seed = RandomState::new().hash_one(0_u64);
+        let capacity = (program.steps.len() * 2).next_power_of_two().max(8);
+        let slots = vec![Slot { hash: 0, head: NONE, used: false }; capacity];
+        let next = vec![NONE; program.steps.len()];
+        let mut table = Self { seed, mask: capacity - 1, slots, next, lengths_only };
+        // From the last to the first, so that each chain is in the order of the tape.
+        for index in (0..program.steps.len() as u32).rev() {
+            let hash = table.hash(&program.rules, &request::recorded(program, index));
+            let slot = table.slot(hash);
+            let entry = &mut table.slots[slot];
+            table.next[index as usize] = entry.head;
+            *entry = Slot { hash, head: index, used: true };
+        }
+        table
+    }
+
+    /// The first step not yet taken that `accepts` takes, among those of the request's key.
+    #[inline]
+    pub(in crate::replay) fn find(
+        &self,
+        rules: &FieldRules,
+        request: &Request<'_>,
+        mut accepts: impl FnMut(StepIndex) -> bool,
+    ) -> Option<Keyed> {
+        let slot = self.slot(self.hash(rules, request));
+        let (mut step, mut previous) = (self.slots[slot].head, NONE);
+        while step != NONE {
+            if accepts(step) {
+                return Some(Keyed { step, slot, previous });
+            }
+            (previous, step) = (step, self.next[step as usize]);
+        }
+        None
+    }
+
+    /// Takes a step that was found, with no change of the table in between.
+    #[inline]
+    pub(in crate::replay) fn take(&mut self, found: Keyed) {
+        let next = self.next[found.step as usize];
+        if found.previous == NONE {
+            self.slots[found.slot].head = next;
+        } else {
+            self.next[found.previous as usize] = next;
+        }
+    }
+
+    /// The slot of this hash, or the free one where it would be.
+    #[inline]
+    fn slot(&self, hash: u64) -> usize {
+        let mut slot = hash as usize & self.mask;
+        // At most half of the slots are used.
+        while self.slots[slot].used && self.slots[slot].hash != hash {
+            slot = (slot + 1) & self.mask;
+        }
+        slot
+    }
+
+    #[inline]
+    fn hash(&self, rules: &FieldRules, request: &Request<'_>) -> u64 {
+        let mut hash = KeyHash::new(self.seed, request.kind() as u64);
+        match request {
+            Request::Call(call) => self.hash_call(&mut hash, rules, call),
+            Request::Matched(matching) | Request::Watch(matching) => {
+                matching.conditions().for_each(|(key, _)| hash.bytes(key.as_bytes()));
+            }
+            Request::Property { service, key } => {
+                hash.word(*service);
+                hash.bytes(key.unwrap_or("\0").as_bytes());
+            }
+            Request::Queue => {}
+            Request::Open { service, open_type } => {
+                hash.word(*service);
+                hash.word(u64::from(*open_type));
+            }
+            // A timeout counts or not by the mode of time, so it is left to the comparison.
+            Request::Wait { queue, .. }
+            | Request::Take { queue }
+            | Request::TakeNotice { queue } => hash.word(u64::from(*queue)),
+            Request::Map { connection, memory_type, options, address } => {
+                hash.pair(*connection, *memory_type);
+                hash.word(u64::from(*options));
+                hash.word(*address);
+            }
+            Request::Unmap { connection, memory_type, memory } => {
+                hash.pair(*connection, *memory_type);
+                hash.word(memory.map_or(u64::MAX, u64::from));
+            }
+            Request::Close { connection } => hash.word(u64::from(*connection)),
+            Request::Write { memory, offset, width, bytes, length } => {
+                hash.pair(*memory, width.map_or(0, Width::bytes) as u32);
+                hash.word(*offset);
+                hash.word(*length);
+                if rules.writes.is_empty() && !self.lengths_only {
+                    hash.bytes(bytes);
+                }
+            }
+            Request::Update { memory, offset, width, update } => {
+                hash.pair(*memory, width.bytes() as u32);
+                hash.word(*offset);
+                let (tag, first, second) = update_words(*update, *width);
+                hash.word(tag);
+                hash.word(first);
+                hash.word(second);
+            }
+        }
+        hash.finish()
+    }
+
+    #[inline]
+    fn hash_call(&self, hash: &mut KeyHash, rules: &FieldRules, call: &CallRequest<'_>) {
+        hash.pair(call.connection, call.selector);
+        hash.pair(call.scalar_count, call.scalars_asked);
+        hash.word(call.output_size);
+        hash.word(call.length << 8 | (call.input as u64) << 4 | call.output as u64);
+        match rules.calls(call.selector) {
+            None => {
+                call.scalars.iter().for_each(|scalar| hash.word(*scalar));
+                if !self.lengths_only {
+                    hash.bytes(call.bytes);
+                }
+                if let Some(wake) = &call.wake {
+                    hash.word(u64::from(wake.queue.is_some()));
+                    let reference = wake.reference.unwrap_or_default();
+                    hash.word(reference.len() as u64);
+                    reference.iter().skip(1).for_each(|entry| hash.word(*entry));
+                }
+            }
+            Some(rules) => self.hash_ruled(hash, rules, call),
+        }
+    }
+
+    /// Leaves out whatever a rule covers; a symbol is told by the comparison.
+    fn hash_ruled(&self, hash: &mut KeyHash, rules: &CallRules, call: &CallRequest<'_>) {
+        for (scalar, rule) in call.scalars.iter().zip(&rules.scalars) {
+            hash.word(if rule.is_none() { *scalar } else { 0 });
+        }
+        if !self.lengths_only {
+            let mut bytes = call.bytes.to_vec();
+            blank(&mut bytes, &rules.structure);
+            hash.bytes(&bytes);
+        }
+        if let Some(wake) = &call.wake {
+            hash.word(u64::from(wake.queue.is_some()));
+            let reference = wake.reference.unwrap_or_default();
+            hash.word(reference.len() as u64);
+            for (entry, rule) in reference.iter().zip(&rules.references).skip(1) {
+                hash.word(if rule.is_none() { *entry } else { 0 });
+            }
+        }
+    }
+}
+
+/// Sets the ranges that a rule covers to zero.
+fn blank(bytes: &mut [u8], ranges: &[(u64, u64, Compare)]) {
+    let length = bytes.len() as u64;
+    for (offset, size, _) in ranges {
+        let from = (*offset).min(length) as usize;
+        let to = offset.saturating_add(*size).min(length) as usize;
+        bytes[from..to].fill(0);
+    }
+}
+
+/// An update as three words, operands cut to the width.
+pub(in crate::replay) const fn update_words(update: Update, width: Width) -> (u64, u64, u64) {
+    let mask = width.mask();
+    match update {
+        Update::Swap(value) => (0, value & mask, 0),
+        Update::Add(value) => (1, value & mask, 0),
+        Update::Or(value) => (2, value & mask, 0),
+        Update::And(value) => (3, value & mask, 0),
+        Update::CompareExchange { expected, new } => (4, expected & mask, new & mask),
+    }
+}
+
+/// A multiply-and-fold hash: 16 bytes a multiplication.
+struct KeyHash {
+    state: u64,
+    seed: u64,
+}
+
+impl KeyHash {
+    /// Digits of pi, so that nothing is hidden in the constant.
+    const MULTIPLIER: u64 = 0x2438_6a88_85a3_08d3;
+
+    #[inline]
+    const fn new(seed: u64, first: u64) -> Self {
+        Self { state: seed ^ first.wrapping_mul(Self::MULTIPLIER), seed }
+    }
+
+    #[inline]
+    const fn fold(left: u64, right: u64) -> u64 {
+        let product = left as u128 * right as u128;
+        product as u64 ^ (product >> 64) as u64
+    }
+
+    #[inline]
+    const fn word(&mut self, word: u64) {
+        self.state = Self::fold(self.state ^ word, self.seed | 1).wrapping_add(Self::MULTIPLIER);
+    }
+
+    #[inline]
+    const fn pair(&mut self, high: u32, low: u32) {
+        self.word((high as u64) << 32 | low as u64);
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(16);
+        for chunk in &mut chunks {
+            let (low, high) = chunk.split_at(8);
+            let (low, high) = (read_word(low), read_word(high));
+            self.state = Self::fold(self.state ^ low, self.seed ^ high)
+                .wrapping_add(Self::MULTIPLIER ^ low.rotate_left(32));
+        }
+        for chunk in chunks.remainder().chunks(8) {
+            self.word(read_word(chunk));
+        }
+        self.word(bytes.len() as u64);
+    }
+
+    #[inline]
+    const fn finish(self) -> u64 {
+        Self::fold(self.state ^ Self::MULTIPLIER, self.seed | 1)
+    }
+}
+
+/// Up to 8 bytes as a little-endian word.
+#[inline]
+fn read_word(bytes: &[u8]) -> u64 {
+    if let Ok(word) = bytes.try_into() {
+        return u64::from_le_bytes(word);
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}

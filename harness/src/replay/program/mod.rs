@@ -1,0 +1,17 @@
+//! A tape made ready to be served: steps in a compact array, their bytes in one arena, the patches and
+//! completions beside them. Nothing of it changes during a replay.
+
+mod arena;
+mod compile;
+mod keys;
+mod rules;
+mod step;
+
+pub(super) use arena::Arena;
+pub use compile::LoadError;
+pub(super) use keys::{KeyTable, update_words};
+pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
+pub(super) use step::{
+    Buffer, EventIndex, Flags, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Patch, PatchIndex,
+    Program, Step, StepIndex,
+};

@@ -1,0 +1,589 @@
+//! One replay: how an operation of the client finds its step, waits for its turn, or diverges.
+
+use super::diagnose::Reason;
+use super::matching::matches;
+use super::patches::NotKept;
+use super::program::{Flags, Kind, LaneIndex, NONE, Outcome, Program, StepIndex};
+use super::request::Request;
+use super::state::State;
+use super::{Divergence, OnDivergence, Policy, ReplayOptions};
+use crate::IoReturn;
+use crate::schedule::{Monitor, Schedule, TimeMode};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+thread_local! {
+    /// A number of the thread's own, since a thread's identity has no cheap form.
+    static THREAD: u64 = {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+    /// The session that the thread last had a lane in, and the lane.
+    static LANE: Cell<(u64, LaneIndex)> = const { Cell::new((0, NONE)) };
+}
+
+/// A replay, shared by its systems, connections, queues and memories.
+#[derive(Debug)]
+pub(super) struct Session {
+    number: u64,
+    pub(super) program: Program,
+    pub(super) policy: Policy,
+    on_divergence: OnDivergence,
+    patience: Duration,
+    /// Threads are told apart: the policy needs lanes, and the tape has several.
+    by_thread: bool,
+    state: Mutex<State>,
+    /// One of each system: its waits belong to its schedule.
+    signals: Mutex<Vec<Arc<Monitor<()>>>>,
+}
+
+/// What a system adds to the session: where it waits and what time it is.
+#[derive(Debug)]
+pub(super) struct Clock {
+    pub(super) schedule: Schedule,
+    signal: Arc<Monitor<()>>,
+    /// Time of the schedule at which the recording began again; `None` where time does not follow the
+    /// tape, since one of the two is not simulated.
+    base: Option<Duration>,
+}
+
+/// A step that the client has entered, or the code that it is answered with instead.
+pub(super) type Entered = Result<StepIndex, IoReturn>;
+
+enum Attempt {
+    Entered(StepIndex),
+    /// It is on the tape, and something else comes first.
+    Blocked(StepIndex),
+    /// The step that stands in its place, if there is one.
+    Missed(StepIndex),
+}
+
+/// What a thread waits for, as the report of a deadlock names it.
+const TURN: &str = "its turn on the tape, or a call whose completion it waits for";
+
+impl Session {
+    pub(super) fn new(mut program: Program, options: &ReplayOptions) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let state = State::new(&mut program, options.patches);
+        let policy = program.policy;
+        let by_thread = matches!(policy, Policy::Exact | Policy::Lanes) && program.lanes.len() > 1;
+        Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            program,
+            policy,
+            on_divergence: options.on_divergence,
+            patience: options.patience,
+            by_thread,
+            state: Mutex::new(state),
+            signals: Mutex::default(),
+        }
+    }
+
+    pub(super) fn clock(&self, schedule: &Schedule) -> Clock {
+        let signal = Arc::new(Monitor::new(schedule, TURN, ()));
+        self.signals().push(Arc::clone(&signal));
+        let simulated =
+            schedule.mode() == TimeMode::Simulated && self.program.time == TimeMode::Simulated;
+        let base = simulated.then(|| schedule.now());
+        Clock { schedule: schedule.clone(), signal, base }
+    }
+
+    #[inline]
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signals(&self) -> MutexGuard<'_, Vec<Arc<Monitor<()>>>> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an operation: finds its step, waits for its turn, enters it.
+    #[inline]
+    pub(super) fn perform(&self, clock: &Clock, stream: u32, request: &Request<'_>) -> Entered {
+        self.perform_with(clock, stream, request, |_, _| Ok(()))
+    }
+
+    /// As [`perform`](Self::perform), with `during` run as the step is entered, before anybody else
+    /// can look.
+    #[inline]
+    pub(super) fn perform_with(
+        &self,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+        mut during: impl FnMut(&mut State, StepIndex) -> Result<(), NotKept>,
+    ) -> Entered {
+        let mut state = self.state();
+        if state.divergence.is_none()
+            && let Attempt::Entered(step) = self.attempt(&mut state, clock, stream, request)
+        {
+            let kept = during(&mut state, step);
+            let ends = self.program.step(step).flags.has(Flags::IN_FLIGHT);
+            if kept.is_ok() && !ends && state.waiting == 0 && state.wakers.is_empty() {
+                return Ok(step);
+            }
+            return self.entered(state, step, request, kept);
+        }
+        drop(state);
+        self.perform_slowly(clock, stream, request, &mut during)
+    }
+
+    /// The rest of an operation that is not the plain case.
+    #[cold]
+    fn entered(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        step: StepIndex,
+        request: &Request<'_>,
+        kept: Result<(), NotKept>,
+    ) -> Entered {
+        let held = self.program.step(step);
+        if let Err(NotKept(patch)) = kept {
+            return Err(self.diverge(state, request, Reason::PatchNotKept(patch)));
+        }
+        if held.flags.has(Flags::IN_FLIGHT) && held.kind != Kind::Wait {
+            return Err(self.diverge(state, request, Reason::TapeEnds(step)));
+        }
+        let wakers = self.ready_wakers(&mut state);
+        drop(state);
+        self.signal();
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        Ok(step)
+    }
+
+    #[cold]
+    fn perform_slowly(
+        &self,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+        during: &mut dyn FnMut(&mut State, StepIndex) -> Result<(), NotKept>,
+    ) -> Entered {
+        let mut found = None;
+        let came = self.wait_for(clock, |state| {
+            if let Some(invented) = self.refuse(state) {
+                found = Some(Err(invented));
+                return true;
+            }
+            match self.attempt(state, clock, stream, request) {
+                Attempt::Entered(step) => found = Some(Ok((step, during(state, step)))),
+                Attempt::Missed(expected) => found = Some(Err(Refused::Missed(expected))),
+                Attempt::Blocked(step) => found = Some(Err(Refused::Blocked(step))),
+            }
+            !matches!(found, Some(Err(Refused::Blocked(_))))
+        });
+        debug_assert!(came || matches!(found, Some(Err(Refused::Blocked(_)))));
+        match found {
+            Some(Ok((step, kept))) => self.entered(self.state(), step, request, kept),
+            Some(Err(Refused::Poisoned(report))) => Err(self.poisoned(&report)),
+            Some(Err(Refused::Missed(expected))) => {
+                Err(self.diverge(self.state(), request, Reason::Missed(expected)))
+            }
+            Some(Err(Refused::Blocked(step))) => {
+                Err(self.diverge(self.state(), request, Reason::NeverItsTurn(step)))
+            }
+            // The wait always asks at least once.
+            None => Err(IoReturn::ABORTED),
+        }
+    }
+
+    /// Why nothing more is served, if so.
+    fn refuse(&self, state: &State) -> Option<Refused> {
+        match (&state.divergence, self.on_divergence) {
+            (Some(report), OnDivergence::Panic) => Some(Refused::Poisoned(report.clone())),
+            _ => None,
+        }
+    }
+
+    fn attempt(
+        &self,
+        state: &mut State,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+    ) -> Attempt {
+        let program = &self.program;
+        match self.policy {
+            Policy::Ordered => {
+                let head = head(program, state, stream);
+                if head == NONE || !matches(program, state, head, request) {
+                    return Attempt::Missed(head);
+                }
+                self.enter_if_open(state, head, request)
+            }
+            Policy::AnyOrder => self.attempt_keyed(state, request),
+            Policy::Lanes | Policy::Exact => {
+                let Some(lane) = self.lane(state, clock, request) else {
+                    let first =
+                        (0..program.lanes.len() as u32).find(|lane| !state.bound[*lane as usize]);
+                    return Attempt::Missed(first.map_or(NONE, |lane| head(program, state, lane)));
+                };
+                let head = head(program, state, lane);
+                if head == NONE || !matches(program, state, head, request) {
+                    return Attempt::Missed(head);
+                }
+                self.bind(state, lane);
+                if self.policy == Policy::Exact && head != state.turn {
+                    return Attempt::Blocked(state.turn);
+                }
+                self.enter_if_open(state, head, request)
+            }
+        }
+    }
+
+    #[inline]
+    fn enter_if_open(&self, state: &mut State, step: StepIndex, request: &Request<'_>) -> Attempt {
+        if !state.gate_is_open(&self.program, step) {
+            return Attempt::Blocked(self.program.step(step).gate);
+        }
+        state.enter(&self.program, step, request);
+        Attempt::Entered(step)
+    }
+
+    #[inline]
+    fn attempt_keyed(&self, state: &mut State, request: &Request<'_>) -> Attempt {
+        let program = &self.program;
+        let Some(mut keys) = state.keys.take() else { return Attempt::Missed(NONE) };
+        let mut blocked = NONE;
+        let found = keys.find(&program.rules, request, |step| {
+            if !matches(program, state, step, request) {
+                return false;
+            }
+            let open = state.gate_is_open(program, step) && self.is_due(state, step);
+            if !open && blocked == NONE {
+                blocked = step;
+            }
+            open
+        });
+        if let Some(found) = found {
+            keys.take(found);
+        }
+        state.keys = Some(keys);
+        match found {
+            Some(found) => {
+                state.enter(program, found.step, request);
+                Attempt::Entered(found.step)
+            }
+            None if blocked != NONE => Attempt::Blocked(blocked),
+            None => Attempt::Missed(NONE),
+        }
+    }
+
+    /// True where what a wait or take gives may be given: its call has been entered.
+    pub(super) fn is_due(&self, state: &State, step: StepIndex) -> bool {
+        let step = self.program.step(step);
+        if !matches!(step.kind, Kind::Wait | Kind::Take) {
+            return true;
+        }
+        match self.program.outcomes.get(step.outcome as usize) {
+            Some(Outcome::Completion(post)) => {
+                let call = self.program.posts[*post as usize].call;
+                call == NONE || state.has_entered(call)
+            }
+            // A take is entered, and found out then.
+            Some(Outcome::Unknown) => step.kind == Kind::Take,
+            _ => true,
+        }
+    }
+
+    /// The lane of the calling thread: the one it has, or else the first free one whose next step is
+    /// this; in a simulated schedule rather the one whose number is the task's.
+    fn lane(&self, state: &State, clock: &Clock, request: &Request<'_>) -> Option<LaneIndex> {
+        if let Some(lane) = self.known_lane(state) {
+            return Some(lane);
+        }
+        let program = &self.program;
+        let fits = |lane: &LaneIndex| {
+            let head = head(program, state, *lane);
+            !state.bound[*lane as usize] && head != NONE && matches(program, state, head, request)
+        };
+        let task = match clock.schedule.mode() {
+            TimeMode::Simulated => clock.schedule.current(),
+            TimeMode::Free => None,
+        };
+        let own = task.and_then(|task| u32::try_from(task.0).ok());
+        own.filter(|lane| (*lane as usize) < program.lanes.len() && fits(lane))
+            .or_else(|| (0..program.lanes.len() as u32).find(fits))
+    }
+
+    /// The lane that the calling thread has, if it has one.
+    pub(super) fn known_lane(&self, state: &State) -> Option<LaneIndex> {
+        if !self.by_thread {
+            return match self.program.lanes.len() {
+                1 => Some(0),
+                _ => None,
+            };
+        }
+        let (session, lane) = LANE.get();
+        if session == self.number {
+            return Some(lane);
+        }
+        let lane = *state.threads.get(&THREAD.with(|thread| *thread))?;
+        LANE.set((self.number, lane));
+        Some(lane)
+    }
+
+    fn bind(&self, state: &mut State, lane: LaneIndex) {
+        if self.by_thread && LANE.get() != (self.number, lane) {
+            state.bound[lane as usize] = true;
+            state.threads.insert(THREAD.with(|thread| *thread), lane);
+            LANE.set((self.number, lane));
+        }
+    }
+
+    /// Enters the step of a poll if one is due now; `None` where there is nothing to take.
+    pub(super) fn poll(
+        &self,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+        spins: &AtomicU64,
+    ) -> Option<StepIndex> {
+        let mut state = self.state();
+        if let Some(Refused::Poisoned(report)) = self.refuse(&state) {
+            drop(state);
+            let _unwinding = self.poisoned(&report);
+            return None;
+        }
+        let due = self.pollable(&state, clock, stream, request);
+        let due = due.filter(|step| self.is_time(clock, *step, spins));
+        let entered = due.and_then(|_| match self.attempt(&mut state, clock, stream, request) {
+            Attempt::Entered(step) => Some(step),
+            Attempt::Blocked(_) | Attempt::Missed(_) => None,
+        });
+        let Some(step) = entered else {
+            drop(state);
+            // A loop of polls must let the others go on.
+            clock.schedule.yield_now();
+            return None;
+        };
+        spins.store(0, Ordering::Relaxed);
+        self.entered(state, step, request, Ok(())).ok()
+    }
+
+    /// The step that a poll would enter, but for the time.
+    fn pollable(
+        &self,
+        state: &State,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+    ) -> Option<StepIndex> {
+        let program = &self.program;
+        let fits = |step: StepIndex| {
+            step != NONE
+                && matches(program, state, step, request)
+                && state.gate_is_open(program, step)
+        };
+        match self.policy {
+            Policy::Ordered => Some(head(program, state, stream)).filter(|step| fits(*step)),
+            Policy::AnyOrder => {
+                let keys = state.keys.as_ref()?;
+                keys.find(&program.rules, request, fits).map(|found| found.step)
+            }
+            Policy::Lanes | Policy::Exact => {
+                let lane = self.lane(state, clock, request)?;
+                let step = head(program, state, lane);
+                (fits(step) && (self.policy == Policy::Lanes || step == state.turn)).then_some(step)
+            }
+        }
+    }
+
+    /// True where the tape's time for a completion has come. A client that never lets time pass gets
+    /// it all the same after a while.
+    fn is_time(&self, clock: &Clock, step: StepIndex, spins: &AtomicU64) -> bool {
+        const SPINS: u64 = 1000;
+        let Some(base) = clock.base else { return true };
+        let time = match self.program.outcomes.get(self.program.step(step).outcome as usize) {
+            Some(Outcome::Completion(post)) => self.program.posts[*post as usize].time,
+            _ => self.program.event(self.program.step(step).enter).time,
+        };
+        clock.schedule.now() >= base.saturating_add(Duration::from_nanos(time))
+            || spins.fetch_add(1, Ordering::Relaxed) >= SPINS
+    }
+
+    /// True where a poll of `queue` by somebody would find something.
+    pub(super) fn is_ready(&self, state: &State, queue: u32) -> bool {
+        let program = &self.program;
+        let fits = |step: StepIndex| {
+            step != NONE
+                && program.step(step).kind == Kind::Take
+                && program.step(step).selector == queue
+                && state.gate_is_open(program, step)
+        };
+        match self.policy {
+            Policy::AnyOrder => state.keys.as_ref().is_some_and(|keys| {
+                keys.find(&program.rules, &Request::Take { queue }, fits).is_some()
+            }),
+            _ => (0..program.streams.len() as u32).any(|stream| fits(head(program, state, stream))),
+        }
+    }
+
+    fn ready_wakers(&self, state: &mut State) -> Vec<std::task::Waker> {
+        let wakers = std::mem::take(&mut state.wakers);
+        let (ready, waiting) = wakers
+            .into_iter()
+            .partition(|(queue, _)| state.divergence.is_some() || self.is_ready(state, *queue));
+        state.wakers = waiting;
+        let ready: Vec<_> = ready;
+        ready.into_iter().map(|(_, waker)| waker).collect()
+    }
+
+    /// Tells everybody who waits that something has changed.
+    fn signal(&self) {
+        let signals: Vec<_> = self.signals().clone();
+        for signal in signals {
+            // Held, so that nobody is between looking and waiting.
+            let guard = signal.lock();
+            signal.notify_all();
+            drop(guard);
+        }
+    }
+
+    /// Waits until the step's outcome is due, and until its time on the tape.
+    pub(super) fn leave_wait(
+        &self,
+        clock: &Clock,
+        step: StepIndex,
+        request: &Request<'_>,
+    ) -> Entered {
+        let mut refused = None;
+        let came = self.wait_for(clock, |state| {
+            refused = self.refuse(state);
+            refused.is_some() || self.is_due(state, step)
+        });
+        if let Some(Refused::Poisoned(report)) = refused {
+            return Err(self.poisoned(&report));
+        }
+        if !came {
+            return Err(self.diverge(self.state(), request, Reason::NeverCame(step)));
+        }
+        let held = self.program.step(step);
+        if held.flags.has(Flags::PATCHES) {
+            self.state().arm(&self.program, held.patches);
+        }
+        self.pass_time(clock, step);
+        Ok(step)
+    }
+
+    /// Lets virtual time pass up to the step's leave.
+    #[inline]
+    pub(super) fn pass_time(&self, clock: &Clock, step: StepIndex) {
+        let step = self.program.step(step);
+        if step.flags.has(Flags::TIME)
+            && let Some(base) = clock.base
+        {
+            let time = Duration::from_nanos(self.program.event(step.leave).time);
+            let left = base.saturating_add(time).saturating_sub(clock.schedule.now());
+            if !left.is_zero() {
+                clock.schedule.sleep(left);
+            }
+        }
+    }
+
+    /// Waits until `ready`; false where patience ends before. A simulated schedule in which nothing
+    /// can go on unwinds instead, and leaves the divergence behind.
+    fn wait_for(&self, clock: &Clock, mut ready: impl FnMut(&mut State) -> bool) -> bool {
+        let deadline = match clock.schedule.mode() {
+            TimeMode::Simulated => None,
+            TimeMode::Free => Some(clock.schedule.now().saturating_add(self.patience)),
+        };
+        let mut guard = clock.signal.lock();
+        loop {
+            let mut state = self.state();
+            if ready(&mut state) {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| clock.schedule.now() >= deadline) {
+                return false;
+            }
+            state.waiting += 1;
+            drop(state);
+            let waited = catch_unwind(AssertUnwindSafe(|| guard.wait_until(deadline)));
+            self.state().waiting -= 1;
+            if let Err(panic) = waited {
+                drop(guard);
+                // The report of a stuck run is text; the end of a run that is over is not.
+                if panic.is::<String>() {
+                    let mut state = self.state();
+                    if state.divergence.is_none() {
+                        let report = super::diagnose::stuck(self, &state);
+                        state.divergence = Some(report);
+                    }
+                }
+                resume_unwind(panic);
+            }
+        }
+    }
+
+    /// Keeps the report if it is the first, and gives the client what it is to get: a panic, or the
+    /// code to answer with.
+    #[cold]
+    pub(super) fn diverge(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        request: &Request<'_>,
+        reason: Reason,
+    ) -> IoReturn {
+        let report = match &state.divergence {
+            Some(first) => first.clone(),
+            None => {
+                let report = super::diagnose::diagnose(self, &state, request, reason);
+                state.divergence = Some(report.clone());
+                report
+            }
+        };
+        if let OnDivergence::Answer(code) = self.on_divergence {
+            state.invented += 1;
+            return code;
+        }
+        let wakers = self.ready_wakers(&mut state);
+        drop(state);
+        self.signal();
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        self.poisoned(&report)
+    }
+
+    /// Panics with the report. A thread that unwinds already would abort by a second panic: it gets
+    /// `kIOReturnAborted`, which nobody takes for an answer of the tape any more.
+    #[cold]
+    fn poisoned(&self, report: &Divergence) -> IoReturn {
+        if std::thread::panicking() {
+            return IoReturn::ABORTED;
+        }
+        panic!("{report}");
+    }
+
+    /// Fails where a replay that diverged must serve nothing more.
+    #[inline]
+    pub(super) fn check<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+    ) -> Option<MutexGuard<'a, State>> {
+        match self.refuse(&state) {
+            None => Some(state),
+            Some(Refused::Poisoned(report)) => {
+                drop(state);
+                let _unwinding = self.poisoned(&report);
+                None
+            }
+            Some(Refused::Missed(_) | Refused::Blocked(_)) => Some(state),
+        }
+    }
+}
+
+enum Refused {
+    Poisoned(Divergence),
+    Missed(StepIndex),
+    Blocked(StepIndex),
+}
+
+/// The next step of a stream.
+#[inline]
+pub(super) fn head(program: &Program, state: &State, stream: u32) -> StepIndex {
+    let Some(steps) = program.streams.get(stream as usize) else { return NONE };
+    steps.get(state.cursors[stream as usize] as usize).copied().unwrap_or(NONE)
+}

@@ -1,0 +1,193 @@
+//! What changes while a tape is replayed.
+
+use super::matching::{masked_differences, symbol_pairs, write_pairs};
+use super::patches::MemoryState;
+use super::program::{
+    CallRules, Flags, KeyTable, Kind, LaneIndex, MemoryIndex, NONE, Program, StepIndex,
+};
+use super::request::{Request, recorded};
+use super::symbols::Symbols;
+use super::{Divergence, PatchTiming};
+use crate::memory::SharedBuffer;
+use std::collections::{HashMap, HashSet};
+use std::task::Waker;
+
+/// The state of a replay, all under one lock.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Position in each stream.
+    pub(super) cursors: Vec<u32>,
+    /// One bit a step: the client has entered it.
+    entered: Vec<u64>,
+    /// Steps entered.
+    pub(super) used: u64,
+    /// The step whose turn it is under `exact`.
+    pub(super) turn: StepIndex,
+    /// The last step entered of each lane.
+    pub(super) anchors: Vec<StepIndex>,
+    pub(super) keys: Option<KeyTable>,
+
+    /// Lanes that a thread has, and the lane of each thread.
+    pub(super) bound: Vec<bool>,
+    pub(super) threads: HashMap<u64, LaneIndex>,
+
+    pub(super) symbols: Symbols,
+    pub(super) memories: Vec<MemoryState>,
+    pub(super) timing: PatchTiming,
+    /// One bit a patch: a read of the client has seen it.
+    pub(super) seen: Vec<u64>,
+    /// Shared buffers of the client and their memories.
+    buffers: Vec<(SharedBuffer, MemoryIndex)>,
+    /// Connections that the client has closed, or dropped.
+    pub(super) closed: HashSet<u32>,
+    /// References that the client gave with calls whose rules let them differ.
+    pub(super) references: HashMap<StepIndex, Vec<u64>>,
+    /// Differences that a mask covered.
+    pub(super) masked: u64,
+
+    /// Threads that wait for a change.
+    pub(super) waiting: u32,
+    /// Wakers by queue.
+    pub(super) wakers: Vec<(u32, Waker)>,
+
+    pub(super) divergence: Option<Divergence>,
+    pub(super) invented: u64,
+    /// Somebody has been told by `finish`.
+    pub(super) told: bool,
+}
+
+impl State {
+    pub(super) fn new(program: &mut Program, timing: PatchTiming) -> Self {
+        let memories = program.memories.iter().map(|_| MemoryState::default()).collect();
+        let mut state = Self {
+            cursors: vec![0; program.streams.len()],
+            entered: vec![0; program.steps.len().div_ceil(64)],
+            used: 0,
+            turn: 0,
+            anchors: vec![NONE; program.lanes.len()],
+            keys: program.keys.take(),
+            bound: vec![false; program.lanes.len()],
+            threads: HashMap::new(),
+            symbols: Symbols::default(),
+            memories,
+            timing,
+            seen: vec![0; program.patches.len().div_ceil(64)],
+            buffers: Vec::new(),
+            closed: HashSet::new(),
+            references: HashMap::new(),
+            masked: 0,
+            waiting: 0,
+            wakers: Vec::new(),
+            divergence: None,
+            invented: 0,
+            told: false,
+        };
+        for first in &program.initial_patches {
+            state.arm(program, *first);
+        }
+        state
+    }
+
+    #[inline]
+    pub(super) fn has_entered(&self, step: StepIndex) -> bool {
+        self.entered.get(step as usize / 64).is_some_and(|word| word >> (step % 64) & 1 == 1)
+    }
+
+    /// True where nothing that must stand before the step is missing.
+    #[inline]
+    pub(super) fn gate_is_open(&self, program: &Program, step: StepIndex) -> bool {
+        let step = program.step(step);
+        !step.flags.has(Flags::GATED) || self.has_entered(step.gate)
+    }
+
+    /// Marks the step as entered and moves its stream on.
+    #[inline]
+    pub(super) fn enter(&mut self, program: &Program, index: StepIndex, request: &Request<'_>) {
+        let step = program.step(index);
+        self.entered[index as usize / 64] |= 1 << (index % 64);
+        self.used += 1;
+        self.anchors[step.lane as usize] = index;
+        if step.stream != NONE {
+            self.cursors[step.stream as usize] += 1;
+        }
+        if index == self.turn {
+            self.turn += 1;
+        }
+        if step.flags.has(Flags(Flags::RULES.0 | Flags::SHARED.0)) || step.kind == Kind::Write {
+            self.note(program, index, request);
+        }
+        if step.flags.has(Flags::PATCHES) && step.kind != Kind::Wait {
+            self.arm(program, step.patches);
+        }
+    }
+
+    /// Binds symbols, and counts what masks covered.
+    #[cold]
+    fn note(&mut self, program: &Program, index: StepIndex, request: &Request<'_>) {
+        match (recorded(program, index), request) {
+            (Request::Call(held), Request::Call(call)) => {
+                let none = CallRules::default();
+                let rules = program.rules.calls(call.selector).unwrap_or(&none);
+                self.masked += masked_differences(rules, &held, call);
+                self.symbols.bind(symbol_pairs(rules, &held, call));
+                let loose = rules.references.iter().any(Option::is_some);
+                if let Some(reference) = call.wake.and_then(|wake| wake.reference)
+                    && loose
+                {
+                    self.references.insert(index, reference.to_vec());
+                }
+            }
+            (Request::Write { bytes: held, .. }, Request::Write { memory, offset, bytes, .. })
+                if !program.rules.writes.is_empty() && held.len() == bytes.len() =>
+            {
+                self.masked += u64::from(held != *bytes);
+                self.symbols.bind(write_pairs(program, *memory, *offset, held, bytes));
+            }
+            _ => {}
+        }
+    }
+
+    /// An unmap of `memory_type` worked: undoes the map of the given memory, if it is of that type, or
+    /// else the first of that type, since the kernel ignores the address (F15).
+    pub(super) fn undo_map(
+        &mut self,
+        program: &Program,
+        connection: u32,
+        memory_type: u32,
+        given: Option<u32>,
+    ) {
+        let held = |index: &usize| {
+            program.memories[*index].memory_type == Some(memory_type)
+                && self.memories[*index].holders.contains(&connection)
+        };
+        let given = given.and_then(|number| program.memory(number)).map(|index| index as usize);
+        let undone = given.filter(held).or_else(|| (0..self.memories.len()).find(held));
+        if let Some(index) = undone {
+            self.memories[index].holders.retain(|holder| *holder != connection);
+        }
+    }
+
+    /// A connection is closed or dropped: its mappings go (F23).
+    pub(super) fn let_go(&mut self, connection: u32) {
+        self.closed.insert(connection);
+        for memory in &mut self.memories {
+            memory.holders.retain(|holder| *holder != connection);
+        }
+    }
+
+    /// Number of a shared buffer that has been handed in or asked for before.
+    pub(super) fn buffer_number(&self, program: &Program, buffer: &SharedBuffer) -> Option<u32> {
+        let (_, memory) = self.buffers.iter().find(|(known, _)| known.is(buffer))?;
+        program.memories.get(*memory as usize).map(|memory| memory.number)
+    }
+
+    /// True where a buffer of the client has this number already.
+    pub(super) fn is_bound(&self, program: &Program, number: u32) -> bool {
+        let memory = program.memory(number);
+        self.buffers.iter().any(|(_, bound)| Some(*bound) == memory)
+    }
+
+    pub(super) fn bind_buffer(&mut self, buffer: &SharedBuffer, memory: MemoryIndex) {
+        self.buffers.push((buffer.clone(), memory));
+    }
+}

@@ -1,0 +1,102 @@
+//! A system that is served from the tape.
+
+use super::connection::ReplayConnection;
+use super::program::{NONE, StepIndex};
+use super::queue::{ReplayNotices, ReplayQueue};
+use super::request::Request;
+use super::session::{Clock, Session};
+use crate::IoReturn;
+use crate::call::ServiceId;
+use crate::connection::{CompletionQueue, Connection, Matching, NoticeQueue, System, Value};
+use crate::schedule::Schedule;
+use crate::tape::Body;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The registry's stream under `ordered`.
+const REGISTRY: u32 = 0;
+
+/// The system of a tape.
+#[derive(Debug)]
+pub(super) struct ReplaySystem {
+    session: Arc<Session>,
+    clock: Arc<Clock>,
+}
+
+impl ReplaySystem {
+    pub(super) fn new(session: &Arc<Session>, schedule: &Schedule) -> Self {
+        let clock = Arc::new(session.clock(schedule));
+        Self { session: Arc::clone(session), clock }
+    }
+
+    fn perform(&self, request: &Request<'_>) -> Result<StepIndex, IoReturn> {
+        self.session.perform(&self.clock, REGISTRY, request)
+    }
+
+    /// The event of a step that is enter and leave in one.
+    fn body(&self, step: StepIndex) -> &Body {
+        let program = &self.session.program;
+        &program.event(program.step(step).enter).body
+    }
+
+    fn read(&self, service: ServiceId, key: Option<&str>) -> Result<Option<Value>, IoReturn> {
+        let step = self.perform(&Request::Property { service: service.0, key })?;
+        match self.body(step) {
+            Body::Property { outcome, .. } => outcome.clone(),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl System for ReplaySystem {
+    fn matching_services(&self, matching: &Matching) -> Result<Vec<ServiceId>, IoReturn> {
+        let step = self.perform(&Request::Matched(matching))?;
+        match self.body(step) {
+            Body::Matched { outcome: Ok(services), .. } => {
+                Ok(services.iter().map(|service| ServiceId(u64::from(*service))).collect())
+            }
+            _ => Err(self.session.program.step(step).result),
+        }
+    }
+
+    fn property(&self, service: ServiceId, key: &str) -> Result<Option<Value>, IoReturn> {
+        self.read(service, Some(key))
+    }
+
+    fn properties(&self, service: ServiceId) -> Result<BTreeMap<String, Value>, IoReturn> {
+        match self.read(service, None)? {
+            Some(Value::Dictionary(properties)) => Ok(properties),
+            _ => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn open(&self, service: ServiceId, open_type: u32) -> Result<Box<dyn Connection>, IoReturn> {
+        let step = self.perform(&Request::Open { service: service.0, open_type })?;
+        self.session.pass_time(&self.clock, step);
+        let step = self.session.program.step(step);
+        match step.connection {
+            NONE => Err(step.result),
+            number => Ok(Box::new(ReplayConnection::new(&self.session, &self.clock, number))),
+        }
+    }
+
+    fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn> {
+        let step = self.perform(&Request::Watch(matching))?;
+        let step = self.session.program.step(step);
+        step.result.ok()?;
+        Ok(Arc::new(ReplayNotices::new(&self.session, &self.clock, step.selector)))
+    }
+
+    fn completion_queue(&self) -> Arc<dyn CompletionQueue> {
+        // Where the answer is invented, the queue is one that the tape says nothing of.
+        let number = match self.perform(&Request::Queue) {
+            Ok(step) => self.session.program.step(step).selector,
+            Err(_invented) => NONE,
+        };
+        Arc::new(ReplayQueue::new(&self.session, &self.clock, number))
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.clock.schedule
+    }
+}

@@ -1,0 +1,106 @@
+//! Each rule of the boundary has a test under its number, which is run twice: with all rules on it
+//! passes, and with this rule off it fails. A test takes the rules to run with and states the results
+//! of the semantics reference; it goes through the mock wherever a Rust client can express it, and
+//! asks the boundary itself where only a C client could.
+
+mod a;
+mod appendix_b;
+mod b;
+mod c;
+mod d;
+mod e;
+mod f;
+mod f_unmap;
+mod g;
+mod h;
+mod k;
+mod kit;
+
+use dextape::boundary::{Rule, Rules, tests_by_rule};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+/// A rule and its test.
+pub(crate) type RuleTest = (Rule, fn(Rules));
+
+thread_local! {
+    /// Where the last panic of the thread was.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn main() -> ExitCode {
+    // Half of the trials are there to panic; what a trial says is said by the trial.
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        PLACE.set(place);
+    }));
+    let mut trials: Vec<Trial> = registry().into_iter().flat_map(rule_trials).collect();
+    trials.push(Trial::test("every_rule_has_one_test_in_the_file_of_its_group", complete));
+    trials.extend(appendix_b::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn registry() -> Vec<RuleTest> {
+    let groups = [
+        a::TESTS,
+        b::TESTS,
+        c::TESTS,
+        d::TESTS,
+        e::TESTS,
+        f::TESTS,
+        f_unmap::TESTS,
+        g::TESTS,
+        h::TESTS,
+        k::TESTS,
+    ];
+    groups.concat()
+}
+
+fn rule_trials((rule, test): RuleTest) -> [Trial; 2] {
+    let name = format!("rule::{rule}");
+    let off = format!("{name}::switched_off");
+    [
+        Trial::test(name, move || caught(|| test(Rules::all())).map_err(Failed::from)),
+        Trial::test(off, move || match caught(|| test(Rules::all().without(rule))) {
+            Err(_) => Ok(()),
+            Ok(()) => Err(Failed::from(format!(
+                "the test of {rule} does not notice that the rule is switched off"
+            ))),
+        }),
+    ]
+}
+
+/// Runs a test, and gives what it panicked with.
+pub(crate) fn caught(test: impl FnOnce()) -> Result<(), String> {
+    panic::catch_unwind(AssertUnwindSafe(test))
+        .map_err(|payload| format!("{}: {}", PLACE.take(), message(&*payload)))
+}
+
+/// Text of a panic.
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+    text.unwrap_or_else(|| "a panic without text".to_owned())
+}
+
+/// What the boundary says of its tests is what there is.
+fn complete() -> Result<(), Failed> {
+    let mut tests = BTreeMap::new();
+    for (rule, _) in registry() {
+        *tests.entry(rule).or_insert(0) += 1;
+    }
+    for test in tests_by_rule() {
+        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let file = std::fs::read_to_string(format!("{workspace}/{}", test.file))?;
+        let count = tests.get(&test.rule).copied().unwrap_or(0);
+        if count != 1 || !file.contains(&format!("(Rule::{},", test.rule)) {
+            let message = format!("{} has {count} tests, {} names it or not", test.rule, test.file);
+            return Err(message.into());
+        }
+    }
+    Ok(())
+}

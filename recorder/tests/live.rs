@@ -1,0 +1,171 @@
+//! The real system against a service that is really there: AppleSMC, which every Mac has.
+//!
+//! On a Mac with the feature `live` these are tests like others; one whose service the machine lacks
+//! is skipped by name. With `DEXTAPE_FAKE_IOKIT` set they run against the stand-in that CI loads in
+//! place of the frameworks (`.ci/macos/fake_iokit.c`), which maps memory, too. In builds without a
+//! real system there is nothing to run, and that is said.
+
+use libtest_mimic::Arguments;
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = trials();
+    if trials.is_empty() && !arguments.list {
+        eprintln!("the real system: not run, because this build has none");
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+#[cfg(not(all(target_os = "macos", feature = "live")))]
+fn trials() -> Vec<libtest_mimic::Trial> {
+    Vec::new()
+}
+
+#[cfg(all(target_os = "macos", feature = "live"))]
+use live::trials;
+
+#[cfg(all(target_os = "macos", feature = "live"))]
+mod live {
+    use dextape::IoReturn;
+    use dextape::call::{MapOptions, ServiceId};
+    use dextape::connection::{
+        Connection, ConnectionExt, Matching, MethodInput, MethodOutput, System, Value,
+    };
+    use dextape::memory::AccessError;
+    use dextape_recorder::iokit::IoKitSystem;
+    use libtest_mimic::{Failed, Trial};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    type Test = fn(&Arc<IoKitSystem>) -> Result<(), Failed>;
+
+    /// Tests of any Mac with an AppleSMC.
+    const TESTS: &[(&str, Test)] = &[
+        ("services_are_found_by_class_and_property", found_by_class_and_property),
+        ("a_service_that_was_never_shown_is_no_device", never_shown),
+        ("a_call_goes_there_and_back", call_goes_there_and_back),
+        ("the_library_refuses_more_than_16_scalars", more_than_16_scalars),
+        ("a_closed_connection_has_an_invalid_destination", closed_connection),
+    ];
+
+    /// Tests of the stand-in alone: AppleSMC maps no memory, and a Mac has ports.
+    const FAKE_TESTS: &[(&str, Test)] = &[
+        ("mapped_memory_is_reached_until_it_is_unmapped", mapped_memory),
+        ("a_task_without_ports_has_queues_that_stay_empty", without_ports),
+    ];
+
+    pub(super) fn trials() -> Vec<Trial> {
+        let fake = std::env::var_os("DEXTAPE_FAKE_IOKIT").is_some();
+        let tests = TESTS.iter().chain(if fake { FAKE_TESTS } else { &[] });
+        let there = IoKitSystem::open().is_ok_and(|system| smc(&system).is_ok());
+        tests
+            .map(|(name, test)| {
+                let run = move || test(&IoKitSystem::open()?);
+                Trial::test(*name, run).with_ignored_flag(!there)
+            })
+            .collect()
+    }
+
+    fn smc(system: &Arc<IoKitSystem>) -> Result<ServiceId, IoReturn> {
+        let system: &dyn System = &**system;
+        system.first_service(&Matching::service("AppleSMC"))
+    }
+
+    fn open(system: &Arc<IoKitSystem>) -> Result<Box<dyn Connection>, IoReturn> {
+        System::open(&**system, smc(system)?, 0)
+    }
+
+    fn found_by_class_and_property(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let service = smc(system)?;
+        let again = Matching::service("AppleSMC").property("IOClass", "AppleSMC");
+        assert_eq!(system.matching_services(&again)?, [service], "the number stays");
+        let other = Matching::service("AppleSMC").property("IOClass", "NoSuchClass");
+        assert_eq!(system.matching_services(&other)?, []);
+        let class = Some(Value::from("AppleSMC"));
+        assert_eq!(system.property(service, "IOClass")?, class);
+        assert_eq!(system.property(service, "NoSuchProperty")?, None);
+        assert_eq!(system.properties(service)?.get("IOClass").cloned(), class);
+        Ok(())
+    }
+
+    fn never_shown(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let never = ServiceId(99);
+        assert_eq!(system.properties(never), Err(IoReturn::NO_DEVICE));
+        assert_eq!(System::open(&**system, never, 0).err(), Some(IoReturn::NO_DEVICE));
+        Ok(())
+    }
+
+    fn call_goes_there_and_back(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let connection = open(system)?;
+        // Command 9 asks for size and type of a key.
+        let mut request = [0_u8; 80];
+        request[..4].copy_from_slice(&u32::from_be_bytes(*b"#KEY").to_le_bytes());
+        request[42] = 9;
+        let mut reply = [0_u8; 80];
+        let returned = connection.call(2).input_bytes(&request).output_bytes(&mut reply)?;
+        assert_eq!(returned.structure_size, 80);
+        assert_eq!(reply[40], 0, "the result in the structure");
+        assert_eq!(reply[28..32], 4_u32.to_le_bytes(), "size of the key");
+        assert_eq!(reply[32..36], u32::from_be_bytes(*b"ui32").to_le_bytes(), "its type");
+        Ok(())
+    }
+
+    fn more_than_16_scalars(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let connection = open(system)?;
+        let input = MethodInput { scalars: &[0; 17], ..MethodInput::default() };
+        let mut output = MethodOutput { scalar_count: 3, ..MethodOutput::default() };
+        let result = connection.call_method(2, &input, &mut output);
+        assert_eq!(result, IoReturn::MIG_ARRAY_TOO_LARGE, "A2");
+        assert_eq!(output.scalar_count, 3, "A17");
+        Ok(())
+    }
+
+    fn closed_connection(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let connection = open(system)?;
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        let result = connection.call(2).send().unwrap_err().io_return();
+        assert_eq!(result, Some(IoReturn::MACH_SEND_INVALID_DEST), "A15");
+        assert_eq!(connection.close(), IoReturn::MACH_SEND_INVALID_DEST);
+        Ok(())
+    }
+
+    fn mapped_memory(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let connection = open(system)?;
+        let first = connection.map_memory(0, MapOptions::ANYWHERE, 0)?;
+        let second = connection.map_memory(0, MapOptions::ANYWHERE, 0)?;
+        assert_eq!((first.length(), first.size()), (128, system.page_size()));
+        assert_eq!((first.id(), first.address()), (second.id(), second.address()), "F11");
+        first.store::<u32>(124, 0xdead_beef)?;
+        assert_eq!(second.load::<u32>(124)?, 0xdead_beef);
+        assert_eq!(second.fetch_add::<u32>(124, 1)?, 0xdead_beef);
+        assert_eq!(first.read_vec(120, 8)?, [0, 0, 0, 0, 0xf0, 0xbe, 0xad, 0xde]);
+        let beyond = first.load::<u32>(first.size());
+        assert!(matches!(beyond, Err(AccessError::OutOfRange { .. })));
+        assert_eq!(
+            connection.map_memory(1, MapOptions::ANYWHERE, 0).err(),
+            Some(IoReturn::BAD_ARGUMENT)
+        );
+
+        assert_eq!(connection.unmap_memory(1, 0), IoReturn::UNSUPPORTED, "F18");
+        assert_eq!(first.load::<u32>(124)?, 0xdead_bef0, "nothing was unmapped");
+        assert_eq!(connection.unmap_memory(0, 0), IoReturn::SUCCESS);
+        assert_eq!(second.load::<u32>(0), Err(AccessError::Unmapped { offset: 0 }), "F16");
+        let third = connection.map_memory(0, MapOptions::ANYWHERE, 0)?;
+        assert_ne!(third.id(), first.id(), "a mapping of its own, whatever its address");
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        assert_eq!(third.store::<u8>(0, 1), Err(AccessError::Unmapped { offset: 0 }), "F23");
+        Ok(())
+    }
+
+    fn without_ports(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let queue = system.completion_queue();
+        assert_eq!(queue.poll(), None);
+        assert_eq!(queue.wait(Some(Duration::from_millis(1))), None);
+        let watched = system.watch(&Matching::service("AppleSMC"));
+        assert_eq!(watched.err(), Some(IoReturn::NO_RESOURCES));
+        let connection = open(system)?;
+        let called = connection.call(2).completing_on(&*queue, &[0, 1]).send();
+        assert!(called.is_err());
+        Ok(())
+    }
+}

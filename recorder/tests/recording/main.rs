@@ -1,0 +1,8 @@
+//! The recorder over a small system of the tests' own: what it writes, and what it leaves alone.
+
+mod device;
+mod events;
+mod program;
+mod queue;
+mod redaction;
+mod transparency;
