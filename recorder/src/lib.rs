@@ -5,3 +5,4 @@ pub mod exam;
 pub mod iokit;
 pub mod journal;
 pub mod recording;
+pub mod seal;

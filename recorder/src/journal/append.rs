@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Whether a journal still takes records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Journal {
         let base = origin * size;
         let core = Arc::new(Core::new(Ground::new(map, base, size), size, options.wait));
         let quit = Arc::new(AtomicBool::new(false));
-        let mut helper = Helper {
+        let helper = Helper {
             core: Arc::clone(&core),
             file: file.try_clone().map_err(io("open"))?,
             header: SegmentHeader {
@@ -133,19 +133,28 @@ impl Journal {
             failed: false,
             quit: Arc::clone(&quit),
         };
-        helper.make_ready();
-        if helper.header.number == origin {
-            let reason = core.failure().unwrap_or("no segment could be made").to_owned();
-            // Nothing was recorded, so nothing is lost with the file.
-            let _ = std::fs::remove_file(path);
-            return Err(io("make the first segment of")(io::Error::other(reason)));
-        }
-        let helper = std::thread::Builder::new()
+        // The first segments, too, are made by the helper: whatever signal the disk brings about is
+        // not for a thread of the client.
+        let thread = std::thread::Builder::new()
             .name("dextape-journal".to_owned())
             .stack_size(128 << 10)
             .spawn(move || helper.run())
             .map_err(io("start a thread for"))?;
-        core.set_helper(helper.thread().clone());
+        core.set_helper(thread.thread().clone());
+        while !core.ground.frontier().is_ready(base + 1) {
+            let Some(reason) = core.failure() else {
+                std::thread::sleep(Duration::from_micros(20));
+                continue;
+            };
+            let reason = reason.to_owned();
+            quit.store(true, Ordering::Release);
+            thread.thread().unpark();
+            // It holds nothing that its panic could have left half done.
+            let _ = thread.join();
+            // Nothing was recorded, so nothing is lost with the file.
+            let _ = std::fs::remove_file(path);
+            return Err(io("make the first segment of")(io::Error::other(reason)));
+        }
         Ok(Self {
             core,
             path: path.to_owned(),
@@ -153,7 +162,7 @@ impl Journal {
             segment_size: size,
             recording,
             file,
-            helper: Some(helper),
+            helper: Some(thread),
             quit,
             depth: process::depth(),
             forks_before: process::forks(),

@@ -1,0 +1,52 @@
+//! Damaged journals: a sample of the long proofs, and the memory that they take.
+
+use dextape_recorder::exam::{cut_at_every_byte, flip_and_cut};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts the bytes that are held, and the most that were.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all work is the system allocator's; the counts have no influence on it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(held, Ordering::Relaxed);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_journal_cut_anywhere_gives_its_beginning_or_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tally = cut_at_every_byte(folder.path(), 13).unwrap();
+    println!("{tally:?}");
+    assert_eq!(tally.recovered + tally.refused, tally.runs);
+    assert!(tally.refused <= 128 / 13 + 1, "only a cut in the first header loses everything");
+    assert!(tally.runs > 500);
+}
+
+#[test]
+fn a_flipped_bit_costs_one_event_at_most_and_memory_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = HELD.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let tally = flip_and_cut(folder.path(), 200, 50, 1).unwrap();
+    println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
+    assert_eq!(tally.recovered + tally.refused, tally.runs);
+    assert!(tally.lost_most > 0);
+    assert!(MOST.load(Ordering::Relaxed) - before < 16 << 20);
+}
