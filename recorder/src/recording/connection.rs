@@ -15,7 +15,7 @@ use dextape::connection::{
     StructureOutput,
 };
 use dextape::limits::{ASYNC_REFERENCE_MAX, ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
-use dextape::memory::{Memory, SharedBuffer};
+use dextape::memory::Memory;
 use dextape::tape::{Capture, MappedMemory, OutputKind};
 use std::sync::{Arc, PoisonError};
 
@@ -35,6 +35,17 @@ pub(crate) struct RecordingConnection {
 struct Buffers {
     input: Option<Lent>,
     output: Option<Lent>,
+}
+
+/// A call that has been entered.
+struct Underway {
+    enter: Option<Token>,
+    selector: u32,
+    /// Bytes of structure asked for.
+    asked: u64,
+    /// The dext may go on writing to a shared output: what it writes there comes as patches.
+    asynchronous: bool,
+    buffers: Buffers,
 }
 
 impl RecordingConnection {
@@ -102,85 +113,67 @@ impl RecordingConnection {
             scalar_count: u32::try_from(input.scalars.len()).unwrap_or(u32::MAX),
             input: structure,
             scalars_asked: output.scalar_count,
-            output: output_kind(&output.structure, buffers),
+            output: output_kind(output, buffers),
         })
     }
 
-    /// Records the leave of a call. `asynchronous` where the dext may go on writing to a shared
-    /// output: what it writes comes as patches then.
-    fn leave_call(
-        &self,
-        enter: Option<Token>,
-        selector: u32,
-        result: IoReturn,
-        output: &MethodOutput<'_>,
-        buffers: &Buffers,
-        asynchronous: bool,
-    ) {
+    /// Records the leave of a call.
+    fn leave_call(&self, call: &Underway, result: IoReturn, output: &MethodOutput<'_>) {
+        let Underway { enter, selector, asked, asynchronous, buffers } = call;
         if enter.is_none() {
             return;
         }
         let succeeded = result.ok().is_ok();
-        let room = output.structure.size();
         // In-line outputs are what was returned; an out-of-line one is the whole buffer, which the
         // dext may have written to whatever it answered (B8).
-        let out_of_line = room > INLINE_STRUCTURE_MAX;
-        let returned = usize::try_from(output.structure_size).unwrap_or(usize::MAX);
+        let out_of_line = *asked > INLINE_STRUCTURE_MAX;
+        let told = if out_of_line { *asked } else { output.structure_size };
+        let told = usize::try_from(told).unwrap_or(usize::MAX);
+        let told_of_shared = if out_of_line { !asynchronous } else { succeeded };
         let mut copy = Vec::new();
         let bytes = match &output.structure {
-            StructureOutput::Bytes(bytes) if out_of_line => Some(&bytes[..]),
-            StructureOutput::Bytes(bytes) if succeeded => Some(&bytes[..returned.min(bytes.len())]),
-            StructureOutput::Variable(bytes) if succeeded => Some(&bytes[..]),
-            StructureOutput::Shared(buffer) if !(out_of_line && asynchronous) => {
-                shared_output(buffer, out_of_line, succeeded, returned, &mut copy)
+            StructureOutput::Bytes(bytes) if out_of_line || succeeded => {
+                Some(&bytes[..told.min(bytes.len())])
             }
+            StructureOutput::Shared(buffer) if told_of_shared => {
+                let length = usize::try_from(buffer.length()).unwrap_or(0);
+                copy.resize(told.min(length), 0);
+                copy_store(buffer, &mut copy);
+                Some(&copy[..])
+            }
+            StructureOutput::Variable(bytes) if succeeded => Some(&bytes[..]),
             _ => None,
         };
         let hook = self.context.hook();
-        let place = FieldPlace::StructureOutput { selector };
+        let place = FieldPlace::StructureOutput { selector: *selector };
         let structure = bytes.map(|bytes| hook.bytes(&place, bytes));
         let returned_scalars = if succeeded { output.returned_scalars() } else { &[] };
-        let scalars = hook.scalars(&FieldPlace::ScalarOutput { selector }, returned_scalars);
+        let scalars =
+            hook.scalars(&FieldPlace::ScalarOutput { selector: *selector }, returned_scalars);
         let record = Record::Return(Return {
             result,
             scalars: scalars.as_slice(),
             structure_size: succeeded.then_some(output.structure_size),
             structure: structure.as_ref().map(|passed| passed.data()),
         });
-        let leave = self.leave(enter, &record);
+        let leave = self.leave(*enter, &record);
         if let (Some(lent), Some(bytes)) = (&buffers.output, bytes) {
             lent.told(bytes, leave);
         }
     }
 }
 
-fn output_kind(output: &StructureOutput<'_>, buffers: &Buffers) -> OutputKind {
-    match (output, &buffers.output) {
-        (StructureOutput::Bytes(bytes), _) => OutputKind::Bytes { size: bytes.len() as u64 },
-        (StructureOutput::Shared(buffer), Some(lent)) => {
-            OutputKind::Shared { memory: lent.number, size: buffer.length() }
+fn output_kind(output: &MethodOutput<'_>, buffers: &Buffers) -> OutputKind {
+    let size = output.structure_asked();
+    match (&output.structure, &buffers.output) {
+        (StructureOutput::Bytes(_), _) => OutputKind::Bytes { size },
+        (StructureOutput::Shared(_), Some(lent)) => {
+            OutputKind::Shared { memory: lent.number, size }
         }
         (StructureOutput::Null { size }, _) => OutputKind::Null { size: *size },
         (StructureOutput::Variable(_), _) => OutputKind::Variable,
         _ => OutputKind::None,
     }
-}
-
-/// The bytes of a shared output that a call's leave tells.
-fn shared_output<'a>(
-    buffer: &SharedBuffer,
-    out_of_line: bool,
-    succeeded: bool,
-    returned: usize,
-    copy: &'a mut Vec<u8>,
-) -> Option<&'a [u8]> {
-    if !out_of_line && !succeeded {
-        return None;
-    }
-    let length = usize::try_from(buffer.length()).unwrap_or(0);
-    copy.resize(if out_of_line { length } else { returned.min(length) }, 0);
-    copy_store(buffer, copy);
-    Some(copy)
 }
 
 impl Connection for RecordingConnection {
@@ -198,8 +191,10 @@ impl Connection for RecordingConnection {
         let enter =
             self.enter(selector, input, output, &buffers, |call| self.append(&Record::Call(call)));
         buffers.called(enter);
+        let asked = output.structure_asked();
+        let call = Underway { enter, selector, asked, asynchronous: false, buffers };
         let result = self.inner.call_method(selector, input, output);
-        self.leave_call(enter, selector, result, output, &buffers, false);
+        self.leave_call(&call, result, output);
         result
     }
 
@@ -240,8 +235,10 @@ impl Connection for RecordingConnection {
             let mut calls = session.calls.lock().unwrap_or_else(PoisonError::into_inner);
             calls.made(enter.get(), Origin { connection: self.number, selector });
         }
+        let asked = output.structure_asked();
+        let call = Underway { enter, selector, asked, asynchronous: true, buffers };
         let result = self.inner.call_async_method(selector, &inner_wake, input, output);
-        self.leave_call(enter, selector, result, output, &buffers, true);
+        self.leave_call(&call, result, output);
         result
     }
 

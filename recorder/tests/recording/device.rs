@@ -63,6 +63,11 @@ impl Device {
         Arc::new(TestSystem(Arc::clone(self)))
     }
 
+    /// Lets go of every shared buffer.
+    pub(crate) fn forget_lent(&self) {
+        self.lent.lock().unwrap().clear();
+    }
+
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
@@ -149,8 +154,14 @@ impl System for TestSystem {
     }
 
     fn completion_queue(&self) -> Arc<dyn CompletionQueue> {
-        let id = QueueId(self.0.number());
-        Arc::new(TestQueue(Arc::new(Port::new(&self.0.schedule, id, self.0.shows_posts))))
+        Arc::new(TestQueue(Arc::new(Port {
+            id: QueueId(self.0.number()),
+            device: Arc::as_ptr(&self.0).addr(),
+            fifo: Fifo::new(&self.0.schedule),
+            observers: Mutex::default(),
+            wakers: Mutex::default(),
+            shows_posts: self.0.shows_posts,
+        })))
     }
 
     fn schedule(&self) -> &Schedule {
@@ -184,6 +195,10 @@ impl Connection for TestConnection {
         }
         let result = self.device.act(selector, input.scalars, output);
         if result.ok().is_err() {
+            return result;
+        }
+        if selector != selector::ECHO {
+            output.scalar_count = 0;
             return result;
         }
         let count = output.scalars.len().min(input.scalars.len());
@@ -246,7 +261,10 @@ impl Connection for TestConnection {
             lent.push((*buffer).clone());
         }
         drop(lent);
-        let queue = wake.queue.map(|queue| queue.as_any().downcast_ref::<TestQueue>());
+        let queue = wake.queue.map(|queue| {
+            let queue = queue.as_any().downcast_ref::<TestQueue>();
+            queue.filter(|queue| queue.0.device == std::ptr::from_ref(&*self.device).addr())
+        });
         match queue {
             // Not a port of this system (D5).
             Some(None) => return IoReturn(0x1000_000a),

@@ -2,7 +2,9 @@
 
 mod device;
 mod events;
+mod memory;
 mod program;
 mod queue;
 mod redaction;
+mod tape;
 mod transparency;

@@ -48,19 +48,16 @@ impl<T> Fifo<T> {
 
 /// A port of the test device, as the device holds it.
 pub(crate) struct Port {
-    id: QueueId,
-    fifo: Arc<Fifo<Completion>>,
-    observers: Mutex<Vec<PostObserver>>,
-    wakers: Mutex<Vec<Waker>>,
-    shows_posts: bool,
+    pub(crate) id: QueueId,
+    /// Address of the device that it belongs to, compared and never followed.
+    pub(crate) device: usize,
+    pub(crate) fifo: Fifo<Completion>,
+    pub(crate) observers: Mutex<Vec<PostObserver>>,
+    pub(crate) wakers: Mutex<Vec<Waker>>,
+    pub(crate) shows_posts: bool,
 }
 
 impl Port {
-    pub(crate) fn new(schedule: &Schedule, id: QueueId, shows_posts: bool) -> Self {
-        let fifo = Arc::new(Fifo::new(schedule));
-        Self { id, fifo, observers: Mutex::default(), wakers: Mutex::default(), shows_posts }
-    }
-
     pub(crate) fn post(&self, completion: Completion) {
         for observer in &*self.observers.lock().unwrap() {
             observer(&completion);
