@@ -2,7 +2,11 @@
 
 use crate::exit::Failure;
 use crate::output::{Format, Output};
-use crate::{Registry, task_bench, task_completions, task_list, task_prove};
+use crate::task_reseal::Reseal;
+use crate::task_show::Show;
+use crate::{
+    Registry, task_bench, task_completions, task_list, task_prove, task_reseal, task_show,
+};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -23,6 +27,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Show a tape as people read it.
+    Show(Show),
+    /// Close a tape again that was edited by hand, and mark it.
+    Reseal(Reseal),
     /// List the scenarios and what can be set, the benches and the proofs.
     List,
     /// Measure, and print one table.
@@ -49,6 +57,8 @@ enum Verb {
 pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
     let mut out = Output::new(asked.format);
     match asked.verb {
+        Verb::Show(show) => task_show::run(show, &mut out),
+        Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::List => task_list::run(registry, &mut out),
         Verb::Bench { names } => task_bench::run(registry, &names, &mut out),
         Verb::Prove { names, sample } => task_prove::run(registry, &names, sample, &mut out),

@@ -1,5 +1,6 @@
 //! How a run ends.
 
+use dextape::tape::{TapeError, TapeErrorKind};
 use std::fmt;
 use std::process::ExitCode;
 
@@ -29,6 +30,14 @@ impl Failure {
     /// The question, a file or this machine is at fault.
     pub(crate) fn environment(error: impl fmt::Display) -> Self {
         Self::Environment(error.to_string())
+    }
+
+    /// A tape cannot be read or written: the machine's fault where it refused, the tape's otherwise.
+    pub(crate) fn tape(error: &TapeError) -> Self {
+        match error.kind {
+            TapeErrorKind::Io(_) => Self::environment(error),
+            _ => Self::invalid(error),
+        }
     }
 
     /// A result could not be written.

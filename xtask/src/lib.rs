@@ -30,6 +30,8 @@ mod task_bench;
 mod task_completions;
 mod task_list;
 mod task_prove;
+mod task_reseal;
+mod task_show;
 
 pub use bench::{Bench, Goal, Measure, Unit};
 pub use proof::{Proof, ProofRun};

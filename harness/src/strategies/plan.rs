@@ -63,9 +63,12 @@ fn method() -> impl Strategy<Value = MethodPlan> {
     (
         0_u64..100,
         proptest::option::of(0_u32..18),
-        proptest::option::of(prop_oneof![0_usize..48, select(vec![255_usize, 257, 4096, 4097])]),
+        proptest::option::weighted(
+            0.4,
+            prop_oneof![6 => 0_usize..24, 1 => select(vec![255_usize, 257, 4096, 4097])],
+        ),
         proptest::option::of((0_usize..3, 0_u64..64, 1_usize..24)),
-        vec((0_u64..30, 0_usize..17), 0..3),
+        vec((0_u64..30, 0_usize..17), 0..4),
         prop_oneof![5 => Just(IoReturn::SUCCESS), 1 => failure()],
     )
         .prop_map(|(scalar_offset, scalar_count, structure, changes, completions, result)| {
@@ -90,11 +93,11 @@ fn memory() -> impl Strategy<Value = MemoryPlan> {
         })
 }
 
-/// Dexts with up to `methods` methods and `memories` memory types.
+/// Dexts with at least half of `methods` methods and of `memories` memory types.
 pub fn dext_plan(methods: usize, memories: usize) -> impl Strategy<Value = DextPlan> {
     (
-        vec(method(), 1..=methods),
-        vec(memory(), 0..=memories),
+        vec(method(), methods.div_ceil(2)..=methods),
+        vec(memory(), memories.div_ceil(2)..=memories),
         proptest::option::weighted(0.2, (1_u32..3, failure())),
     )
         .prop_map(|(methods, memories, refuse_open)| DextPlan {

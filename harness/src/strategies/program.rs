@@ -51,7 +51,7 @@ pub enum Step {
     Map(u32),
     /// Unmaps memory of a type.
     Unmap(u32),
-    /// Accesses the thread's latest mapping of a type, if there is one.
+    /// Accesses the thread's latest mapping of a type; where there is none, maps the type.
     Access(u32, Access),
     /// Reads a property.
     Property(String),
@@ -130,8 +130,8 @@ fn large() -> impl Strategy<Value = usize> {
 fn input(sync: bool) -> BoxedStrategy<InputPlan> {
     let bytes = if sync { size().boxed() } else { (0_usize..=4096).boxed() };
     prop_oneof![
-        3 => Just(InputPlan::None),
-        4 => (bytes, any::<u8>()).prop_map(|(length, factor)| InputPlan::Bytes(length, factor)),
+        6 => Just(InputPlan::None),
+        6 => (bytes, any::<u8>()).prop_map(|(length, factor)| InputPlan::Bytes(length, factor)),
         1 => (large(), any::<u8>()).prop_map(|(length, factor)| InputPlan::Shared(length, factor)),
         1 => (4097_u64..5000).prop_map(InputPlan::Null),
     ]
@@ -141,8 +141,8 @@ fn input(sync: bool) -> BoxedStrategy<InputPlan> {
 fn output(sync: bool) -> BoxedStrategy<OutputPlan> {
     let bytes = if sync { size().boxed() } else { (0_usize..=4096).boxed() };
     prop_oneof![
-        3 => Just(OutputPlan::None),
-        4 => bytes.prop_map(OutputPlan::Bytes),
+        2 => Just(OutputPlan::None),
+        6 => bytes.prop_map(OutputPlan::Bytes),
         1 => large().prop_map(OutputPlan::Shared),
         1 => (4097_u64..5000).prop_map(OutputPlan::Null),
         1 => Just(if sync { OutputPlan::Variable } else { OutputPlan::None }),
@@ -181,8 +181,8 @@ fn access() -> impl Strategy<Value = Access> {
 
 /// Steps over `selectors` methods and `types` memory types; a little beyond both now and then.
 fn step(selectors: u32, types: u32) -> impl Strategy<Value = Step> {
-    let selector = 0..=selectors;
-    let memory_type = 0..=types;
+    let selector = prop_oneof![9 => 0..selectors, 1 => Just(selectors)].boxed();
+    let memory_type = prop_oneof![9 => 0..types, 1 => Just(types)].boxed();
     prop_oneof![
         6 => (
             selector.clone(),
@@ -198,7 +198,7 @@ fn step(selectors: u32, types: u32) -> impl Strategy<Value = Step> {
                 scalars_asked,
                 output,
             }),
-        4 => (selector, proptest::option::of(vec(scalar(), 0..10)), input(false), output(false))
+        6 => (selector, proptest::option::of(vec(scalar(), 0..10)), input(false), output(false))
             .prop_map(|(selector, reference, input, output)| Step::AsyncCall {
                 selector,
                 reference,
@@ -210,7 +210,7 @@ fn step(selectors: u32, types: u32) -> impl Strategy<Value = Step> {
         2 => (0_u64..20).prop_map(Step::Sleep),
         3 => memory_type.clone().prop_map(Step::Map),
         1 => memory_type.clone().prop_map(Step::Unmap),
-        6 => (memory_type, access()).prop_map(|(memory_type, access)| Step::Access(memory_type, access)),
+        10 => (memory_type, access()).prop_map(|(memory_type, access)| Step::Access(memory_type, access)),
         1 => select(vec!["IOClass", "Missing", "Serial"])
             .prop_map(|key| Step::Property(key.to_owned())),
         1 => (0_u32..3).prop_map(Step::Reopen),
@@ -220,5 +220,5 @@ fn step(selectors: u32, types: u32) -> impl Strategy<Value = Step> {
 /// Programs of up to `threads` threads over a dext with `selectors` methods and `types` memory
 /// types.
 pub fn program(threads: usize, selectors: u32, types: u32) -> impl Strategy<Value = Program> {
-    vec(vec(step(selectors, types), 0..24), 1..=threads).prop_map(|threads| Program { threads })
+    vec(vec(step(selectors, types), 0..32), 1..=threads).prop_map(|threads| Program { threads })
 }

@@ -150,24 +150,26 @@ impl<'a> Thread<'a> {
                 self.system.schedule().sleep(Duration::from_millis(*milliseconds));
                 Observation::Result(IoReturn::SUCCESS)
             }
-            Step::Map(memory_type) => {
-                let mapped = connection.map_memory(*memory_type, MapOptions::ANYWHERE, 0);
-                Observation::Mapped(mapped.map(|mapping| {
-                    let sizes = (mapping.length(), mapping.size());
-                    self.mappings.insert(*memory_type, mapping);
-                    sizes
-                }))
-            }
+            Step::Map(memory_type) => self.map(connection, *memory_type),
             Step::Unmap(memory_type) => {
                 let address = self.mappings.get(memory_type).map_or(0, Mapping::address);
                 Observation::Result(connection.unmap_memory(*memory_type, address))
             }
             Step::Access(memory_type, access) => match self.mappings.get(memory_type) {
                 Some(mapping) => run_access(&**mapping, access),
-                None => Observation::Written(Ok(())),
+                None => self.map(connection, *memory_type),
             },
             Step::Property(_) | Step::Reopen(_) => Observation::Result(IoReturn::SUCCESS),
         }
+    }
+
+    fn map(&mut self, connection: &dyn Connection, memory_type: u32) -> Observation {
+        let mapped = connection.map_memory(memory_type, MapOptions::ANYWHERE, 0);
+        Observation::Mapped(mapped.map(|mapping| {
+            let sizes = (mapping.length(), mapping.size());
+            self.mappings.insert(memory_type, mapping);
+            sizes
+        }))
     }
 
     fn call(

@@ -146,7 +146,9 @@ impl Transcript {
         !self.options.kinds.is_empty() || self.options.connection.is_some()
     }
 
-    fn wants(&mut self, event: &Event) -> bool {
+    /// True where the options ask for this event by its connection, lane, selector and kind. To be asked
+    /// for every event in turn, because what a call brings about goes by the call.
+    pub fn wants(&mut self, event: &Event) -> bool {
         let options = &self.options;
         if let Some(selector) = options.selector {
             let selected = match &event.body {

@@ -321,4 +321,28 @@ mod tests {
         assert!(message(format!("{HEAD}{long}")).contains("no dumper prints"));
         assert!(message(format!("{HEAD}rubbish")).contains("begins with `[`"));
     }
+
+    proptest::proptest! {
+        /// Whatever is done to a dump: it is refused, or its keys come out as they went in.
+        #[test]
+        fn a_damaged_dump_is_refused_or_read(
+            damage in proptest::collection::vec((0..SMALL.len(), ".?", 0..3_usize), 0..4)
+        ) {
+            let mut text = SMALL.to_owned();
+            for (at, put, cut) in damage {
+                let at = at.min(text.len());
+                let end = (at + cut).min(text.len());
+                if text.is_char_boundary(at) && text.is_char_boundary(end) {
+                    text.replace_range(at..end, &put);
+                }
+            }
+            if let Ok(dump) = Dump::parse(&text, "test") {
+                let keys = text.lines().filter(|line| line.starts_with('['));
+                proptest::prop_assert!(dump.keys.iter().map(|key| key.line.to_string()).eq(keys));
+                proptest::prop_assert!(dump.public <= dump.keys.len());
+                let names = super::super::split_keys(&dump.hidden_names());
+                proptest::prop_assert_eq!(names.map(|names| names.len()), Some(dump.hidden().len()));
+            }
+        }
+    }
 }
