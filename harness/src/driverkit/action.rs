@@ -1,10 +1,9 @@
 //! `OSAction`: who is told when something is done.
 
-use super::OsSharedPtr;
 use super::finding::Lint;
-use super::object::{Object, Payload, handle};
+use super::object::{Object, Payload, handle, sealed};
 use super::process::{Context, DextProcess, HandlerContext};
-use super::queue::{DispatchQueue, QueueCore};
+use super::queue::{DispatchQueue, Job, QueueCore};
 use crate::IoReturn;
 use crate::boundary::completion::ActionState;
 use crate::boundary::{Rule, Rules};
@@ -108,6 +107,12 @@ impl OsAction {
         self.object.payload.freed();
     }
 
+    /// A reference of the system's, for as long as something is under way that will fire it.
+    pub(super) fn hold(&self) -> HeldAction {
+        let held = self.object.header().retain_by_system();
+        HeldAction { action: self.clone(), held }
+    }
+
     /// Whether it was ever fired.
     pub(super) fn was_fired(&self) -> bool {
         self.object.payload.state().action.fired() > 0
@@ -127,11 +132,33 @@ impl OsAction {
             None => {}
             Some(Target::Client(sink)) => sink(status, arguments),
             Some(Target::Handler { queue, context, handler }) => {
-                // What is on its way holds a reference of its own.
-                let action = OsSharedPtr::retaining(self);
-                let arguments = Scalars::clamped(arguments);
-                queue.dispatch(context, Box::new(move || handler(&action, status, &arguments)));
+                let (held, arguments) = (self.hold(), Scalars::clamped(arguments));
+                queue.dispatch(Job::of_dext(context, move || {
+                    handler(held.action(), status, &arguments);
+                }));
             }
+        }
+    }
+}
+
+/// An action that the system holds.
+#[derive(Debug)]
+pub(super) struct HeldAction {
+    action: OsAction,
+    /// False where it was gone already.
+    held: bool,
+}
+
+impl HeldAction {
+    pub(super) fn action(&self) -> &OsAction {
+        &self.action
+    }
+}
+
+impl Drop for HeldAction {
+    fn drop(&mut self) {
+        if self.held {
+            sealed::Handle::managed(&self.action).release(Location::caller());
         }
     }
 }

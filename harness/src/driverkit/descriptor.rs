@@ -269,6 +269,12 @@ impl MemoryDescriptor {
         Ok(Self { object: Object::create(payload) })
     }
 
+    /// True for a structure input, which neither dext nor device may write (B5).
+    pub(super) fn is_input(&self) -> bool {
+        let payload = self.payload();
+        payload.class == Class::Client && payload.direction == Direction::OUT
+    }
+
     /// Number of the object at the root.
     pub(super) fn root(&self) -> u64 {
         match self.payload().root {
@@ -310,8 +316,7 @@ impl DescriptorPayload {
     }
 
     fn access(&self, options: MappingOptions) -> Access {
-        let input = self.class == Class::Client && self.direction == Direction::OUT;
-        if input {
+        if self.class == Class::Client && self.direction == Direction::OUT {
             Access::Input
         } else if options.contains(MappingOptions::READ_ONLY) {
             Access::ReadOnly

@@ -24,6 +24,7 @@ mod shared_ptr;
 #[cfg(test)]
 mod testing;
 mod timer;
+pub mod usb;
 mod user_client;
 mod view;
 

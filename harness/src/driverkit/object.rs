@@ -119,13 +119,19 @@ pub struct Header {
 
 impl Header {
     fn retain(&self, at: &'static Location<'static>) {
+        if self.retain_by_system() {
+            self.retained.store(true, Ordering::Release);
+        } else {
+            self.report(Lint::UseAfterRelease, at);
+        }
+    }
+
+    /// Adds a reference that is not the dext's; false where the object is gone.
+    pub(crate) fn retain_by_system(&self) -> bool {
         let added = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
             if count == 0 { None } else { count.checked_add(1) }
         });
-        match added {
-            Ok(_) => self.retained.store(true, Ordering::Release),
-            Err(_) => self.report(Lint::UseAfterRelease, at),
-        }
+        added.is_ok()
     }
 
     pub(crate) fn number(&self) -> u64 {

@@ -115,7 +115,7 @@ impl DispatchQueue {
         if self.object.alive()
             && let Some(context) = Context::for_handler().or_else(|| self.own_context())
         {
-            self.object.payload.core.dispatch(context, Box::new(handler));
+            self.object.payload.core.dispatch(Job::of_dext(context, handler));
         }
     }
 
@@ -127,7 +127,7 @@ impl DispatchQueue {
         {
             let core = &self.object.payload.core;
             let due = core.monitor.schedule().now().saturating_add(delay);
-            core.dispatch_at(due, Job { context, body: Box::new(handler) });
+            core.dispatch_at(due, Job::of_dext(context, handler));
         }
     }
 
@@ -193,8 +193,32 @@ enum Item {
 }
 
 pub(crate) struct Job {
-    pub(crate) context: HandlerContext,
-    pub(crate) body: Box<dyn FnOnce() + Send>,
+    /// What it runs as; `None` is outside any process.
+    context: Option<HandlerContext>,
+    body: Box<dyn FnOnce() + Send>,
+}
+
+impl Job {
+    /// A handler of a dext.
+    pub(crate) fn of_dext(context: HandlerContext, body: impl FnOnce() + Send + 'static) -> Self {
+        Self { context: Some(context), body: Box::new(body) }
+    }
+
+    /// Work of the system or of a device.
+    pub(crate) fn outside(body: impl FnOnce() + Send + 'static) -> Self {
+        Self { context: None, body: Box::new(body) }
+    }
+
+    fn run(self, queue: &str) {
+        match self.context {
+            None => (self.body)(),
+            Some(context) => {
+                if let Some(_inside) = context.enter(queue) {
+                    (self.body)();
+                }
+            }
+        }
+    }
 }
 
 impl QueueCore {
@@ -207,18 +231,16 @@ impl QueueCore {
         self.monitor.schedule().now()
     }
 
-    pub(crate) fn dispatch(
-        self: &Arc<Self>,
-        context: HandlerContext,
-        body: Box<dyn FnOnce() + Send>,
-    ) {
+    /// Has `job` run after what is there already; false where the queue has ended.
+    pub(crate) fn dispatch(self: &Arc<Self>, job: Job) -> bool {
         let mut state = self.monitor.lock();
         if state.stopped {
             drop(state);
-            return;
+            return false;
         }
-        state.items.push_back(Item::Job(Job { context, body }));
+        state.items.push_back(Item::Job(job));
         self.serve(state);
+        true
     }
 
     /// Has `job` run at `due`; the key takes it back.
@@ -279,7 +301,7 @@ impl QueueCore {
     }
 
     /// Nothing more will be dispatched: the queue ends when nothing is left on it.
-    fn release(&self) {
+    pub(crate) fn release(&self) {
         self.monitor.lock().released = true;
         self.monitor.notify_all();
     }
@@ -326,9 +348,7 @@ impl QueueCore {
                 // Where the handler panics, the daemon ends and the next dispatch starts another.
                 let _busy = Busy { core: self };
                 let serving = Serving { core: self };
-                if let Some(_inside) = job.context.enter(&self.name) {
-                    (job.body)();
-                }
+                job.run(&self.name);
                 std::mem::forget(serving);
             }
             state = self.monitor.lock();

@@ -123,7 +123,7 @@ impl TimerDispatchSource {
         let payload = &self.object.payload;
         payload.disarm();
         let state = Arc::downgrade(&payload.state);
-        let body = Box::new(move || {
+        let job = Job::of_dext(context, move || {
             if let Some(state) = state.upgrade() {
                 fire(&state, deadline);
             }
@@ -131,7 +131,7 @@ impl TimerDispatchSource {
         // Held over the dispatch, so that a timer that fires at once finds its key.
         let mut state = payload.state();
         state.missed = false;
-        state.armed = Some(payload.queue.dispatch_at(deadline, Job { context, body }));
+        state.armed = Some(payload.queue.dispatch_at(deadline, job));
     }
 
     /// Enables or disables the timer. One that comes due while it is disabled fires when it is
@@ -161,7 +161,7 @@ impl TimerDispatchSource {
             && let Some(context) = self.own_context()
         {
             self.object.payload.freed();
-            self.object.payload.queue.dispatch(context, Box::new(done));
+            self.object.payload.queue.dispatch(Job::of_dext(context, done));
         }
     }
 
