@@ -1,0 +1,6 @@
+//! The mock system from outside: what the rules of the boundary do not say, but its users rely on.
+
+mod allocation;
+mod asynchronous;
+mod life;
+mod threads;
