@@ -111,8 +111,14 @@ pub(super) fn place(error: &serde_json::Error) -> (u64, String) {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     let message = message.strip_prefix("expected ").unwrap_or(message);
+    // serde says what it found before what it expected.
+    let (found, expected) = message.split_once(", expected ").unwrap_or(("", message));
+    let found = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: "));
     let message = match error.classify() {
-        serde_json::error::Category::Data => message.to_owned(),
+        serde_json::error::Category::Data => match found {
+            Some(found) => format!("{expected}, found {found}"),
+            None => message.to_owned(),
+        },
         _ => format!("a JSON object on one line: {message}"),
     };
     (error.column() as u64, message)

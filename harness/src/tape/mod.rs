@@ -9,6 +9,7 @@
 //! - [`Tape`] is a whole tape in memory, [`TapeReader`] reads one as a stream, [`TapeWriter`] and
 //!   [`TapeFile`] write one.
 //! - [`Transcript`] shows events to people.
+//! - [`validate`](validate()) reports everything that is wrong with a tape.
 //! - [`upgrade`](upgrade()) makes old versions current, [`recover`](recover()) saves what is whole, and
 //!   [`reseal`](reseal()) closes a tape that was edited by hand.
 //!
@@ -36,10 +37,13 @@ mod reseal;
 mod round_trip;
 #[doc(hidden)]
 pub mod sample;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod source;
 mod tape_file;
 mod transcript;
 mod upgrade;
+mod validate;
 mod value;
 mod whole;
 mod writer;
@@ -63,5 +67,8 @@ pub use reseal::{EDITED, ResealOptions, Resealed, reseal};
 pub use tape_file::{COMPRESSED_ENDING, TapeFile};
 pub use transcript::{Transcript, TranscriptOptions, render_event, render_payload};
 pub use upgrade::upgrade;
+pub use validate::{
+    Broken, FINDINGS_MAX, TapeFinding, Validation, Validator, validate, validate_reader,
+};
 pub use whole::Tape;
 pub use writer::{LoadBlob, TapeWriter};

@@ -1,0 +1,241 @@
+//! Connections, memories and queues: there before they are used.
+
+use super::super::event::{Body, Event, Keyframe, MappedMemory, OutputKind, Sequence, Structure};
+use super::finding::Broken;
+use super::lanes::Wrong;
+use crate::IoReturn;
+use crate::boundary::{ConnectionState, Rule, Rules};
+use crate::memory::Width;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    state: ConnectionState,
+    /// Its state is not known for certain: it came from a keyframe, something on the device's side
+    /// ended it at a moment that the tape tells only roughly, or the handle is shared.
+    vague: bool,
+    /// The leave of its first close.
+    ended: Option<Sequence>,
+}
+
+/// What the events so far have brought.
+#[derive(Debug, Default)]
+pub(super) struct Resources {
+    connections: BTreeMap<u32, Known>,
+    /// Accessible bytes of each memory.
+    memories: BTreeMap<u32, u64>,
+    queues: BTreeSet<u32>,
+}
+
+impl Resources {
+    /// Checks an event and takes in what it brings. `holes` where events may be missing before it.
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        page_size: u64,
+        holes: bool,
+        rules: Rules,
+        wrong: &mut impl FnMut(Wrong),
+    ) {
+        self.needs(event, holes, wrong);
+        let connection = event.connection.unwrap_or(0);
+        match &event.body {
+            Body::Queue { queue } | Body::Watch { queue, result: IoReturn::SUCCESS, .. } => {
+                let is_new = self.queues.insert(*queue);
+                if !is_new {
+                    wrong((Broken::Resource, format!("queue {queue} is made a second time")));
+                }
+            }
+            Body::Opened => match event.connection {
+                None => wrong((Broken::Connection, "expected the connection's number".to_owned())),
+                Some(number) => {
+                    let new = Known { state: ConnectionState::new(), vague: false, ended: None };
+                    if self.connections.insert(number, new).is_some() {
+                        let message = format!("connection {number} is opened a second time");
+                        wrong((Broken::Connection, message));
+                    }
+                }
+            },
+            Body::Call(call) | Body::AsyncCall { call, .. } => {
+                if let Structure::Shared { memory, data } = &call.input {
+                    self.share(*memory, data.length());
+                }
+                if let OutputKind::Shared { memory, size } = call.output {
+                    self.share(memory, size);
+                }
+            }
+            Body::Mapped { outcome: Ok(mapped) } => self.mapped(event, *mapped, page_size, wrong),
+            Body::Closed { result } => {
+                if let Some(known) = self.connections.get_mut(&connection) {
+                    let (expected, _) = known.state.close(rules);
+                    known.ended.get_or_insert(event.sequence);
+                    if expected != *result && !known.vague {
+                        let message = format!("expected {expected}, found {result}");
+                        wrong((Broken::Boundary(Rule::H2), message));
+                    }
+                }
+            }
+            Body::Terminated { service: None } => {
+                if let Some(known) = self.connections.get_mut(&connection) {
+                    known.vague = true;
+                }
+            }
+            Body::Terminated { service: Some(_) } | Body::Fork { .. } => {
+                // Which connections it takes with it, the tape does not say.
+                self.connections.values_mut().for_each(|known| known.vague = true);
+            }
+            Body::Keyframe(keyframe) => self.keyframe(keyframe),
+            _ => {}
+        }
+    }
+
+    /// What a connection whose end is certain answers to whatever is asked of it.
+    pub(super) fn dead(&self, connection: Option<u32>, rules: Rules) -> Option<IoReturn> {
+        let known = self.connections.get(&connection?)?;
+        if known.vague { None } else { known.state.check(rules).err() }
+    }
+
+    /// The event from which on the connection has certainly ended.
+    pub(super) fn ended(&self, connection: Option<u32>) -> Option<Sequence> {
+        self.connections.get(&connection?)?.ended
+    }
+
+    /// True where the connection may have ended at a moment that the tape tells only roughly.
+    pub(super) fn is_vague(&self, connection: Option<u32>) -> bool {
+        let known = connection.and_then(|connection| self.connections.get(&connection));
+        known.is_none_or(|known| known.vague || known.state.check(Rules::all()).is_err())
+    }
+
+    fn share(&mut self, memory: u32, size: u64) {
+        let known = self.memories.entry(memory).or_default();
+        *known = size.max(*known);
+    }
+
+    fn mapped(
+        &mut self,
+        event: &Event,
+        mapped: MappedMemory,
+        page_size: u64,
+        wrong: &mut impl FnMut(Wrong),
+    ) {
+        let MappedMemory { memory, length, size, .. } = mapped;
+        if size < length || !size.is_multiple_of(page_size) {
+            let message = format!(
+                "expected whole pages of {page_size:#x} bytes around {length:#x}, found {size:#x}"
+            );
+            wrong((Broken::Boundary(Rule::F10), message));
+        }
+        self.share(memory, size);
+        if let Some(known) = event.connection.and_then(|it| self.connections.get_mut(&it)) {
+            known.state.mapped();
+        }
+    }
+
+    fn keyframe(&mut self, keyframe: &Keyframe) {
+        for (connection, _) in &keyframe.connections {
+            let new = Known { state: ConnectionState::new(), vague: true, ended: None };
+            self.connections.entry(*connection).or_insert(new);
+        }
+        for memory in &keyframe.memories {
+            // The pages around it are not told, so nothing is said of its end.
+            self.memories.entry(memory.memory).or_insert(u64::MAX);
+        }
+        self.queues.extend(&keyframe.queues);
+    }
+
+    /// What the event needs to be there.
+    fn needs(&self, event: &Event, holes: bool, wrong: &mut impl FnMut(Wrong)) {
+        let body = &event.body;
+        let of_connection = matches!(
+            body,
+            Body::Call(_)
+                | Body::AsyncCall { .. }
+                | Body::Return(_)
+                | Body::Map { .. }
+                | Body::Mapped { .. }
+                | Body::Unmap { .. }
+                | Body::Unmapped { .. }
+                | Body::Close
+                | Body::Closed { .. }
+        );
+        match event.connection {
+            None if of_connection => {
+                let message = format!("expected the connection of {}", body.name());
+                wrong((Broken::Connection, message));
+            }
+            Some(number)
+                if !matches!(body, Body::Opened)
+                    && !holes
+                    && !self.connections.contains_key(&number) =>
+            {
+                wrong((Broken::Connection, format!("connection {number} was not opened before")));
+            }
+            _ => {}
+        }
+        let mut queue = |queue: u32| {
+            if !holes && !self.queues.contains(&queue) {
+                wrong((Broken::Resource, format!("queue {queue} was not made before")));
+            }
+        };
+        match body {
+            Body::Notice { queue: number, .. }
+            | Body::Delivered { queue: number }
+            | Body::Wait { queue: number, .. } => queue(*number),
+            Body::AsyncCall { queue: Some(number), .. } => queue(*number),
+            Body::Write { memory, offset, width, data } => {
+                self.access(*memory, *offset, *width, data.length(), holes, wrong);
+            }
+            Body::Update { memory, offset, width, .. } => {
+                self.access(*memory, *offset, Some(*width), width.bytes(), holes, wrong);
+            }
+            Body::Patch { memory, offset, data, .. } => {
+                self.access(*memory, *offset, None, data.length(), holes, wrong);
+            }
+            Body::Unmap { memory: Some(memory), .. }
+                if !holes && !self.memories.contains_key(memory) =>
+            {
+                wrong((Broken::Resource, format!("memory {memory} was not mapped before")));
+            }
+            _ => {}
+        }
+    }
+
+    fn access(
+        &self,
+        memory: u32,
+        offset: u64,
+        width: Option<Width>,
+        length: u64,
+        holes: bool,
+        wrong: &mut impl FnMut(Wrong),
+    ) {
+        let Some(size) = self.memories.get(&memory) else {
+            if !holes {
+                let message = format!("memory {memory} was not mapped or shared before");
+                wrong((Broken::Resource, message));
+            }
+            return;
+        };
+        if length == 0 {
+            wrong((Broken::Fields, "expected at least one byte".to_owned()));
+        }
+        if offset.checked_add(length).is_none_or(|end| end > *size) {
+            let message = format!(
+                "expected an access within the {size:#x} bytes of memory {memory}, found {length:#x} \
+                 at {offset:#x}"
+            );
+            wrong((Broken::Resource, message));
+        }
+        if let Some(width) = width {
+            if length != width.bytes() {
+                let message = format!("expected {} bytes, found {length}", width.bytes());
+                wrong((Broken::Fields, message));
+            }
+            if !offset.is_multiple_of(width.bytes()) {
+                let message = format!("expected a word at a multiple of {}", width.bytes());
+                wrong((Broken::Fields, message));
+            }
+        }
+    }
+}
