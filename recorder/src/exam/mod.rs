@@ -1,8 +1,12 @@
 //! The long proofs about journals, as functions that a test runs on a sample and `cargo xtask prove`
 //! in full.
 
+mod cost;
 mod damage;
+mod kill;
 mod kinds;
 
+pub use cost::{AppendCost, append_small_call, measure_append};
 pub use damage::{Tally, cut_at_every_byte, flip_and_cut, sample_journal};
+pub use kill::{VICTIM, be_the_victim, kill_at_random};
 pub use kinds::{append_body, every_kind};
