@@ -1,0 +1,6 @@
+//! The command line as a person meets it: what it prints, where, and the exit code.
+
+mod common;
+
+mod questions;
+mod tapes;
