@@ -2,10 +2,15 @@
 
 use crate::exit::Failure;
 use crate::output::{Format, Output};
+use crate::task_record::Record;
+use crate::task_recover::Recover;
+use crate::task_replay::Replay;
 use crate::task_reseal::Reseal;
 use crate::task_show::Show;
+use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_list, task_prove, task_reseal, task_show,
+    Registry, task_bench, task_completions, task_list, task_prove, task_record, task_recover,
+    task_replay, task_reseal, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -27,8 +32,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Record a scenario and leave a tape that has been validated and replayed.
+    Record(Record),
+    /// Replay a tape to the client that it was recorded from.
+    Replay(Replay),
     /// Show a tape as people read it.
     Show(Show),
+    /// Read, validate and replay tapes.
+    Verify(Verify),
+    /// Make a whole tape of a journal that was left behind, or of a tape that is cut off.
+    Recover(Recover),
     /// Close a tape again that was edited by hand, and mark it.
     Reseal(Reseal),
     /// List the scenarios and what can be set, the benches and the proofs.
@@ -57,6 +70,10 @@ enum Verb {
 pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
     let mut out = Output::new(asked.format);
     match asked.verb {
+        Verb::Record(record) => task_record::run(registry, &record, &mut out),
+        Verb::Replay(replay) => task_replay::run(registry, &replay, &mut out),
+        Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
+        Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(show, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::List => task_list::run(registry, &mut out),

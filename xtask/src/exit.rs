@@ -40,6 +40,32 @@ impl Failure {
         }
     }
 
+    /// What failed, completing "failed to ...".
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Invalid(text) | Self::Environment(text) => text,
+            Self::ReaderGone => "write the results: nobody reads them",
+        }
+    }
+
+    /// The same, with `what` was tried before it.
+    pub(crate) fn about(self, what: &str) -> Self {
+        self.map(|text| format!("{what}: {text}"))
+    }
+
+    /// The same, with `remedy` behind it.
+    pub(crate) fn with(self, remedy: &str) -> Self {
+        self.map(|text| format!("{text}; {remedy}"))
+    }
+
+    fn map(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Invalid(text) => Self::Invalid(change(text)),
+            Self::Environment(text) => Self::Environment(change(text)),
+            Self::ReaderGone => Self::ReaderGone,
+        }
+    }
+
     /// A result could not be written.
     pub(crate) fn output(error: &std::io::Error) -> Self {
         match error.kind() {

@@ -1,0 +1,277 @@
+//! `record`: records a scenario's client and leaves a tape that has been replayed.
+
+use crate::exit::Failure;
+use crate::output::{Format, Output};
+use crate::place::{recording, shown};
+use crate::play::{message, play, quietly};
+use crate::task_replay::printed;
+use crate::{Registry, progress};
+use clap::Args;
+use dextape::connection::System;
+use dextape::driverkit::{Finding, Leak};
+use dextape::replay::{ReplayOptions, ReplayReport};
+use dextape::tape::{Scenario as RecordedFrom, Tape};
+use dextape_recorder::iokit::{IoKitSystem, LiveError};
+use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::seal::{SealOptions, SealReport, seal};
+use dextape_scenarios::{Parameters, Scenario, ScenarioError, Time, run_on_mock};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is recorded, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The scenario; `list` shows them.
+    scenario: String,
+    /// Where the tape goes; into the build folder by default. One that is there is replaced.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Seed of the simulated run: the same seed gives the same bytes of tape.
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["live", "free"])]
+    seed: u64,
+    /// Key dump for a scenario that takes one; short for `--param dump=FILE`.
+    #[arg(long)]
+    dump: Option<PathBuf>,
+    /// Set a parameter of the scenario.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    parameters: Vec<(String, String)>,
+    /// Use real threads and real time on the mock instead of simulated ones.
+    #[arg(long, conflicts_with = "live")]
+    free: bool,
+    /// Record the service of this Mac instead of the mock.
+    #[arg(long)]
+    live: bool,
+    /// Print what the client prints.
+    #[arg(long)]
+    print: bool,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// What the client did while it was recorded.
+#[derive(Default)]
+struct Recorded {
+    output: Vec<u8>,
+    findings: Vec<Finding>,
+    leaks: Vec<Leak>,
+}
+
+/// Records, seals, validates, replays, and compares what the client printed both times.
+pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Result<(), Failure> {
+    let scenario = registry.scenarios.find(&asked.scenario).map_err(Failure::environment)?;
+    let parameters = parameters(scenario, asked)?;
+    let path = asked.out.clone().unwrap_or_else(|| recording(scenario.name()));
+    let spinner = progress::spinner(format!("record {}", scenario.name()));
+
+    let journal = journal_of(&path);
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder).map_err(Failure::environment)?;
+    }
+    let recorded = record(scenario, &parameters, asked, &journal);
+    spinner.set_message("seal");
+    // Whatever became of the client: what it did until then is on the tape.
+    let sealed = journal.exists().then(|| seal(&journal, &path, SealOptions::default()));
+    let recorded = recorded.map_err(|failure| match &sealed {
+        Some(Ok(_)) => failure.with(&format!("what it did is on {}", shown(&path))),
+        _ => failure,
+    })?;
+    let sealed = sealed.unwrap_or_else(|| Ok(SealReport::default())).map_err(|error| {
+        let journal = shown(&journal);
+        Failure::environment(error).with(&format!("`cargo xtask recover {journal}` tries again"))
+    })?;
+    fs_err::remove_file(&journal).map_err(Failure::environment)?;
+
+    spinner.set_message("validate");
+    let tape = Arc::new(Tape::read(&path).map_err(|error| Failure::tape(&error))?);
+    spinner.set_message("replay");
+    let played = play(scenario, &parameters, &tape, ReplayOptions::default())
+        .map_err(|failure| failure.about(&format!("replay {}", shown(&path))))?;
+    spinner.finish_and_clear();
+    if played.output != recorded.output {
+        return Err(Failure::Invalid(format!(
+            "replay {}: the client printed other lines than when it was recorded, from line {} on",
+            shown(&path),
+            first_difference(&recorded.output, &played.output)
+        )));
+    }
+    if asked.print && out.format() == Format::Text {
+        out.bytes(&recorded.output)?;
+    }
+    tell(scenario, asked, &path, &recorded, &sealed, &played.report, out)
+}
+
+fn parameters(scenario: &dyn Scenario, asked: &Record) -> Result<Parameters, Failure> {
+    let mut parameters = Parameters::of(scenario);
+    if let Some(dump) = &asked.dump {
+        let dump = dump.to_str().ok_or_else(|| {
+            Failure::environment(format!("read {}: its name is no Unicode", dump.display()))
+        })?;
+        parameters.set("dump", dump).map_err(Failure::environment)?;
+    }
+    for (name, value) in &asked.parameters {
+        parameters.set(name, value).map_err(Failure::environment)?;
+    }
+    // What a mock answers from says nothing of a service that is really there.
+    if !asked.live {
+        scenario.prepare(&mut parameters).map_err(Failure::environment)?;
+    }
+    Ok(parameters)
+}
+
+/// The journal beside a tape.
+fn journal_of(tape: &Path) -> PathBuf {
+    let name = tape.file_name().and_then(|name| name.to_str()).unwrap_or("recording");
+    let stem = name.strip_suffix(".zst").unwrap_or(name);
+    let stem = stem.strip_suffix(".jsonl").unwrap_or(stem);
+    let stem = stem.strip_suffix(".tape").unwrap_or(stem);
+    tape.with_file_name(format!("{stem}.journal"))
+}
+
+/// Runs the client with a recorder before it.
+fn record(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    asked: &Record,
+    journal: &Path,
+) -> Result<Recorded, Failure> {
+    let mut options = RecordOptions {
+        scenario: Some(RecordedFrom {
+            name: scenario.name().to_owned(),
+            parameters: parameters.recorded(),
+        }),
+        ..RecordOptions::default()
+    };
+    let live = asked.live.then(IoKitSystem::open).transpose().map_err(no_live)?;
+    if let Some(system) = &live {
+        options.host = system.host();
+        options.page_size = system.page_size();
+    }
+    let session = RecordingSession::start(journal, options).map_err(Failure::environment)?;
+    let outcome = quietly(|| match live {
+        Some(system) => on_this_mac(scenario, parameters, session.wrap(system)),
+        None => {
+            let seed = asked.seed;
+            let time = if asked.free { Time::Free } else { Time::Simulated { seed } };
+            run_on_mock(scenario, parameters, time, |system| session.wrap(system)).map(|live| {
+                Recorded {
+                    output: live.output.into_bytes(),
+                    findings: live.findings,
+                    leaks: live.leaks,
+                }
+            })
+        }
+    });
+    session.finish();
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::environment(format!("run the client of {}: {error}", scenario.name()))
+    };
+    match outcome {
+        Ok(Ok(recorded)) => Ok(recorded),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(panic) => Err(failed(&message(&*panic))),
+    }
+}
+
+fn on_this_mac(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    system: Arc<dyn System>,
+) -> Result<Recorded, ScenarioError> {
+    let mut output = Vec::new();
+    scenario.client(parameters, &system, &mut output)?;
+    Ok(Recorded { output, ..Recorded::default() })
+}
+
+fn no_live(error: LiveError) -> Failure {
+    match error {
+        LiveError::NotBuilt => {
+            Failure::environment(format!("{error}: `cargo xtask-live record ..`"))
+        }
+        _ => Failure::environment(format!("{error} (leave out --live)")),
+    }
+}
+
+/// The first line that differs, from 1 on.
+fn first_difference(a: &[u8], b: &[u8]) -> usize {
+    let equal = a.iter().zip(b).take_while(|(a, b)| a == b);
+    1 + equal.filter(|(byte, _)| **byte == b'\n').count()
+}
+
+fn tell(
+    scenario: &dyn Scenario,
+    asked: &Record,
+    path: &Path,
+    recorded: &Recorded,
+    sealed: &SealReport,
+    report: &ReplayReport,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let from = if asked.live { "this Mac" } else { "the mock" };
+    let path = shown(path);
+    out.result(
+        || {
+            let mut text = format!(
+                "recorded {} on {from}: {} events, {} bytes, {}\n",
+                scenario.name(),
+                sealed.events,
+                sealed.bytes,
+                printed(&recorded.output)
+            );
+            if sealed.gaps > 0 {
+                text +=
+                    &format!("the tape has {} gaps: `show --kind gap` tells why\n", sealed.gaps);
+            }
+            for finding in &recorded.findings {
+                text += &format!("the mock found: {finding}\n");
+            }
+            for leak in &recorded.leaks {
+                text += &format!("the dext left: {leak}\n");
+            }
+            text + &format!("valid, and {report}; the client printed the same\n{path}")
+        },
+        || {
+            json!({
+                "scenario": scenario.name(),
+                "on": if asked.live { "mac" } else { "mock" },
+                "tape": path,
+                "events": sealed.events,
+                "bytes": sealed.bytes,
+                "gaps": sealed.gaps,
+                "in_flight": sealed.in_flight,
+                "findings": recorded.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "leaks": recorded.leaks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "policy": report.policy.name(),
+                "operations": report.operations,
+                "client": if asked.print {
+                    json!(String::from_utf8_lossy(&recorded.output))
+                } else {
+                    json!(null)
+                },
+            })
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_lies_beside_its_tape() {
+        let journal = |tape| journal_of(Path::new(tape)).display().to_string();
+        assert_eq!(journal("a/smc.tape.jsonl"), "a/smc.journal");
+        assert_eq!(journal("smc.tape.jsonl.zst"), "smc.journal");
+        assert_eq!(journal("other"), "other.journal");
+    }
+
+    #[test]
+    fn the_first_line_that_differs_is_named() {
+        assert_eq!(first_difference(b"a\nb\nc", b"a\nB\nc"), 2);
+        assert_eq!(first_difference(b"a\n", b"a\nb\n"), 2);
+        assert_eq!(first_difference(b"", b"x"), 1);
+    }
+}
