@@ -9,7 +9,7 @@ use crate::boundary::completion;
 use crate::boundary::library::{Stop, send};
 use crate::boundary::{
     Arrival, CallShape, ClientReply, CopyOut, DextReply, InputForm, Operation, Pointer,
-    ReferenceShape, Request, Rules, StructureShape, WakePort, arrival, came_out,
+    ReferenceShape, Request, Rule, Rules, StructureShape, WakePort, arrival, came_out,
     descriptor_writes_stay, failed, method_hold, reply, scalar, scalar_output_start,
 };
 use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
@@ -40,7 +40,12 @@ impl MockConnection {
         let connection = self.link.state().check(rules);
         let request = match send(rules, &shape, connection) {
             Ok(request) => request,
-            Err(Stop::Refused(refused)) => return refused,
+            Err(Stop::Refused(refused)) => {
+                if wake.is_none() {
+                    empty_variable(rules, output);
+                }
+                return refused;
+            }
             // A Rust caller has no pointers that could be NULL where they are followed.
             Err(Stop::Fault) => return IoReturn::KERN_INVALID_ADDRESS,
         };
@@ -230,6 +235,17 @@ fn copy_of(bytes: &[u8]) -> Option<Arc<Backing>> {
     let store = Backing::try_new(bytes.len() as u64)?;
     store.copy_in(0, bytes).ok()?;
     Some(store)
+}
+
+/// The library overwrites a variable output whatever became of the call, also where nothing was sent
+/// (A2, A14).
+fn empty_variable(rules: Rules, output: &mut MethodOutput<'_>) {
+    if rules.on(Rule::A14)
+        && let StructureOutput::Variable(room) = &mut output.structure
+    {
+        room.clear();
+        output.structure_size = 0;
+    }
 }
 
 /// Hands the client a result that leaves its outputs alone (A17), but for variable output (A14).
