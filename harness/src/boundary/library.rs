@@ -29,6 +29,20 @@ impl From<IoReturn> for Stop {
 /// # Errors
 ///
 /// Where the dext is not asked: what happens to the client instead.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::IoReturn;
+/// use dextape::boundary::library::{Stop, send};
+/// use dextape::boundary::{CallShape, Rules};
+///
+/// // 17 scalars are refused before anybody looks at the connection, which is dead.
+/// let shape = CallShape::scalar(17, None);
+/// let dead = Err(IoReturn::MACH_SEND_INVALID_DEST);
+/// let stopped = send(Rules::all(), &shape, dead);
+/// assert_eq!(stopped, Err(Stop::Refused(IoReturn::MIG_ARRAY_TOO_LARGE)));
+/// ```
 pub fn send(
     rules: Rules,
     shape: &CallShape,

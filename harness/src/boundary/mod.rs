@@ -32,7 +32,9 @@ pub use mapping::{
     consumes_reference, is_read_only, map_failure, memory_type, unmap_failure,
     unmap_without_memory, user_options,
 };
-pub use reply::{ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, reply, scalar};
+pub use reply::{
+    ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, refused, reply, scalar,
+};
 pub use rule::{Rule, RuleTest, Rules, UnknownRule, tests_by_rule};
 pub use shape::{
     CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer, WakePort,

@@ -1,8 +1,9 @@
 //! What comes back to the client (group C, A6, A12, A17).
 
-use super::shape::{ClientRange, Request, Transfer};
+use super::shape::{CallShape, ClientRange, Request, Transfer};
 use super::{Rule, Rules};
 use crate::IoReturn;
+use crate::limits::VARIABLE_OUTPUT_SIZE;
 
 /// What the dext left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,18 @@ pub fn failed(request: &Request, result: IoReturn) -> ClientReply {
         structure: if variable { CopyOut::Variable { length: 0 } } else { CopyOut::Untouched },
         fault: variable && request.output_null,
     }
+}
+
+/// What the client gets for a call that the dext never saw: the result, and where it asked for variable
+/// output, an empty one (A14).
+#[must_use]
+pub fn refused(rules: Rules, shape: &CallShape, result: IoReturn) -> ClientReply {
+    let variable = shape.output_asked == Some(VARIABLE_OUTPUT_SIZE)
+        && shape.reference.is_none()
+        && rules.on(Rule::A14);
+    let output = if variable { Transfer::Variable } else { Transfer::None };
+    let output_null = shape.output == ClientRange::Null;
+    failed(&Request { output, output_null, ..Request::default() }, result)
 }
 
 /// C9; `None` where the kernel sends no reply.

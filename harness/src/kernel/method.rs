@@ -9,8 +9,8 @@ use crate::boundary::completion;
 use crate::boundary::library::{Stop, send};
 use crate::boundary::{
     Arrival, CallShape, ClientReply, CopyOut, DextReply, InputForm, Operation, Pointer,
-    ReferenceShape, Request, Rule, Rules, StructureShape, WakePort, arrival, came_out,
-    descriptor_writes_stay, failed, method_hold, reply, scalar, scalar_output_start,
+    ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out, descriptor_writes_stay,
+    failed, method_hold, refused, reply, scalar, scalar_output_start,
 };
 use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
 use crate::driverkit::CompletionSink;
@@ -40,18 +40,13 @@ impl MockConnection {
         let connection = self.link.state().check(rules);
         let request = match send(rules, &shape, connection) {
             Ok(request) => request,
-            Err(Stop::Refused(refused)) => {
-                if wake.is_none() {
-                    empty_variable(rules, output);
-                }
-                return refused;
-            }
+            Err(Stop::Refused(code)) => return give(refused(rules, &shape, code), output),
             // A Rust caller has no pointers that could be NULL where they are followed.
             Err(Stop::Fault) => return IoReturn::KERN_INVALID_ADDRESS,
         };
         let arrival = arrival(rules, selector, &request, port.is_some());
         let Some(passage) = Passage::new(&arrival, input, output) else {
-            return refuse(output, &request, IoReturn::NO_MEMORY);
+            return give(failed(&request, IoReturn::NO_MEMORY), output);
         };
         let sink = wake.filter(|_| arrival.completion).map(|wake| {
             let port = port.flatten();
@@ -81,7 +76,7 @@ impl MockConnection {
             Ok(outcome) => outcome,
             Err(code) => {
                 passage.finish(rules, code, output);
-                return refuse(output, &request, code);
+                return give(failed(&request, code), output);
             }
         };
         let dext = DextReply {
@@ -237,20 +232,8 @@ fn copy_of(bytes: &[u8]) -> Option<Arc<Backing>> {
     Some(store)
 }
 
-/// The library overwrites a variable output whatever became of the call, also where nothing was sent
-/// (A2, A14).
-fn empty_variable(rules: Rules, output: &mut MethodOutput<'_>) {
-    if rules.on(Rule::A14)
-        && let StructureOutput::Variable(room) = &mut output.structure
-    {
-        room.clear();
-        output.structure_size = 0;
-    }
-}
-
-/// Hands the client a result that leaves its outputs alone (A17), but for variable output (A14).
-fn refuse(output: &mut MethodOutput<'_>, request: &Request, result: IoReturn) -> IoReturn {
-    let answer = failed(request, result);
+/// Hands the client a failure: its outputs stay as they are (A17), but for variable output (A14).
+fn give(answer: ClientReply, output: &mut MethodOutput<'_>) -> IoReturn {
     take(Rules::all(), &answer, &[0; SCALARS_MAX], None, output);
     answer.result
 }

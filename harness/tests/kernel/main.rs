@@ -3,4 +3,5 @@
 mod allocation;
 mod asynchronous;
 mod life;
+mod mapping_table;
 mod threads;

@@ -231,32 +231,32 @@ fn a14(rules: Rules) {
         set_output(arguments, 3, 10_000);
         IoReturn(selector as u32)
     });
-    let call = |connection: &dyn Connection, selector, wake: Option<AsyncWake<'_>>| {
+    let with = |connection: &dyn Connection, selector, scalars, wake: Option<AsyncWake<'_>>| {
         let mut bytes = vec![OLD_BYTE; 8];
         let mut output = MethodOutput::new(&mut [], StructureOutput::Variable(&mut bytes));
-        let input = MethodInput::default();
+        let input = MethodInput { scalars, ..MethodInput::default() };
         let result = match wake {
             None => connection.call_method(selector, &input, &mut output),
             Some(wake) => connection.call_async_method(selector, &wake, &input, &mut output),
         };
         (result, output.structure_size, bytes)
     };
-    let refused = |connection: &dyn Connection| {
-        let mut bytes = vec![OLD_BYTE; 8];
-        let mut output = MethodOutput::new(&mut [], StructureOutput::Variable(&mut bytes));
-        let input = MethodInput { scalars: &[0; 17], ..MethodInput::default() };
-        let result = connection.call_method(0, &input, &mut output);
-        (result, output.structure_size, bytes)
+    let call = |connection: &dyn Connection, selector, wake: Option<AsyncWake<'_>>| {
+        with(connection, selector, &[], wake)
     };
     Bench::connected(rules, &dext, |_, connection| {
         assert_eq!(call(connection, 0, None), (IoReturn::SUCCESS, 10_000, vec![3; 10_000]));
         let failure = IoReturn::NOT_READY;
         assert_eq!(call(connection, failure.0, None), (failure, 0, vec![]), "emptied on failure");
-        let too_large = IoReturn::MIG_ARRAY_TOO_LARGE;
-        assert_eq!(refused(connection), (too_large, 0, vec![]), "also where nothing was sent (A2)");
         let wake = AsyncWake { queue: None, reference: Some(&[0]) };
         let (result, ..) = call(connection, 0, Some(wake));
         assert_eq!(result, IoReturn::IPC_ERROR, "a huge size in an asynchronous call");
+        // Emptied also where nothing is sent.
+        let (result, size, bytes) = with(connection, 0, &[0; 17], None);
+        assert_eq!((result, size, bytes), (IoReturn::MIG_ARRAY_TOO_LARGE, 0, vec![]));
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        let (result, size, bytes) = call(connection, 0, None);
+        assert_eq!((result, size, bytes), (IoReturn::MACH_SEND_INVALID_DEST, 0, vec![]));
     });
 }
 

@@ -197,6 +197,24 @@ fn f11(rules: Rules) {
             assert_eq!((again.address(), again.length()), (first.address(), 128));
         }
     });
+    // A range of a parent that is mapped lies where it lies in the parent.
+    let cupboard = Cupboard::of(&[256]);
+    let dext = TestDext::new().memory(move |memory_type, options, memory| {
+        let answered = cupboard.answer(0, options, memory);
+        if memory_type == 1 {
+            let whole = memory.take().unwrap();
+            let part = whole.create_sub_memory_descriptor(Direction::IN_OUT, 64, 32);
+            *memory = Some(part.unwrap());
+            whole.release();
+        }
+        answered
+    });
+    Bench::connected(rules, &dext, |_, connection| {
+        let (whole, part) = (any(connection, 0), any(connection, 1));
+        assert_eq!((part.address(), part.length()), (whole.address() + 64, 32));
+        part.store::<u8>(0, 7).unwrap();
+        assert_eq!(whole.load::<u8>(64), Ok(7));
+    });
 }
 
 fn f12(rules: Rules) {
