@@ -70,6 +70,10 @@ impl View {
 }
 
 impl Memory for View {
+    fn is_read_only(&self) -> bool {
+        self.access != Access::ReadWrite
+    }
+
     fn size(&self) -> u64 {
         self.size
     }

@@ -67,6 +67,10 @@ impl Memory for ClientMemory {
         self.size
     }
 
+    fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         let at = self.locate_word(offset, width)?;
         self.store.load_word(at, width).map_err(seen_from(self.start))

@@ -60,6 +60,11 @@ pub trait Memory: Send + Sync + fmt::Debug {
     /// length of the descriptor (F10).
     fn size(&self) -> u64;
 
+    /// True where every write is refused: the memory is mapped read-only (F2, B5).
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Reads one aligned word, zero-extended.
     ///
     /// # Errors

@@ -111,6 +111,10 @@ impl Memory for Inner {
         self.front().size()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.front().is_read_only()
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.front().load_word(offset, width)
     }

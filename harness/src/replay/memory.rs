@@ -99,6 +99,9 @@ impl ReplayMemory {
         let Some(state) = self.state(offset)? else { return Ok(()) };
         drop(state);
         check_range(offset, length, self.size)?;
+        if self.is_read_only() {
+            return Err(AccessError::ReadOnly { offset });
+        }
         if length == 0 {
             return Ok(());
         }
@@ -142,6 +145,10 @@ impl Memory for ReplayMemory {
         self.size
     }
 
+    fn is_read_only(&self) -> bool {
+        self.session.program.memories[self.memory as usize].read_only
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         check_word(offset, width, self.size)?;
         let mut word = [0; 8];
@@ -158,6 +165,9 @@ impl Memory for ReplayMemory {
         check_word(offset, width, self.size)?;
         let Some(state) = self.state(offset)? else { return Ok(0) };
         drop(state);
+        if self.is_read_only() {
+            return Err(AccessError::ReadOnly { offset });
+        }
         let program = &self.session.program;
         let request = Request::Update { memory: self.memory, offset, width, update };
         let mut old = 0;

@@ -147,6 +147,7 @@ fn body(mut line: Line) -> Result<Body, String> {
                         3 => Capture::SyncPoints,
                         _ => Capture::Uncaptured,
                     },
+                    read_only: line.has(Field::ReadOnly),
                 })
             },
         },

@@ -442,7 +442,9 @@ impl Description {
                 }
             }
             Body::Woke { timed_out } => self.text(if *timed_out { "timed out" } else { "ok" }),
-            Body::Mapped { outcome: Ok(MappedMemory { memory, length, size, capture }) } => {
+            Body::Mapped {
+                outcome: Ok(MappedMemory { memory, length, size, capture, read_only }),
+            } => {
                 self.text("memory ");
                 self.number(*memory);
                 self.text(", ");
@@ -456,6 +458,7 @@ impl Description {
                     Capture::SyncPoints => ", seen at sync points",
                     Capture::Uncaptured => ", uncaptured",
                 });
+                self.text(if *read_only { ", read-only" } else { "" });
             }
             Body::Mapped { outcome: Err(result) } => self.result(*result),
             _ => {}

@@ -400,13 +400,16 @@ impl LineText<'_> {
         self.hex(Field::Length, mapped.length);
         self.hex(Field::Size, mapped.size);
         let capture = match mapped.capture {
-            Capture::Accessor => return,
+            Capture::Accessor => 0,
             Capture::PageProtection => 1,
             Capture::Trap => 2,
             Capture::SyncPoints => 3,
             Capture::Uncaptured => 4,
         };
-        self.text(Field::Capture, CAPTURES[capture]);
+        if capture != 0 {
+            self.text(Field::Capture, CAPTURES[capture]);
+        }
+        self.flag(Field::ReadOnly, mapped.read_only);
     }
 
     fn update(&mut self, memory: u32, offset: u64, width: Width, update: Update) {

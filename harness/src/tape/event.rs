@@ -492,6 +492,8 @@ pub struct MappedMemory {
     pub size: u64,
     /// How reads and writes of it were seen.
     pub capture: Capture,
+    /// The client's writes are refused (F2).
+    pub read_only: bool,
 }
 
 /// How the accesses to a memory were captured.

@@ -129,6 +129,7 @@ fields! {
     Length "length" Form::Hex, "The descriptor's length in bytes.";
     Size "size" Form::Hex, "Accessible bytes.";
     Capture "capture" Form::Word(CAPTURES), "How accesses were seen. Default accessor.";
+    ReadOnly "read_only" Form::Flag, "The client's writes are refused.";
     Offset "offset" Form::Hex, "First byte. Default 0.";
     Width "width" Form::Width, "Width of a typed access in bytes.";
     Data "data" Form::Payload, "The bytes.";
@@ -217,7 +218,7 @@ kinds! {
     Wait "wait" [Queue] [Timeout];
     Woke "woke" [] [TimedOut];
     Map "map" [Options] [MemoryType Address];
-    Mapped "mapped" [] [Memory Length Size Capture Result];
+    Mapped "mapped" [] [Memory Length Size Capture ReadOnly Result];
     Unmap "unmap" [] [MemoryType Memory];
     Unmapped "unmapped" [] [Result];
     Close "close" [] [];

@@ -301,7 +301,13 @@ fn memory(script: &mut Script) -> Sequence {
     script.operation(2, 1, map(9, 1, 0), refused);
     let enter = script.event(2, Some(1), None, map(0, 1, 0));
     let memory = |memory, capture| Body::Mapped {
-        outcome: Ok(MappedMemory { memory, length: 128, size: PAGE_SIZE, capture }),
+        outcome: Ok(MappedMemory {
+            memory,
+            length: 128,
+            size: PAGE_SIZE,
+            capture,
+            read_only: memory == 4,
+        }),
     };
     let mapped = script.event(2, Some(1), Some(enter), memory(3, Capture::Accessor));
     script.operation(2, 1, map(1, 0x100, 0x10_0000), memory(4, Capture::Uncaptured));

@@ -109,7 +109,13 @@ fn calls() -> Vec<Body> {
 }
 
 fn memory() -> Vec<Body> {
-    let mapped = |capture| MappedMemory { memory: 3, length: 128, size: 16384, capture };
+    let mapped = |capture| MappedMemory {
+        memory: 3,
+        length: 128,
+        size: 16384,
+        capture,
+        read_only: capture == Capture::Trap,
+    };
     let write = |width, data| Body::Write { memory: 3, offset: 8, width, data };
     let update = |width, update| Body::Update { memory: 3, offset: 16, width, update };
     let patch = |data, last_equal| Body::Patch { memory: 3, offset: 64, data, read: 2, last_equal };

@@ -274,7 +274,9 @@ fn take_data(bytes: &mut Bytes<'_>) -> Result<Payload, Fault> {
 
 fn take_mapped(bytes: &mut Bytes<'_>) -> Result<MappedMemory, Fault> {
     let (memory, length, size) = (bytes.number()?, bytes.long()?, bytes.long()?);
-    let capture = match bytes.byte()? {
+    let capture = bytes.byte()?;
+    let read_only = capture & 0x80 != 0;
+    let capture = match capture & 0x7f {
         0 => Capture::Accessor,
         1 => Capture::PageProtection,
         2 => Capture::Trap,
@@ -282,7 +284,7 @@ fn take_mapped(bytes: &mut Bytes<'_>) -> Result<MappedMemory, Fault> {
         4 => Capture::Uncaptured,
         _ => return Err(Fault("an unknown way of capture")),
     };
-    Ok(MappedMemory { memory, length, size, capture })
+    Ok(MappedMemory { memory, length, size, capture, read_only })
 }
 
 fn take_width(width: u8) -> Result<Width, Fault> {

@@ -143,7 +143,7 @@ impl Record<'_> {
                 sink.number(mapped.memory);
                 sink.long(mapped.length);
                 sink.long(mapped.size);
-                sink.byte(capture_number(mapped.capture));
+                sink.byte(capture_number(mapped.capture) | u8::from(mapped.read_only) << 7);
             }),
             Self::Unmap { memory_type, memory } => {
                 sink.number(memory_type);

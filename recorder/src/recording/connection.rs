@@ -274,6 +274,7 @@ impl Connection for RecordingConnection {
             length: mapping.length(),
             size: mapping.memory().size(),
             capture: Capture::Accessor,
+            read_only: mapping.memory().is_read_only(),
         });
         let mapped = self.leave(enter, &Record::Mapped { outcome });
         self.context.handles().mapped_at(mapping.address(), watched.number(), mapped);

@@ -134,6 +134,10 @@ impl Memory for RecordingMemory {
         self.inner.size()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         let mut watched = self.watched.state.lock();
         let word = self.inner.load_word(offset, width)?;

@@ -619,6 +619,7 @@ impl Compiler<'_> {
                     size: mapped.size,
                     address,
                     capture: mapped.capture,
+                    read_only: mapped.read_only,
                 };
                 let memory = self.memory(info);
                 // Of aliases the larger one (F13).
@@ -722,6 +723,7 @@ impl Compiler<'_> {
             size,
             address: 0,
             capture: Capture::Accessor,
+            read_only: false,
         });
     }
 }

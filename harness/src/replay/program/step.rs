@@ -205,6 +205,8 @@ pub(in crate::replay) struct MemoryInfo {
     /// Address that the client is given.
     pub(in crate::replay) address: u64,
     pub(in crate::replay) capture: Capture,
+    /// The client's writes are refused (F2).
+    pub(in crate::replay) read_only: bool,
 }
 
 /// A lane of the tape.

@@ -242,7 +242,8 @@ fn maps_fail_with_one_code_and_cover_whole_pages() {
     assert_eq!(map(Err(IoReturn::BAD_ARGUMENT)), []);
     assert_eq!(map(Err(IoReturn::NO_MEMORY)), [Broken::Boundary(Rule::F5)]);
     let mapped = |length, size| {
-        map(Ok(MappedMemory { memory: 1, length, size, capture: Capture::Accessor }))
+        let (memory, capture) = (1, Capture::Accessor);
+        map(Ok(MappedMemory { memory, length, size, capture, read_only: false }))
     };
     assert_eq!(mapped(128, PAGE_SIZE), []);
     assert_eq!(mapped(128, 128), [Broken::Boundary(Rule::F10)]);

@@ -100,6 +100,10 @@ impl Memory for MappedMemory {
         self.memory.size()
     }
 
+    fn is_read_only(&self) -> bool {
+        !self.writable
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.access(offset, |memory| memory.load_word(offset, width))
     }
