@@ -6,11 +6,12 @@ use crate::task_record::Record;
 use crate::task_recover::Recover;
 use crate::task_replay::Replay;
 use crate::task_reseal::Reseal;
+use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
     Registry, task_bench, task_completions, task_list, task_prove, task_record, task_recover,
-    task_replay, task_reseal, task_show, task_verify,
+    task_replay, task_reseal, task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -59,6 +60,8 @@ enum Verb {
         #[arg(long)]
         sample: bool,
     },
+    /// Print the JSON Schema of the tape.
+    Schema(Schema),
     /// Print what a shell sources to complete this command line.
     Completions {
         /// The shell.
@@ -79,6 +82,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::List => task_list::run(registry, &mut out),
         Verb::Bench { names } => task_bench::run(registry, &names, &mut out),
         Verb::Prove { names, sample } => task_prove::run(registry, &names, sample, &mut out),
+        Verb::Schema(schema) => task_schema::run(&schema, &mut out),
         Verb::Completions { shell } => task_completions::run(shell, &mut out),
     }?;
     out.finish()

@@ -35,12 +35,18 @@ mod task_record;
 mod task_recover;
 mod task_replay;
 mod task_reseal;
+mod task_schema;
 mod task_show;
 mod task_verify;
 
 pub use bench::{Bench, Goal, Measure, Unit};
 pub use proof::{Proof, ProofRun};
 pub use registry::{Registry, registry};
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
 
 use clap::Parser;
 use std::ffi::OsString;

@@ -87,6 +87,10 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
 
     spinner.set_message("validate");
     let tape = Arc::new(Tape::read(&path).map_err(|error| Failure::tape(&error))?);
+    let validation = tape.validate();
+    if !validation.is_valid() {
+        return Err(Failure::Invalid(format!("validate {}: {validation}", shown(&path))));
+    }
     spinner.set_message("replay");
     let played = play(scenario, &parameters, &tape, ReplayOptions::default())
         .map_err(|failure| failure.about(&format!("replay {}", shown(&path))))?;

@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::{Registry, progress};
 use clap::Args;
 use dextape::replay::ReplayOptions;
-use dextape::tape::Tape;
+use dextape::tape::{Tape, validate};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +86,11 @@ pub(crate) fn run(registry: &Registry, asked: &Verify, out: &mut Output) -> Resu
 }
 
 fn verify(registry: &Registry, path: &Path) -> Result<Verified, Failure> {
+    // A tape that cannot be read whole still says all that is wrong with it.
+    let validation = validate(path).map_err(|error| Failure::tape(&error))?;
+    if !validation.is_valid() {
+        return Err(Failure::Invalid(format!("validate {}: {validation}", shown(path))));
+    }
     let tape = Arc::new(Tape::read(path).map_err(|error| Failure::tape(&error))?);
     let events = tape.events().len() as u64;
     let Some(recorded) = &tape.header().scenario else {
