@@ -52,7 +52,7 @@ impl Context {
         }
         let time = self.time();
         self.session.lanes.with(|lane| {
-            let stamp = Stamp { lane: lane.number, connection, cause, time };
+            let stamp = Stamp { lane: lane.number, connection, cause, time: lane.time(time) };
             let token = self.session.journal.append(stamp, record)?;
             lane.event(token);
             Some(token)

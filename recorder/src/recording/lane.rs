@@ -24,10 +24,19 @@ pub(crate) struct Lane {
     pub(crate) last: Option<Token>,
     /// Reads since then that were no events.
     pub(crate) reads: ReadLog,
+    /// Time of the last event.
+    time: u64,
 }
 
 impl Lane {
-    const FREE: Self = Self { session: 0, number: 0, last: None, reads: ReadLog::new() };
+    const FREE: Self = Self { session: 0, number: 0, last: None, reads: ReadLog::new(), time: 0 };
+
+    /// The time of the next event, where a clock shows `time`: the clocks of two systems can be a
+    /// little apart, and time never goes back within a lane.
+    pub(crate) fn time(&mut self, time: u64) -> u64 {
+        self.time = self.time.max(time);
+        self.time
+    }
 
     /// The lane has a new event.
     pub(crate) fn event(&mut self, token: Token) {
