@@ -1,7 +1,10 @@
-//! The real dumps, one trial each: the client's key lines are the dump's, live on the mock.
+//! The real dumps, one trial each: the client's key lines are the dump's, live on the mock, while it is
+//! recorded, and replayed from the tape.
 //!
 //! They lie beside the workspace in `../shared` and are no part of it. Where they are absent each trial
 //! is ignored by its name, and counted.
+
+mod tapes;
 
 use dextape_scenarios::smc::{Dump, Smc};
 use dextape_scenarios::{Parameters, Scenario, Time, run_on_mock};
@@ -52,6 +55,16 @@ fn dump_comes_out_equal(model: &str, path: &PathBuf) -> Result<(), Failed> {
     Smc.prepare(&mut parameters)?;
     let time = Time::Simulated { seed: 1 };
     let live = run_on_mock(&Smc, &parameters, time, |system| system)?;
+    let folder = tempfile::tempdir()?;
+    let tape = folder.path().join("dump.tape.jsonl");
+    let recorded = tapes::record(&Smc, &parameters, 1, &tape)?;
+    if recorded.output != live.output {
+        return Err("the output is another one while it is recorded".into());
+    }
+    // What the client is given now stands on the tape: the dump is not read again.
+    if tapes::replay(&tape)? != live.output {
+        return Err("the output is another one when it is replayed".into());
+    }
 
     // Line by line first, so that a failure names the line.
     let (dumped, report) = live.output.split_once("\n\n").ok_or("the output has no report")?;
