@@ -1,11 +1,13 @@
 //! The long proofs about journals, as functions that a test runs on a sample and `cargo xtask prove`
 //! in full.
 
+mod client;
 mod cost;
 mod damage;
 mod kill;
 mod kinds;
 
+pub use client::{RECORDED_VICTIM, VictimTime, be_the_recorded_victim, kill_recorded_at_random};
 pub use cost::{AppendCost, append_small_call, measure_append};
 pub use damage::{Tally, cut_at_every_byte, flip_and_cut, sample_journal};
 pub use kill::{VICTIM, be_the_victim, kill_at_random};
