@@ -29,7 +29,9 @@ impl Failure {
 
     /// The question, a file or this machine is at fault.
     pub(crate) fn environment(error: impl fmt::Display) -> Self {
-        Self::Environment(error.to_string())
+        let text = error.to_string();
+        // fs-err says itself that it failed.
+        Self::Environment(text.strip_prefix("failed to ").unwrap_or(&text).to_owned())
     }
 
     /// A tape cannot be read or written: the machine's fault where it refused, the tape's otherwise.

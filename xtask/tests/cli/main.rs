@@ -3,4 +3,5 @@
 mod common;
 
 mod questions;
+mod recordings;
 mod tapes;

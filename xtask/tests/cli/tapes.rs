@@ -24,7 +24,7 @@ fn filters_and_bytes() {
     tape 1.0 by dextape sample, of a mock, scenario sample, seed 42; trimmed
        43  0.000042000  L2 c1  map type 9 options 0x1 -> kIOReturnBadArgument (0xe00002c2)
        45  0.000044000  L2 c1  map type 0 options 0x1 -> memory 3, 128 bytes of 16384
-       47  0.000046000  L2 c1  map type 1 options 0x100 at 0x100000 -> memory 4, 128 bytes of 16384, uncaptured
+       47  0.000046000  L2 c1  map type 1 options 0x100 at 0x100000 -> memory 4, 128 bytes of 16384, uncaptured, read-only
        66  0.000065000  L1     fork of process 2
     --- stderr
     --- exit code 0
