@@ -35,6 +35,12 @@ pub trait System: Send + Sync + fmt::Debug {
     #[doc(alias = "IORegistryEntryCreateCFProperties")]
     fn properties(&self, service: ServiceId) -> Result<BTreeMap<String, Value>, IoReturn>;
 
+    /// The properties that tell which service this is, for whoever notes it down. It is no read of
+    /// the client: a recorder does not record it and a replayer answers it from what was noted.
+    fn identify(&self, service: ServiceId) -> BTreeMap<String, Value> {
+        self.properties(service).unwrap_or_default()
+    }
+
     /// Opens a user client. `open_type` reaches the dext unchanged (G9).
     ///
     /// # Errors

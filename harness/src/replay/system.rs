@@ -70,6 +70,22 @@ impl System for ReplaySystem {
         }
     }
 
+    fn identify(&self, service: ServiceId) -> BTreeMap<String, Value> {
+        let services = &self.session.program.tape.header().services;
+        let noted = u32::try_from(service.0).ok().and_then(|number| services.get(&number));
+        let Some(noted) = noted else { return BTreeMap::new() };
+        let text = [
+            ("IOClass", &noted.class),
+            (Matching::NAME, &noted.name),
+            (Matching::USER_CLASS, &noted.user_class),
+            (Matching::BUNDLE_ID, &noted.bundle_id),
+            ("CFBundleVersion", &noted.version),
+        ];
+        text.into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), Value::String(value.clone()?))))
+            .collect()
+    }
+
     fn open(&self, service: ServiceId, open_type: u32) -> Result<Box<dyn Connection>, IoReturn> {
         let step = self.perform(&Request::Open { service: service.0, open_type })?;
         self.session.pass_time(&self.clock, step);

@@ -34,7 +34,7 @@ pub(crate) fn number_service(context: &Context, system: &dyn System, service: Se
     let (number, new) = context.handles().service(service, &context.session.numbers);
     if new && context.session.is_recording() {
         // The recorder's own look at the registry: no event, since the client did not do it.
-        let properties = system.properties(service).unwrap_or_default();
+        let properties = system.identify(service);
         let identity = identity(context.hook().values(&properties).unwrap_or(properties));
         let record = Record::Service { service: number, identity: &identity };
         context.append_device(None, None, &record);
