@@ -289,24 +289,27 @@ impl Session {
         }
     }
 
-    /// The lane of the calling thread: the one it has, or else the first free one whose next step is
-    /// this; in a simulated schedule rather the one whose number is the task's.
+    /// The lane of the calling thread: the one it has; or where recording and replay are both
+    /// simulated, the one of the same task; or else the first free one whose next step is this.
     fn lane(&self, state: &State, clock: &Clock, request: &Request<'_>) -> Option<LaneIndex> {
         if let Some(lane) = self.known_lane(state) {
             return Some(lane);
         }
         let program = &self.program;
-        let fits = |lane: &LaneIndex| {
+        let free = |lane: &LaneIndex| !state.bound[*lane as usize];
+        if program.time == TimeMode::Simulated
+            && clock.schedule.mode() == TimeMode::Simulated
+            && let Some(number) = Schedule::lane_of_thread()
+        {
+            let own = program.lanes.iter().position(|lane| lane.number == number);
+            if let Some(own) = own.map(|lane| lane as LaneIndex).filter(free) {
+                return Some(own);
+            }
+        }
+        (0..program.lanes.len() as u32).filter(free).find(|lane| {
             let head = head(program, state, *lane);
-            !state.bound[*lane as usize] && head != NONE && matches(program, state, head, request)
-        };
-        let task = match clock.schedule.mode() {
-            TimeMode::Simulated => clock.schedule.current(),
-            TimeMode::Free => None,
-        };
-        let own = task.and_then(|task| u32::try_from(task.0).ok());
-        own.filter(|lane| (*lane as usize) < program.lanes.len() && fits(lane))
-            .or_else(|| (0..program.lanes.len() as u32).find(fits))
+            head != NONE && matches(program, state, head, request)
+        })
     }
 
     /// The lane that the calling thread has, if it has one.

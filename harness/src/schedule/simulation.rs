@@ -17,9 +17,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 thread_local! {
-    /// Number of the simulation that the thread belongs to, and its task.
-    static CURRENT: Cell<Option<(u64, TaskId)>> = const { Cell::new(None) };
+    /// Number of the simulation that the thread belongs to, its task and its lane.
+    static CURRENT: Cell<Option<(u64, TaskId, u32)>> = const { Cell::new(None) };
 }
+
+/// Lane of the first daemon, far above those of the tasks that clients run on.
+const DAEMON_LANES: u32 = 1_000_000;
 
 /// Carried by the unwinding of a task that is stopped at the end of a run.
 struct Stopped;
@@ -74,7 +77,7 @@ impl Simulation {
     }
 
     pub(super) fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.replace(Some((self.number, TaskId(0))));
+        let outer = CURRENT.replace(Some((self.number, TaskId(0), 1)));
         let outcome = catch_unwind(AssertUnwindSafe(body));
         if outcome.is_ok() {
             // What the body left behind runs to its end; the report of a stuck run is taken below.
@@ -102,7 +105,11 @@ impl Simulation {
     }
 
     pub(super) fn current(&self) -> Option<TaskId> {
-        CURRENT.get().filter(|(number, _)| *number == self.number).map(|(_, task)| task)
+        CURRENT.get().filter(|(number, ..)| *number == self.number).map(|(_, task, _)| task)
+    }
+
+    pub(super) fn lane_of_thread() -> Option<u32> {
+        CURRENT.get().map(|(.., lane)| lane)
     }
 
     pub(super) fn spawn(
@@ -113,10 +120,12 @@ impl Simulation {
     ) {
         let mut state = self.state();
         let task = TaskId(state.tasks.len());
+        let before = state.tasks.iter().filter(|other| other.daemon == daemon).count() as u32;
+        let lane = if daemon { DAEMON_LANES + before } else { before + 1 };
         state.tasks.push(Task::new(name, daemon));
         let simulation = Arc::clone(self);
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            CURRENT.set(Some((simulation.number, task)));
+            CURRENT.set(Some((simulation.number, task, lane)));
             let started = catch_unwind(AssertUnwindSafe(|| {
                 simulation.hold(simulation.state(), task);
             }));

@@ -102,6 +102,14 @@ impl Schedule {
         }
     }
 
+    /// The lane of the calling thread where it is a task of a simulated schedule: 1 is the task that
+    /// the schedule was made by, then in order of spawning, whatever order they run in. Daemons have
+    /// lanes of their own, far above. `None` elsewhere: free threads come in no certain order.
+    #[must_use]
+    pub fn lane_of_thread() -> Option<u32> {
+        Simulation::lane_of_thread()
+    }
+
     /// Starts a task. In a simulated schedule it first runs when the caller waits or yields.
     pub fn spawn<R: Send + 'static>(
         &self,

@@ -2,6 +2,7 @@
 
 use super::reads::ReadLog;
 use crate::journal::Token;
+use dextape::schedule::Schedule;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -47,7 +48,9 @@ impl Lane {
 
 /// The lanes of one session.
 ///
-/// A thread gets its number at its first event in the session. A thread that serves more than four
+/// A task of a simulated schedule has the lane that its schedule gives it, so that a replay knows the
+/// task again whatever order tasks come in. Any other thread gets its number at its first event in the
+/// session. A free thread that serves more than four
 /// sessions in turn is a new lane in the one that it had left longest.
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -77,7 +80,8 @@ impl Lanes {
     fn bring_to_front(&self, slots: &mut [Lane; SLOTS]) {
         let found = slots.iter().position(|lane| lane.session == self.session);
         if found.is_none() {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let number = Schedule::lane_of_thread()
+                .unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
             slots[SLOTS - 1] = Lane { session: self.session, number, ..Lane::FREE };
         }
         slots[..=found.unwrap_or(SLOTS - 1)].rotate_right(1);
