@@ -50,7 +50,7 @@ fn record(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, max_shrink_iters: 400, ..Default::default() })]
 
     #[test]
     fn the_mock_is_deterministic(

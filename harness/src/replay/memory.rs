@@ -62,6 +62,12 @@ impl ReplayMemory {
         if gone { Err(AccessError::Unmapped { offset }) } else { Ok(Some(state)) }
     }
 
+    /// Whether the word can be reached: first whether the memory is there, as everywhere.
+    fn check_word(&self, offset: u64, width: Width) -> Result<(), AccessError> {
+        check_word(offset, width, self.size)
+            .map_err(|error| self.state(offset).err().unwrap_or(error))
+    }
+
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
         let length = into.len() as u64;
         // Only a thread that unwinds already gets no state: zeros are as good as anything.
@@ -150,19 +156,19 @@ impl Memory for ReplayMemory {
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
-        check_word(offset, width, self.size)?;
+        self.check_word(offset, width)?;
         let mut word = [0; 8];
         self.read(offset, &mut word[..width.bytes() as usize])?;
         Ok(u64::from_le_bytes(word))
     }
 
     fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
-        check_word(offset, width, self.size)?;
+        self.check_word(offset, width)?;
         self.write(offset, Some(width), &value.to_le_bytes()[..width.bytes() as usize])
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
-        check_word(offset, width, self.size)?;
+        self.check_word(offset, width)?;
         let Some(state) = self.state(offset)? else { return Ok(0) };
         drop(state);
         if self.is_read_only() {
@@ -200,7 +206,6 @@ impl Memory for ReplayMemory {
     }
 
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
-        check_range(offset, bytes.len() as u64, self.size)?;
         self.write(offset, None, bytes)
     }
 }
