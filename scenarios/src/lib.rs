@@ -14,6 +14,7 @@
 //! - [`null_driver`]: the six selectors of Apple's sample.
 //! - [`shared_buffer`]: memory that both sides write.
 //! - [`smc`]: AppleSMC, from a key dump.
+//! - [`usb_bulk`]: transfers through the pipes of a USB interface.
 
 mod error;
 mod live;
@@ -25,6 +26,7 @@ mod scenario;
 pub mod null_driver;
 pub mod shared_buffer;
 pub mod smc;
+pub mod usb_bulk;
 
 pub use error::ScenarioError;
 pub use live::{Live, Time, run_on_mock};
@@ -39,4 +41,5 @@ pub fn registry() -> Registry {
         .with(null_driver::NullDriverScenario)
         .with(shared_buffer::SharedBufferScenario)
         .with(smc::Smc)
+        .with(usb_bulk::UsbBulkScenario)
 }

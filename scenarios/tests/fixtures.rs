@@ -5,8 +5,10 @@
 
 mod tapes;
 
-use dextape_scenarios::{Parameters, Scenario, registry};
-use libtest_mimic::{Arguments, Failed, Trial};
+use dextape::tape::Tape;
+use dextape_scenarios::{Parameters, registry};
+use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ struct Fixture {
 }
 
 const FIXTURES: &[Fixture] = &[
-    Fixture { scenario: "null-driver", name: "all", set: &[], seed: 1 },
+    Fixture { scenario: "null-driver", name: "null-driver", set: &[], seed: 1 },
     Fixture {
         scenario: "null-driver",
         name: "threads",
@@ -38,69 +40,90 @@ const FIXTURES: &[Fixture] = &[
     Fixture { scenario: "shared-buffer", name: "fresh", set: &[("buffers", "fresh")], seed: 1 },
     Fixture { scenario: "smc", name: "small", set: &[], seed: 1 },
     Fixture { scenario: "smc", name: "write", set: &[("write", "F0Mn=3200")], seed: 1 },
+    Fixture { scenario: "usb-bulk", name: "refused", set: &[], seed: 1 },
+    Fixture { scenario: "usb-bulk", name: "lost", set: &[("small-reads", "lost")], seed: 1 },
 ];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let write = std::env::var_os("DEXTAPE_WRITE_FIXTURES").is_some_and(|value| value == "1");
-    let mut trials = Vec::new();
-    for fixture in FIXTURES {
-        let tape = folder.join(fixture.scenario).join(format!("{}.tape.jsonl", fixture.name));
-        let title = format!("fixture::{}::{}", fixture.scenario, fixture.name);
-        trials.push(Trial::test(title, move || Ok(fixture.test(&tape, write)?)));
+    if write && let Err(error) = FIXTURES.iter().try_for_each(|fixture| fixture.write(&folder)) {
+        eprintln!("failed to write the fixtures: {error}");
+        return ExitCode::FAILURE;
     }
-    let listed = folder.clone();
-    trials.push(Trial::test("fixture::no_others", move || no_others(&listed)));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    // Those that there should be, and those that there are.
+    let mut tapes: BTreeSet<_> = FIXTURES.iter().map(Fixture::place).collect();
+    if let Err(error) = found(&folder, &mut tapes) {
+        eprintln!("failed to list the fixtures: {error}");
+        return ExitCode::FAILURE;
+    }
+    let trials = tapes.into_iter().map(|place| {
+        let tape = folder.join(&place);
+        let title = place.display().to_string().replace(['/', '\\'], "::");
+        let title = title.trim_end_matches(".tape.jsonl");
+        Trial::test(format!("fixture::{title}"), move || Ok(test(&tape)?))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Adds the tapes in the folders of `fixtures/`.
+fn found(folder: &Path, tapes: &mut BTreeSet<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for scenario in fs_err::read_dir(folder)? {
+        let scenario = scenario?;
+        if !scenario.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs_err::read_dir(scenario.path())? {
+            let name = entry?.file_name();
+            if name.to_string_lossy().ends_with(".tape.jsonl") {
+                tapes.insert(Path::new(&scenario.file_name()).join(name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn test(path: &Path) -> Result<(), Box<dyn Error>> {
+    let replayed = tapes::replay(path)?;
+
+    // What the tape says of itself is enough to record it again.
+    let tape = Tape::read(path)?;
+    let identity = tape.header().scenario.as_ref().ok_or("the tape names no scenario")?;
+    let registry = registry();
+    let scenario = registry.find(&identity.name)?;
+    let mut parameters = Parameters::of(scenario);
+    parameters.take_recorded(&identity.parameters)?;
+    let seed = tape.header().seed.ok_or("the tape is of no simulated run")?;
+    let folder = tempfile::tempdir()?;
+    let again = folder.path().join("again.tape.jsonl");
+    let live = tapes::record(scenario, &parameters, seed, &again)?;
+    if replayed != live.output {
+        return Err(format!("replayed:\n{replayed}\nlive:\n{}", live.output).into());
+    }
+    if fs_err::read(&again)? != fs_err::read(path)? {
+        return Err("recording it again gives other bytes".into());
+    }
+    Ok(())
 }
 
 impl Fixture {
-    fn test(&self, tape: &PathBuf, write: bool) -> Result<(), Box<dyn Error>> {
-        let registry = registry();
-        let scenario = registry.find(self.scenario)?;
-        let parameters = self.parameters(scenario)?;
-        let again = tempfile::tempdir()?;
-        let again = again.path().join("again.tape.jsonl");
-        let live = tapes::record(scenario, &parameters, self.seed, &again)?;
-        if write {
-            fs_err::create_dir_all(tape.parent().unwrap_or(Path::new(".")))?;
-            fs_err::copy(&again, tape)?;
-        }
-        let replayed = tapes::replay(tape)?;
-        if replayed != live.output {
-            return Err(format!("replayed:\n{replayed}\nlive:\n{}", live.output).into());
-        }
-        if fs_err::read(&again)? != fs_err::read(tape)? {
-            let shown = tape.display();
-            return Err(format!("recording {shown} again gives other bytes").into());
-        }
-        Ok(())
+    /// Where it lies in `fixtures/`.
+    fn place(&self) -> PathBuf {
+        Path::new(self.scenario).join(format!("{}.tape.jsonl", self.name))
     }
 
-    fn parameters(&self, scenario: &dyn Scenario) -> Result<Parameters, Box<dyn Error>> {
+    /// Records it anew.
+    fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        let registry = registry();
+        let scenario = registry.find(self.scenario)?;
         let mut parameters = Parameters::of(scenario);
         for (name, value) in self.set {
             parameters.set(name, *value)?;
         }
         scenario.prepare(&mut parameters)?;
-        Ok(parameters)
+        fs_err::create_dir_all(folder.join(self.scenario))?;
+        tapes::record(scenario, &parameters, self.seed, &folder.join(self.place()))?;
+        Ok(())
     }
-}
-
-/// Every tape of a scenario of ours is in the list above.
-fn no_others(folder: &Path) -> Result<(), Failed> {
-    for scenario in registry().iter() {
-        for entry in fs_err::read_dir(folder.join(scenario.name()))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let Some(stem) = name.strip_suffix(".tape.jsonl") else { continue };
-            let known = FIXTURES
-                .iter()
-                .any(|fixture| fixture.scenario == scenario.name() && fixture.name == stem);
-            if !known {
-                return Err(format!("{}/{name} is tested by nobody", scenario.name()).into());
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 //! abort, and a read that is too small to be asynchronous.
 
 use super::abi::{USER_CLASS, device, endpoint, selector, sent_byte};
+use crate::ScenarioError;
 use crate::print::{Outcome, Plain};
-use crate::{Parameters, ScenarioError};
 use dextape::call::Completion;
 use dextape::connection::{
     CallError, CompletionQueue, Connection, ConnectionExt, Matching, Reply, System,
@@ -19,11 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Sizes on both sides of what fits a message, whole packets and not.
 const WRITES: [usize; 6] = [1, 512, 4096, 4097, 8192, 10_000];
 
-pub(super) fn run(
-    _parameters: &Parameters,
-    system: &Arc<dyn System>,
-    out: &mut dyn Write,
-) -> Result<(), ScenarioError> {
+pub(super) fn run(system: &Arc<dyn System>, out: &mut dyn Write) -> Result<(), ScenarioError> {
     let service = system
         .first_service(&Matching::user_class(USER_CLASS))
         .map_err(ScenarioError::refused("find UsbBulk"))?;

@@ -2,10 +2,11 @@ use super::support::simulate;
 use dextape_scenarios::registry;
 
 /// Parameters that make the most of each scenario; one without an entry runs with its defaults.
-const SETTINGS: [(&str, &[(&str, &str)]); 3] = [
+const SETTINGS: [(&str, &[(&str, &str)]); 4] = [
     ("null-driver", &[("threads", "3"), ("connections", "each")]),
     ("shared-buffer", &[("buffers", "fresh")]),
     ("smc", &[("write", "F0Mn=3200")]),
+    ("usb-bulk", &[("small-reads", "lost")]),
 ];
 
 /// All that a run leaves behind, as text.
