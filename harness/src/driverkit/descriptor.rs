@@ -453,6 +453,7 @@ mod tests {
             assert_eq!(part.load::<u32>(0), Ok(7));
             drop(first);
             assert_eq!(second.load::<u32>(8), Ok(7));
+            assert_eq!(map_all(&buffer).address(), second.address(), "one is left");
             let address = second.address();
             drop(second);
             assert_ne!(map_all(&buffer).address(), address);

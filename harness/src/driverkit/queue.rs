@@ -450,6 +450,25 @@ mod tests {
     }
 
     #[test]
+    fn no_handler_runs_beside_a_caller() {
+        for seed in 0..5 {
+            let log = in_simulated_process(seed, |process, schedule| {
+                let queue = queue("work");
+                queue.dispatch_sync(|| {
+                    queue.dispatch_async(|| os_log("handler"));
+                    schedule.sleep(Duration::from_millis(1));
+                    assert!(queue.on_queue());
+                    os_log("caller");
+                });
+                assert!(!queue.on_queue());
+                queue.dispatch_sync(|| ());
+                process.log()
+            });
+            assert_eq!(log, ["caller", "handler"], "seed {seed}");
+        }
+    }
+
+    #[test]
     fn handlers_of_two_queues_interleave_as_the_seed_says() {
         let order = |seed| {
             in_simulated_process(seed, |process, schedule| {
@@ -567,10 +586,15 @@ mod tests {
             let copy = in_phase(process, Some(1), Phase::Start, DispatchQueue::copy_default);
             let copy = copy.unwrap();
             assert!(Arc::ptr_eq(&copy.core(), &default.core()), "a user client without its own");
+            let thread = || {
+                let (sender, receiver) = mpsc::channel();
+                default.dispatch_async(move || sender.send(std::thread::current().id()).unwrap());
+                receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+            };
+            let before = thread();
             copy.release();
-            let (sender, receiver) = mpsc::channel();
-            default.dispatch_async(move || sender.send(()).unwrap());
-            assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(()));
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(thread(), before, "its thread has not ended");
         });
     }
 

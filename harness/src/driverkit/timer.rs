@@ -175,11 +175,11 @@ impl TimerDispatchSource {
 fn fire(state: &Mutex<State>, deadline: Duration) {
     let handler = {
         let mut state = lock(state);
-        let due = state.armed.take().is_some_and(|(armed, _)| armed == deadline);
-        if !due {
+        if state.armed.is_none_or(|(armed, _)| armed != deadline) {
             // Armed again or disarmed when it was on its way already.
             return;
         }
+        state.armed = None;
         if !state.enabled {
             state.missed = true;
             return;
@@ -232,6 +232,24 @@ mod tests {
             timer.wake_at_time(8 * SECOND);
         });
         assert_eq!(log, ["8s"]);
+    }
+
+    #[test]
+    fn arming_again_replaces_a_deadline_that_has_come_but_not_fired() {
+        let log = in_simulated_process(2, |process, schedule| {
+            let queue = OsSharedPtr::adopt(DispatchQueue::create("work").unwrap());
+            let timer = OsSharedPtr::adopt(TimerDispatchSource::create(&queue).unwrap());
+            timer.set_handler(|time| os_log(format!("{time:?}")));
+            queue.dispatch_sync(|| {
+                timer.wake_at_time(SECOND);
+                // It is due, and waits for the queue.
+                schedule.sleep(2 * SECOND);
+                timer.wake_at_time(5 * SECOND);
+            });
+            schedule.sleep(10 * SECOND);
+            process.log()
+        });
+        assert_eq!(log, ["5s"]);
     }
 
     #[test]

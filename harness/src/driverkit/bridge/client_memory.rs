@@ -182,6 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn f20_a_part_of_a_buffer_that_was_made_for_it_and_kept_is_no_finding() {
+        in_process(|process| {
+            let mut kept: Option<OsSharedPtr<BufferMemoryDescriptor>> = None;
+            for purpose in [Map, Unmap] {
+                ask(process, purpose, |_| {
+                    let buffer = kept.get_or_insert_with(|| OsSharedPtr::adopt(buffer(100)));
+                    buffer.create_sub_memory_descriptor(Direction::IN, 0, 8).unwrap()
+                });
+            }
+            assert!(process.findings().is_empty(), "{}", texts(process));
+        });
+    }
+
+    #[test]
     fn f20_a_fresh_descriptor_on_each_call_is_found_at_the_first_one() {
         in_process(|process| {
             ask(process, Map, |_| buffer(100).into());

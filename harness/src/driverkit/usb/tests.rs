@@ -351,7 +351,11 @@ fn an_abort_ends_what_is_pending_and_nothing_later() {
             assert_eq!(pipe.async_io(Some(&buffer), 1500, &completion, 0), IoReturn::SUCCESS);
         }
         assert!(bench.completed().is_empty());
+        assert_eq!(completion.retain_count(), 3);
         assert_eq!(pipe.abort(AbortOption::Synchronous, IoReturn::BUSY), IoReturn::SUCCESS);
+        // Fired: what is left is on the queue, where the handlers of both may still wait.
+        bench.queue.dispatch_sync(|| ());
+        assert_eq!(bench.completions.lock().unwrap().len(), 2);
         assert_eq!(bench.completed(), [(IoReturn::BUSY, 512), (IoReturn::BUSY, 0)]);
         bench.script.with(|script| script.then = None);
         assert_eq!(pipe.io(Some(&buffer), 1500, 0).status, IoReturn::SUCCESS);

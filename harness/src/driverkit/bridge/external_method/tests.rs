@@ -290,6 +290,22 @@ fn a_completion_that_was_retained_and_given_back_is_no_finding() {
 }
 
 #[test]
+fn a_pointer_that_is_left_over_from_a_reference_given_back_is_no_finding_until_it_is_used() {
+    in_process(|process| {
+        let sink = Sink::default();
+        let mut left = None;
+        run(process, with_completion(&sink), |arguments| {
+            // As a handler on another thread may still have its pointer when it has released it.
+            let action = OsSharedPtr::retaining(arguments.completion.as_ref().unwrap());
+            left = Some(action.get());
+        });
+        assert_clean(process);
+        async_completion(&left.unwrap(), IoReturn::SUCCESS, &[]);
+        assert_eq!(lints(process), ["use-after-release"]);
+    });
+}
+
+#[test]
 fn d13_too_many_arguments_are_found_and_left_to_the_boundary() {
     in_process(|process| {
         let sink = Sink::default();
