@@ -16,12 +16,16 @@
 //! A newer minor version may add keys to a line and kinds; it never adds keys within the objects of a
 //! line, nor takes a key from a kind.
 
+#[cfg(any(test, feature = "proptest"))]
+pub mod arbitrary;
 mod blob;
 mod decode;
 mod describe;
 mod encode;
 mod error;
 mod event;
+#[doc(hidden)]
+pub mod exam;
 mod fields;
 mod header;
 mod header_text;

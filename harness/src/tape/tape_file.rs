@@ -8,6 +8,7 @@ use ruzstd::encoding::{CompressionLevel, compress};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 /// Ending of the name of a compressed tape.
@@ -117,6 +118,13 @@ fn compress_text(text: &mut File, file: &mut File) -> io::Result<()> {
         Some(error) => Err(error),
         None => drain.output.flush(),
     }
+}
+
+/// The compressed form of a text.
+pub(super) fn compress_bytes(text: &[u8]) -> Arc<[u8]> {
+    let mut compressed = Vec::new();
+    compress(text, &mut compressed, CompressionLevel::Fastest);
+    compressed.into()
 }
 
 /// An input that ends at its first error, since the encoder would panic.
