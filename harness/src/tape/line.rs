@@ -236,8 +236,13 @@ impl Line {
             }
             Form::Code => {
                 let Text(text) = map.next_value()?;
-                let code: IoReturn = text.parse().map_err(|error| {
-                    A::Error::custom(format_args!("`{}`: {error}", field.key()))
+                let code: IoReturn = text.parse().map_err(|_| {
+                    let found: String = text.chars().take(64).collect();
+                    A::Error::custom(format_args!(
+                        "`{}` to be a name such as kIOReturnBadArgument or hex such as \
+                         0xe00002c2, found {found:?}",
+                        field.key()
+                    ))
                 })?;
                 self.numbers[index] = u64::from(code.0);
             }
