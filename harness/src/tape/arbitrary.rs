@@ -251,8 +251,15 @@ fn memory() -> impl Strategy<Value = Body> {
         Capture::SyncPoints,
         Capture::Uncaptured,
     ]);
-    let mapped = (number(), long(), long(), capture)
-        .prop_map(|(memory, length, size, capture)| MappedMemory { memory, length, size, capture });
+    let mapped = (number(), long(), long(), capture, any::<bool>()).prop_map(
+        |(memory, length, size, capture, read_only)| MappedMemory {
+            memory,
+            length,
+            size,
+            capture,
+            read_only,
+        },
+    );
     let update = prop_oneof![
         long().prop_map(Update::Swap),
         long().prop_map(Update::Add),

@@ -49,7 +49,7 @@ fn small(line: &Line, field: Field) -> Option<u32> {
 }
 
 fn body(mut line: Line) -> Result<Body, String> {
-    use Field::{Capture as CaptureField, Length, Memory, Services, Size, Value};
+    use Field::{Capture as CaptureField, Length, Memory, ReadOnly, Services, Size, Value};
     let kind = match line.kind {
         Ok(kind) => kind,
         Err(kind) => return Ok(Body::Unknown { kind }),
@@ -58,7 +58,7 @@ fn body(mut line: Line) -> Result<Body, String> {
     let code = |field| IoReturn(number(field));
     let result = code(Field::Result);
     let failed = line.has(Field::Result);
-    let outcome = [Services, Value, Memory, Length, Size, CaptureField];
+    let outcome = [Services, Value, Memory, Length, Size, CaptureField, ReadOnly];
     if failed && let Some(field) = outcome.iter().find(|field| line.has(**field)) {
         return Err(format!("`{}` or `{}`, not both", field.key(), Field::Result.key()));
     }
