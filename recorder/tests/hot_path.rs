@@ -1,17 +1,12 @@
 //! What a small call costs its client: no allocation, and no system call.
 
-use dextape::IoReturn;
-use dextape::call::{ConnectionId, MapOptions, MemoryId, QueueId, ServiceId};
-use dextape::connection::{
-    AsyncWake, CompletionQueue, Connection, Mapping, Matching, MethodInput, MethodOutput,
-    NoticeQueue, StructureInput, StructureOutput, System, Value,
-};
-use dextape::memory::Backing;
+use dextape::call::{MapOptions, ServiceId};
+use dextape::connection::Connection;
 use dextape::schedule::Schedule;
+use dextape_recorder::exam::{TrivialSystem, make_small_call};
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use std::alloc::{GlobalAlloc, Layout, System as SystemAllocator};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Counts the allocations of each thread.
@@ -38,90 +33,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A system whose calls do next to nothing.
-#[derive(Debug)]
-struct Trivial(Schedule);
-
-impl System for Trivial {
-    fn matching_services(&self, _matching: &Matching) -> Result<Vec<ServiceId>, IoReturn> {
-        Ok(vec![ServiceId(1)])
-    }
-
-    fn property(&self, _service: ServiceId, _key: &str) -> Result<Option<Value>, IoReturn> {
-        Ok(None)
-    }
-
-    fn properties(&self, _service: ServiceId) -> Result<BTreeMap<String, Value>, IoReturn> {
-        Ok(BTreeMap::new())
-    }
-
-    fn open(&self, _service: ServiceId, _open_type: u32) -> Result<Box<dyn Connection>, IoReturn> {
-        Ok(Box::new(TrivialConnection))
-    }
-
-    fn watch(&self, _matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn> {
-        Err(IoReturn::UNSUPPORTED)
-    }
-
-    fn completion_queue(&self) -> Arc<dyn CompletionQueue> {
-        unreachable!("no test here asks for a queue, such as {}", QueueId(1))
-    }
-
-    fn schedule(&self) -> &Schedule {
-        &self.0
-    }
-}
-
-#[derive(Debug)]
-struct TrivialConnection;
-
-impl Connection for TrivialConnection {
-    fn id(&self) -> ConnectionId {
-        ConnectionId(1)
-    }
-
-    fn call_method(
-        &self,
-        _selector: u32,
-        input: &MethodInput<'_>,
-        output: &mut MethodOutput<'_>,
-    ) -> IoReturn {
-        if let (StructureInput::Bytes(from), StructureOutput::Bytes(to)) =
-            (&input.structure, &mut output.structure)
-        {
-            to.copy_from_slice(from);
-        }
-        IoReturn::SUCCESS
-    }
-
-    fn call_async_method(
-        &self,
-        selector: u32,
-        _wake: &AsyncWake<'_>,
-        input: &MethodInput<'_>,
-        output: &mut MethodOutput<'_>,
-    ) -> IoReturn {
-        self.call_method(selector, input, output)
-    }
-
-    fn map_memory(
-        &self,
-        memory_type: u32,
-        _options: MapOptions,
-        _address: u64,
-    ) -> Result<Mapping, IoReturn> {
-        Ok(Mapping::new(MemoryId(1), memory_type, 0, 64, Backing::new(64)))
-    }
-
-    fn unmap_memory(&self, _memory_type: u32, _address: u64) -> IoReturn {
-        IoReturn::SUCCESS
-    }
-
-    fn close(&self) -> IoReturn {
-        IoReturn::SUCCESS
-    }
-}
-
 /// A recorded connection, and what must stay alive for it.
 struct Recorded {
     connection: Box<dyn Connection>,
@@ -133,18 +44,8 @@ fn recorded(schedule: &Schedule) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let session =
         RecordingSession::start(&folder.path().join("journal"), RecordOptions::default()).unwrap();
-    let system = session.wrap(Arc::new(Trivial(schedule.clone())));
+    let system = session.wrap(Arc::new(TrivialSystem(schedule.clone())));
     Recorded { connection: system.open(ServiceId(1), 0).unwrap(), session, _folder: folder }
-}
-
-fn call(connection: &dyn Connection, size: usize) {
-    let (input, mut output) = ([7; 4096], [0; 4096]);
-    let mut scalars = [0; 2];
-    let input =
-        MethodInput { scalars: &[1, 2, 3], structure: StructureInput::Bytes(&input[..size]) };
-    let structure = StructureOutput::Bytes(&mut output[..size]);
-    let result = connection.call_method(5, &input, &mut MethodOutput::new(&mut scalars, structure));
-    assert_eq!(result, IoReturn::SUCCESS);
 }
 
 /// Allocations of this thread while `body` runs.
@@ -159,10 +60,11 @@ fn small_calls_allocate_nothing() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1, "the counter counts");
     let check = |schedule: &Schedule| {
         let recorded = recorded(schedule);
-        call(&*recorded.connection, 24);
+        make_small_call(&*recorded.connection, 24);
         for size in [0, 24, 80, 4096] {
             // 40 times 4096 bytes each way stay within the warm segment.
-            let count = allocations(|| (0..40).for_each(|_| call(&*recorded.connection, size)));
+            let count =
+                allocations(|| (0..40).for_each(|_| make_small_call(&*recorded.connection, size)));
             assert_eq!(count, 0, "{size} bytes");
         }
         let status = recorded.session.status();
@@ -203,7 +105,9 @@ mod without_system_calls {
     #[test]
     fn small_calls_make_no_system_call() {
         match std::env::var(ROLE).as_deref() {
-            Ok("calls") => filtered(|connection| (0..1000).for_each(|_| call(connection, 24))),
+            Ok("calls") => {
+                filtered(|connection| (0..1000).for_each(|_| make_small_call(connection, 24)))
+            }
             Ok("control") => filtered(|_| drop(std::fs::metadata("/"))),
             _ => {}
         }
@@ -223,7 +127,7 @@ mod without_system_calls {
 
     fn filtered(body: impl FnOnce(&dyn Connection)) -> ! {
         let recorded = recorded(&Schedule::free());
-        (0..10).for_each(|_| call(&*recorded.connection, 24));
+        (0..10).for_each(|_| make_small_call(&*recorded.connection, 24));
         install_filter();
         body(&*recorded.connection);
         // SAFETY: ends the process, and nothing here wants to be cleaned up.

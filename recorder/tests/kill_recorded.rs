@@ -10,6 +10,11 @@ fn the_victim() {
     be_the_recorded_victim().unwrap();
 }
 
+/// How many victims: a sample, or what the full proof asks for.
+fn times() -> u64 {
+    std::env::var("DEXTAPE_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(10)
+}
+
 fn kill(time: VictimTime) -> SealReport {
     let folder = tempfile::tempdir().unwrap();
     let victim = || {
@@ -17,19 +22,19 @@ fn kill(time: VictimTime) -> SealReport {
         command.args(["--exact", "the_victim", "--nocapture", "--test-threads", "1"]);
         command
     };
-    let report = kill_recorded_at_random(folder.path(), 10, 1, time, victim).unwrap();
+    let report = kill_recorded_at_random(folder.path(), times(), 1, time, victim).unwrap();
     println!("{report:?}");
     report
 }
 
 #[test]
-fn a_simulated_client() {
+fn killed_simulated_client() {
     let report = kill(VictimTime::Simulated);
     assert!(report.events > 100, "the victims hardly ran: {report:?}");
 }
 
 #[test]
-fn a_free_client_of_four_threads() {
+fn killed_free_client_of_four_threads() {
     let report = kill(VictimTime::Free);
     assert!(report.events > 100, "the victims hardly ran: {report:?}");
 }
