@@ -3,7 +3,15 @@
 use dextape::tape::Body;
 use dextape_recorder::journal::{Journal, JournalOptions, JournalReader, Record, Stamp};
 use dextape_recorder::seal::{SealOptions, Sealing};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A fork is seen by every journal of the process, so one test at a time makes them. (nextest has a
+/// process for each test, `cargo test` has not.)
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn queue(
     journal: &Journal,
@@ -37,6 +45,7 @@ fn in_child(body: impl FnOnce()) {
 
 #[test]
 fn children_and_grandchildren_are_joined() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j");
     let options = JournalOptions {
@@ -110,6 +119,7 @@ fn children_and_grandchildren_are_joined() {
 
 #[test]
 fn the_parents_journal_is_left_alone_by_its_child() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j");
     let journal = Journal::create(&path, JournalOptions::default()).unwrap();
