@@ -44,7 +44,7 @@ fn a_flipped_bit_costs_one_event_at_most_and_memory_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
-    let tally = flip_and_cut(folder.path(), 200, 50, 1).unwrap();
+    let tally = flip_and_cut(folder.path(), 120, 30, 1).unwrap();
     println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
     assert_eq!(tally.recovered + tally.refused, tally.runs);
     assert!(tally.lost_most > 0);

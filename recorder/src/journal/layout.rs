@@ -8,12 +8,12 @@
 //! | record | |
 //! |---|---|
 //! | word 0 | length in bytes without padding (32 bits), kind (8), flags (8), [`RECORD_TAG`] (16); stored at reservation |
-//! | word 1 | checksum (32), [`COMMIT_TAG`] (32); stored last, 0 until then |
+//! | word 1 | checksum, never 0; stored last, 0 until then |
 //! | lane, connection | 32 bits each |
 //! | time, cause | 64 bits each |
 //! | body | by its kind |
 //!
-//! The checksum is CRC-32 over the position, word 0 and all that follows word 1, so that neither
+//! The checksum ([`Sum`]) is over the position, word 0 and all that follows word 1, so that neither
 //! remains of a recycled segment nor bytes that look like a record are taken for one.
 
 /// Version of the format. Raised when an older reader could misread a journal.
@@ -35,9 +35,8 @@ pub(crate) const RECORD_HEAD: usize = 40;
 /// Records stand at multiples of this.
 pub(crate) const ALIGNMENT: usize = 8;
 
-/// High bits of word 0 and word 1.
+/// High bits of word 0.
 pub(crate) const RECORD_TAG: u16 = 0xd7a9;
-pub(crate) const COMMIT_TAG: u32 = 0x4c57_31c3;
 
 /// Flags of word 0: the stamp has a connection; the body begins in chunk records.
 pub(crate) const HAS_CONNECTION: u8 = 1;
@@ -67,11 +66,6 @@ pub(crate) const fn word_0(length: u32, kind: u8, flags: u8) -> u64 {
     length as u64 | (kind as u64) << 32 | (flags as u64) << 40 | (RECORD_TAG as u64) << 48
 }
 
-/// Word 1 of a record.
-pub(crate) const fn word_1(checksum: u32) -> u64 {
-    checksum as u64 | (COMMIT_TAG as u64) << 32
-}
-
 /// Length, kind and flags of a word 0; `None` where it is none.
 pub(crate) const fn split_word_0(word: u64) -> Option<(u32, u8, u8)> {
     if (word >> 48) as u16 == RECORD_TAG && word as u32 >= RECORD_HEAD as u32 {
@@ -81,19 +75,52 @@ pub(crate) const fn split_word_0(word: u64) -> Option<(u32, u8, u8)> {
     }
 }
 
-/// Checksum of a word 1; `None` where it is none.
-pub(crate) const fn split_word_1(word: u64) -> Option<u32> {
-    if (word >> 32) as u32 == COMMIT_TAG { Some(word as u32) } else { None }
-}
+/// Checksum of a record, 8 bytes a step: a table-driven CRC would take more of a small record's time
+/// than all the rest. Each step is a bijection of the state, so a change within one aligned word is
+/// always seen; any other escapes once in 2^64.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sum(u64);
 
-/// What a checksum starts from, before the bytes after word 1.
-pub(crate) fn checksum(position: u64, word_0: u64) -> crc32fast::Hasher {
-    let mut start = [0; 16];
-    start[..8].copy_from_slice(&position.to_le_bytes());
-    start[8..].copy_from_slice(&word_0.to_le_bytes());
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&start);
-    hasher
+impl Sum {
+    /// Of a record at this position with this word 0.
+    #[inline]
+    pub(crate) fn new(position: u64, word_0: u64) -> Self {
+        let mut sum = Self(0x9e37_79b9_7f4a_7c15);
+        sum.word(position);
+        sum.word(word_0);
+        sum
+    }
+
+    #[inline]
+    fn word(&mut self, word: u64) {
+        // An odd factor, so that nothing is lost, and a rotation, so that its high bits, which
+        // depend on all of the word's, reach the next factor's low ones.
+        self.0 = (self.0 ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(29);
+    }
+
+    /// Takes bytes that are followed by others: a multiple of 8.
+    #[inline]
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        debug_assert!(rest.is_empty());
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+    }
+
+    /// Takes the last bytes, any number, and gives word 1.
+    #[inline]
+    pub(crate) fn finish(mut self, bytes: &[u8]) -> u64 {
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            // Word 0 holds the length, so the zeros are no other record's bytes.
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.word(u64::from_le_bytes(last));
+        }
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        (mixed ^ (mixed >> 29)).max(1)
+    }
 }
 
 /// The header of a segment.
@@ -241,6 +268,26 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(SegmentHeader::decode(&flipped).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn each_flipped_bit_of_a_record_is_seen_and_so_are_swapped_words() {
+        let bytes: Vec<u8> = (0..45_u8).map(|index| index.wrapping_mul(7)).collect();
+        let sum = |bytes: &[u8]| Sum::new(4096, 77).finish(bytes);
+        let expected = sum(&bytes);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(sum(&flipped), expected, "bit {bit}");
+        }
+        let mut swapped = bytes.clone();
+        swapped[..16].rotate_left(8);
+        assert_ne!(sum(&swapped), expected);
+        assert_ne!(Sum::new(4104, 77).finish(&bytes), expected);
+        assert_ne!(Sum::new(4096, 78).finish(&bytes), expected);
+        let mut parts = Sum::new(4096, 77);
+        parts.update(&bytes[..24]);
+        assert_eq!(parts.finish(&bytes[24..]), expected);
     }
 
     #[test]

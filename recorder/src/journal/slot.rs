@@ -1,6 +1,6 @@
 //! The place of one record, from its reservation to its commit.
 
-use super::layout::{ALIGNMENT, HEADER_SIZE, RECORD_HEAD, checksum, word_0, word_1};
+use super::layout::{ALIGNMENT, HEADER_SIZE, RECORD_HEAD, Sum, word_0};
 use super::map::Map;
 use super::protocol::{Frontier, Reservation, commit, publish};
 use super::{Stamp, Token};
@@ -135,7 +135,7 @@ impl Claim {
 const BUFFER: usize = 256;
 
 /// A record being written. What is put is gathered in a small buffer, so that the checksum is taken
-/// over few, larger parts and never over memory that somebody else could change. Dropped without
+/// over whole words and never over memory that somebody else could change. Dropped without
 /// [`commit`](Self::commit) it stays a hole.
 #[derive(Debug)]
 #[must_use = "a slot that is not committed stays a hole"]
@@ -145,7 +145,7 @@ pub(super) struct Slot<'a> {
     /// Place in the file of the next byte, and of the first one after the record.
     next: u64,
     end: u64,
-    hasher: crc32fast::Hasher,
+    sum: Sum,
     held: usize,
     buffer: [u8; BUFFER],
 }
@@ -164,7 +164,7 @@ impl<'a> Slot<'a> {
             position,
             next: place + 16,
             end: place + u64::from(length),
-            hasher: checksum(position, word),
+            sum: Sum::new(position, word),
             held: 0,
             buffer: [0; BUFFER],
         };
@@ -187,22 +187,33 @@ impl<'a> Slot<'a> {
         }
     }
 
+    /// Fills the buffer and goes on from there. Only the end of the record leaves it at an odd
+    /// length, as the checksum wants it.
     #[cold]
-    fn put_long(&mut self, bytes: &[u8]) {
-        self.flush();
-        if bytes.len() <= BUFFER {
-            self.buffer[..bytes.len()].copy_from_slice(bytes);
-            self.held = bytes.len();
-        } else {
-            self.hasher.update(bytes);
-            self.store(bytes);
+    fn put_long(&mut self, mut bytes: &[u8]) {
+        loop {
+            let room = &mut self.buffer[self.held..];
+            let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.held += now.len();
+            bytes = later;
+            if bytes.is_empty() {
+                return;
+            }
+            self.sum.update(&self.buffer);
+            self.store_buffer();
+            if bytes.len() > BUFFER {
+                let (whole, rest) = bytes.split_at(bytes.len() & !(ALIGNMENT - 1));
+                self.sum.update(whole);
+                self.store(whole);
+                bytes = rest;
+            }
         }
     }
 
     #[inline]
-    fn flush(&mut self) {
+    fn store_buffer(&mut self) {
         let held = std::mem::take(&mut self.held);
-        self.hasher.update(&self.buffer[..held]);
         let place = self.next;
         self.next += held as u64;
         if self.next <= self.end {
@@ -215,28 +226,28 @@ impl<'a> Slot<'a> {
         let place = self.next;
         self.next += bytes.len() as u64;
         if self.next <= self.end {
-            // SAFETY: as in `flush`.
+            // SAFETY: as in `store_buffer`.
             unsafe { self.ground.map.write(place, bytes) };
         }
     }
 
     /// Leaves the record as a hole, with what was put.
     pub(super) fn abandon(mut self) {
-        self.flush();
+        self.store_buffer();
     }
 
     /// Commits the record.
     #[inline]
     pub(super) fn commit(mut self) -> Option<Token> {
-        self.flush();
+        let sum = self.sum.finish(&self.buffer[..self.held]);
+        self.store_buffer();
         if self.next != self.end {
             debug_assert!(false, "a record of another length than was measured");
             return None;
         }
         let place = self.ground.place(self.position) + 8;
-        let checksum = self.hasher.finalize();
         // SAFETY: as for word 0 in `begin`.
-        commit(unsafe { self.ground.map.word(place) }, word_1(checksum));
+        commit(unsafe { self.ground.map.word(place) }, sum);
         Token::new(self.position)
     }
 }

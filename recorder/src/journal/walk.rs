@@ -1,8 +1,6 @@
 //! From the bytes of one segment to its records, whatever the bytes are.
 
-use super::layout::{
-    ALIGNMENT, HEADER_SIZE, checksum, record_max, split_word_0, split_word_1, u64_at,
-};
+use super::layout::{ALIGNMENT, HEADER_SIZE, Sum, record_max, split_word_0, u64_at};
 
 /// What a walk finds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,17 +123,13 @@ impl Walk {
         if second == 0 {
             return Look::Hole(length);
         }
-        let (Some(sum), Some(rest)) =
-            (split_word_1(second), bytes.get(self.at + 16..self.at + length))
-        else {
+        let Some(rest) = bytes.get(self.at + 16..self.at + length) else {
             return Look::Nothing;
         };
         if self.budget < length {
             return Look::Nothing;
         }
-        let mut hasher = checksum(self.base + self.at as u64, word);
-        hasher.update(rest);
-        if hasher.finalize() == sum {
+        if Sum::new(self.base + self.at as u64, word).finish(rest) == second {
             Look::Record(Found { offset: self.at, length, kind, flags })
         } else {
             self.budget -= length;
