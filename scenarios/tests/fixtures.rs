@@ -6,7 +6,7 @@
 mod tapes;
 
 use dextape::tape::Tape;
-use dextape_scenarios::{Parameters, registry};
+use dextape_scenarios::{Parameters, Time, registry};
 use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -97,7 +97,7 @@ fn test(path: &Path) -> Result<(), Box<dyn Error>> {
     let seed = tape.header().seed.ok_or("the tape is of no simulated run")?;
     let folder = tempfile::tempdir()?;
     let again = folder.path().join("again.tape.jsonl");
-    let live = tapes::record(scenario, &parameters, seed, &again)?;
+    let live = tapes::record(scenario, &parameters, Time::Simulated { seed }, &again)?;
     if replayed != live.output {
         return Err(format!("replayed:\n{replayed}\nlive:\n{}", live.output).into());
     }
@@ -123,7 +123,8 @@ impl Fixture {
         }
         scenario.prepare(&mut parameters)?;
         fs_err::create_dir_all(folder.join(self.scenario))?;
-        tapes::record(scenario, &parameters, self.seed, &folder.join(self.place()))?;
+        let time = Time::Simulated { seed: self.seed };
+        tapes::record(scenario, &parameters, time, &folder.join(self.place()))?;
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ fn dump_comes_out_equal(model: &str, path: &PathBuf) -> Result<(), Failed> {
     let live = run_on_mock(&Smc, &parameters, time, |system| system)?;
     let folder = tempfile::tempdir()?;
     let tape = folder.path().join("dump.tape.jsonl");
-    let recorded = tapes::record(&Smc, &parameters, 1, &tape)?;
+    let recorded = tapes::record(&Smc, &parameters, time, &tape)?;
     if recorded.output != live.output {
         return Err("the output is another one while it is recorded".into());
     }

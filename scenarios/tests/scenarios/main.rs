@@ -15,5 +15,12 @@ mod usb_bulk;
 /// The same seed gives the same run, and any seed the same output.
 mod determinism;
 
+/// Runs that no fixture can hold: services that go away, and real threads.
+mod recorded;
+
+/// Shared by the others.
+#[path = "../tapes/mod.rs"]
+mod tapes;
+
 /// Shared by the others.
 mod support;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) fn record(
     scenario: &dyn Scenario,
     parameters: &Parameters,
-    seed: u64,
+    time: Time,
     tape: &Path,
 ) -> Result<Live, Box<dyn Error>> {
     let journals = tempfile::tempdir()?;
@@ -23,7 +23,6 @@ pub(crate) fn record(
         tape::Scenario { name: scenario.name().to_owned(), parameters: parameters.recorded() };
     let options = RecordOptions { scenario: Some(identity), ..RecordOptions::default() };
     let session = RecordingSession::start(&journal, options)?;
-    let time = Time::Simulated { seed };
     let live = run_on_mock(scenario, parameters, time, |system| session.wrap(system))?;
     session.finish();
     seal(&journal, tape, SealOptions::default())?;
@@ -34,27 +33,35 @@ pub(crate) fn record(
 /// that the client needs stands on the tape.
 pub(crate) fn replay(tape: &Path) -> Result<String, Box<dyn Error>> {
     let tape = Arc::new(Tape::read(tape)?);
-    let validation = tape.validate();
-    if !validation.is_valid() {
-        return Err(format!("the tape is not valid: {validation:?}").into());
-    }
-    let header = tape.header();
-    let identity = header.scenario.as_ref().ok_or("the tape names no scenario")?;
+    let identity = tape.header().scenario.clone().ok_or("the tape names no scenario")?;
     let registry = registry();
     let scenario = registry.find(&identity.name)?;
     let mut parameters = Parameters::of(scenario);
     parameters.take_recorded(&identity.parameters)?;
-    let seed = header.seed.ok_or("the tape is of no simulated run")?;
+    replay_client(scenario, &parameters, &tape)
+}
 
-    let replayer = Replayer::new(Arc::clone(&tape), ReplayOptions::default())?;
+/// As [`replay`], with a client that the tape need not name.
+pub(crate) fn replay_client(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    tape: &Arc<Tape>,
+) -> Result<String, Box<dyn Error>> {
+    let validation = tape.validate();
+    if !validation.is_valid() {
+        return Err(format!("the tape is not valid:\n{validation}").into());
+    }
+    let replayer = Replayer::new(Arc::clone(tape), ReplayOptions::default())?;
     let mut output = Vec::new();
-    Schedule::simulate(seed, |schedule| {
-        let system = replayer.system(schedule);
-        scenario.client(&parameters, &system, &mut output)
-    })?;
+    let mut client =
+        |schedule: &Schedule| scenario.client(parameters, &replayer.system(schedule), &mut output);
+    match tape.header().seed {
+        Some(seed) => Schedule::simulate(seed, client)?,
+        None => client(&Schedule::free())?,
+    }
     let report = replayer.finish()?;
     if !report.is_complete() {
-        return Err(format!("the replay left something over: {report:?}").into());
+        return Err(format!("the replay left something over: {report}").into());
     }
     Ok(String::from_utf8(output)?)
 }

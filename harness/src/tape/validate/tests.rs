@@ -269,6 +269,14 @@ fn a_closed_connection_stays_closed() {
     };
     assert_eq!(twice(IoReturn::MACH_SEND_INVALID_DEST), []);
     assert_eq!(twice(IoReturn::SUCCESS), [Broken::Boundary(Rule::H2)]);
+    // A service that went away unseen (H2): the connection never mapped.
+    let once = |result| {
+        told(|script| {
+            script.operation(1, 1, Body::Close, Body::Closed { result });
+        })
+    };
+    assert_eq!(once(IoReturn::MACH_SEND_INVALID_DEST), []);
+    assert_eq!(once(IoReturn::BAD_ARGUMENT), [Broken::Boundary(Rule::H2)]);
     // Calls that were on their way when it ended come out with their own result (H3).
     let overtaken = told(|script| {
         let enter = script.event(2, Some(1), None, Body::Call(call(1, &[])));
