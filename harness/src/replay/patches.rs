@@ -72,7 +72,7 @@ impl State {
         (offset, length): (u64, u64),
         reader: Option<LaneIndex>,
     ) -> Result<(), NotKept> {
-        let (timing, anchors) = (self.timing, &self.anchors);
+        let (timing, anchors, seen) = (self.timing, &self.anchors, &mut self.seen);
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {
             return Ok(());
@@ -95,11 +95,14 @@ impl State {
                     (held.lane, held.anchor) == (patch.lane, patch.anchor)
                         && held.overlaps(patch.offset, patch.length)
                 });
+                // Reads count from the event before the patch, and that may be a patch, too.
+                let behind = patch.previous != NONE
+                    && seen[patch.previous as usize / 64] >> (patch.previous % 64) & 1 == 0;
                 let early = timing == PatchTiming::AsRecorded && {
-                    if reader.is_none_or(|reader| reader == patch.lane) && !later {
+                    if !behind && reader.is_none_or(|reader| reader == patch.lane) && !later {
                         armed.reads += 1;
                     }
-                    armed.reads < patch.read
+                    behind || armed.reads < patch.read
                 };
                 if later || early {
                     held.push(index);
@@ -112,7 +115,7 @@ impl State {
             // Those before it that went with it are gone from the list, too.
             place -= gone.len() - 1;
             for index in gone {
-                self.seen[index as usize / 64] |= 1 << (index % 64);
+                seen[index as usize / 64] |= 1 << (index % 64);
             }
         }
         Ok(())

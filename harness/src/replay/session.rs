@@ -6,7 +6,7 @@ use super::patches::NotKept;
 use super::program::{Flags, Kind, LaneIndex, NONE, Outcome, Program, StepIndex};
 use super::request::Request;
 use super::state::State;
-use super::{Divergence, OnDivergence, Policy, ReplayOptions};
+use super::{Divergence, OnDivergence, PatchTiming, Policy, ReplayOptions};
 use crate::IoReturn;
 use crate::schedule::{Monitor, Schedule, TimeMode};
 use std::cell::Cell;
@@ -351,6 +351,21 @@ impl Session {
             let _unwinding = self.poisoned(&report);
             return None;
         }
+        if let Some(lane) = self.as_recorded(&state, clock, request) {
+            let anchor = state.anchors[lane as usize];
+            let take = self.program.takes.get(&(lane, anchor)).copied();
+            let take = take.filter(|(take, _)| matches(&self.program, &state, *take, request));
+            let empty = &mut state.empty_polls[lane as usize];
+            let found = take.is_some_and(|(_, polls)| *empty >= polls);
+            *empty = empty.saturating_add(u64::from(take.is_some()));
+            drop(state);
+            if found {
+                // It was there when it was recorded: its turn comes.
+                return self.perform(clock, stream, request).ok();
+            }
+            clock.schedule.yield_now();
+            return None;
+        }
         let due = self.pollable(&state, clock, stream, request);
         let due = due.filter(|step| self.is_time(clock, *step, spins));
         let entered = due.and_then(|_| match self.attempt(&mut state, clock, stream, request) {
@@ -365,6 +380,20 @@ impl Session {
         };
         spins.store(0, Ordering::Relaxed);
         self.entered(state, step, request, Ok(())).ok()
+    }
+
+    /// The calling thread's lane, where polls are to find what they found when they were recorded.
+    fn as_recorded(
+        &self,
+        state: &State,
+        clock: &Clock,
+        request: &Request<'_>,
+    ) -> Option<LaneIndex> {
+        let takes = matches!(request, Request::Take { .. });
+        if state.timing != PatchTiming::AsRecorded || !takes {
+            return None;
+        }
+        if self.by_thread { self.lane(state, clock, request) } else { self.known_lane(state) }
     }
 
     /// The step that a poll would enter, but for the time.

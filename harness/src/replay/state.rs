@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) turn: StepIndex,
     /// The last step entered of each lane.
     pub(super) anchors: Vec<StepIndex>,
+    /// Polls that found nothing since then, by lane.
+    pub(super) empty_polls: Vec<u64>,
     pub(super) keys: Option<KeyTable>,
 
     /// Lanes that a thread has, and the lane of each thread.
@@ -65,6 +67,7 @@ impl State {
             used: 0,
             turn: 0,
             anchors: vec![NONE; program.lanes.len()],
+            empty_polls: vec![0; program.lanes.len()],
             keys: program.keys.take(),
             bound: vec![false; program.lanes.len()],
             threads: HashMap::new(),
@@ -107,6 +110,7 @@ impl State {
         self.entered[index as usize / 64] |= 1 << (index % 64);
         self.used += 1;
         self.anchors[step.lane as usize] = index;
+        self.empty_polls[step.lane as usize] = 0;
         if step.stream != NONE {
             self.cursors[step.stream as usize] += 1;
         }

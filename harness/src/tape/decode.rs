@@ -120,7 +120,10 @@ fn body(mut line: Line) -> Result<Body, String> {
                 reference
             },
         },
-        Kind::Delivered => Body::Delivered { queue: number(Field::Queue) },
+        Kind::Delivered => Body::Delivered {
+            queue: number(Field::Queue),
+            polls: line.optional(Field::Polls).unwrap_or(0),
+        },
         Kind::Wait => {
             Body::Wait { queue: number(Field::Queue), timeout: line.optional(Field::Timeout) }
         }

@@ -302,7 +302,7 @@ impl Description {
                     self.text(")");
                 }
             }
-            Body::Delivered { queue } => {
+            Body::Delivered { queue, .. } => {
                 self.text("completion");
                 self.of(event);
                 self.text(" delivered from queue ");

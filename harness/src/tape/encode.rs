@@ -257,7 +257,13 @@ impl LineText<'_> {
                 };
                 self.text(Field::Notice, word);
             }
-            Body::Queue { queue } | Body::Delivered { queue } => self.small(Field::Queue, *queue),
+            Body::Queue { queue } => self.small(Field::Queue, *queue),
+            Body::Delivered { queue, polls } => {
+                self.small(Field::Queue, *queue);
+                if *polls != 0 {
+                    self.count(Field::Polls, *polls);
+                }
+            }
             Body::Open { service, open_type } => {
                 self.small(Field::Service, *service);
                 if *open_type != 0 {

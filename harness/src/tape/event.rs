@@ -196,6 +196,9 @@ pub enum Body {
     Delivered {
         /// The queue.
         queue: u32,
+        /// How many polls of the queue found nothing since the lane's last operation: the next one
+        /// found this completion. 0 where a wait did.
+        polls: u64,
     },
     /// Enter of a wait for a completion or a notice. A poll that finds nothing is no event.
     Wait {

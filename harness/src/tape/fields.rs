@@ -120,6 +120,7 @@ fields! {
     Status "status" Form::Code, "Status of the completion. Default kIOReturnSuccess.";
     Arguments "arguments" Form::Hexes, "Arguments of the completion. Default none.";
     Reference "reference" Form::Hexes, "Asynchronous reference, entry 0 blanked; of a completion without trailing zeros.";
+    Polls "polls" Form::Count, "Polls of the queue that found nothing before this. Default 0.";
     Timeout "timeout" Form::Hex, "Longest wait in nanoseconds; left out where it is for ever.";
     TimedOut "timed_out" Form::Flag, "The timeout passed.";
     MemoryType "memory_type" Form::Number, "Memory type. Default 0.";
@@ -214,7 +215,7 @@ kinds! {
     AsyncCall "async_call" [Selector] [Scalars ScalarCount Input InputMemory InputNull ScalarsAsked OutputSize OutputMemory OutputNull OutputVariable Queue Reference];
     Return "return" [] [Result Scalars StructureSize Structure];
     Posted "posted" [] [Ordinal Status Arguments Reference];
-    Delivered "delivered" [Queue] [];
+    Delivered "delivered" [Queue] [Polls];
     Wait "wait" [Queue] [Timeout];
     Woke "woke" [] [TimedOut];
     Map "map" [Options] [MemoryType Address];

@@ -275,10 +275,10 @@ fn asynchronous(script: &mut Script) -> Sequence {
     let answer = Return { structure_size: Some(4104), ..success() };
     script.event(1, Some(1), Some(shared), Body::Return(answer));
     let wait = script.event(1, None, None, Body::Wait { queue: 2, timeout: None });
-    script.event(1, Some(1), Some(first), Body::Delivered { queue: 2 });
+    script.event(1, Some(1), Some(first), Body::Delivered { queue: 2, polls: 3 });
     script.event(1, None, Some(wait), Body::Woke { timed_out: false });
     let second = script.event(0, Some(1), Some(shared), posted(2, IoReturn::ABORTED, &[]));
-    script.event(1, Some(1), Some(second), Body::Delivered { queue: 2 });
+    script.event(1, Some(1), Some(second), Body::Delivered { queue: 2, polls: 0 });
     let wait = script.event(1, None, None, Body::Wait { queue: 2, timeout: Some(5) });
     script.event(1, None, Some(wait), Body::Woke { timed_out: true });
     let alone = Body::AsyncCall { call: call(9, &[]), queue: None, reference: None };

@@ -101,7 +101,7 @@ fn calls() -> Vec<Body> {
         ),
         asynchronous(tape::Structure::None, OutputKind::None, Some(1), Some(Vec::new())),
         Body::Wait { queue: 1, timeout: Some(1_000_000) },
-        Body::Delivered { queue: 1 },
+        Body::Delivered { queue: 1, polls: 2 },
         Body::Woke { timed_out: false },
         Body::Wait { queue: 1, timeout: None },
         Body::Woke { timed_out: true },
@@ -219,7 +219,9 @@ pub fn append_body(journal: &Journal, stamp: Stamp, body: &Body) -> Option<Token
         Body::Posted { ordinal, status, arguments, reference } => {
             append(Record::Posted { ordinal: *ordinal, status: *status, arguments, reference })
         }
-        Body::Delivered { queue } => append(Record::Delivered { queue: *queue }),
+        Body::Delivered { queue, polls } => {
+            append(Record::Delivered { queue: *queue, polls: *polls })
+        }
         Body::Wait { queue, timeout } => append(Record::Wait { queue: *queue, timeout: *timeout }),
         Body::Woke { timed_out } => append(Record::Woke { timed_out: *timed_out }),
         _ => append_memory_or_mark(journal, stamp, body),

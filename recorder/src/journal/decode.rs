@@ -95,7 +95,7 @@ fn take_body(kind: u8, bytes: &mut Bytes<'_>) -> Result<Body, Fault> {
             }
             Body::Posted { ordinal, status, arguments, reference }
         }
-        kind::DELIVERED => Body::Delivered { queue: bytes.number()? },
+        kind::DELIVERED => Body::Delivered { queue: bytes.number()?, polls: bytes.long()? },
         kind::WAIT => Body::Wait { queue: bytes.number()?, timeout: bytes.maybe_long()? },
         kind::WOKE => Body::Woke { timed_out: bytes.flag()? },
         kind::MAP => Body::Map {

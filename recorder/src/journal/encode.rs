@@ -108,7 +108,11 @@ impl Record<'_> {
                 });
                 sink.number(service);
             }
-            Self::Queue { queue } | Self::Delivered { queue } => sink.number(queue),
+            Self::Queue { queue } => sink.number(queue),
+            Self::Delivered { queue, polls } => {
+                sink.number(queue);
+                sink.long(polls);
+            }
             Self::Open { service, open_type } => {
                 sink.number(service);
                 sink.number(open_type);

@@ -120,6 +120,8 @@ pub enum Record<'a> {
     Delivered {
         /// The queue.
         queue: u32,
+        /// Polls of the queue that found nothing since the lane's last operation.
+        polls: u64,
     },
     /// Enter of a wait.
     Wait {

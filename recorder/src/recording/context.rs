@@ -55,6 +55,10 @@ impl Context {
             let stamp = Stamp { lane: lane.number, connection, cause, time: lane.time(time) };
             let token = self.session.journal.append(stamp, record)?;
             lane.event(token);
+            // A patch belongs to a read, which is no operation of its own.
+            if !matches!(record, Record::Patch { .. }) {
+                lane.polls.clear();
+            }
             Some(token)
         })
     }

@@ -25,12 +25,21 @@ pub(crate) struct Lane {
     pub(crate) last: Option<Token>,
     /// Reads since then that were no events.
     pub(crate) reads: ReadLog,
+    /// Polls since the last operation that found nothing, by queue.
+    pub(crate) polls: ReadLog,
     /// Time of the last event.
     time: u64,
 }
 
 impl Lane {
-    const FREE: Self = Self { session: 0, number: 0, last: None, reads: ReadLog::new(), time: 0 };
+    const FREE: Self = Self {
+        session: 0,
+        number: 0,
+        last: None,
+        reads: ReadLog::new(),
+        polls: ReadLog::new(),
+        time: 0,
+    };
 
     /// The time of the next event, where a clock shows `time`: the clocks of two systems can be a
     /// little apart, and time never goes back within a lane.

@@ -44,14 +44,14 @@ impl RecordingQueue {
     }
 
     /// The client took `completion`: gives it as the client should see it.
-    fn took(&self, completion: Completion) -> Completion {
+    fn took(&self, completion: Completion, polls: u64) -> Completion {
         let post = if self.shows_posts {
             self.posts.take(&completion)
         } else {
             Some(self.posts.record(&completion))
         };
         if let Some(post) = post {
-            let record = Record::Delivered { queue: self.number };
+            let record = Record::Delivered { queue: self.number, polls };
             // Where what was posted is not on the tape, neither is this.
             self.posts.context.leave(post.connection, post.posted, &record);
         }
@@ -68,13 +68,23 @@ impl CompletionQueue for RecordingQueue {
         let context = &self.posts.context;
         let record = Record::Wait { queue: self.number, timeout: timeout.map(nanoseconds) };
         let enter = context.append(None, None, &record);
-        let completion = self.inner.wait(timeout).map(|completion| self.took(completion));
+        let completion = self.inner.wait(timeout).map(|completion| self.took(completion, 0));
         context.leave(None, enter, &Record::Woke { timed_out: completion.is_none() });
         completion
     }
 
     fn poll(&self) -> Option<Completion> {
-        self.inner.poll().map(|completion| self.took(completion))
+        let lanes = &self.posts.context.session.lanes;
+        match self.inner.poll() {
+            Some(completion) => {
+                let polls = lanes.with(|lane| lane.polls.overlapping(self.number, &(0..1)));
+                Some(self.took(completion, polls))
+            }
+            None => {
+                lanes.with(|lane| lane.polls.count(self.number, 0, 1));
+                None
+            }
+        }
     }
 
     fn wake_when_ready(&self, waker: &Waker) {

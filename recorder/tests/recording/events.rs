@@ -203,7 +203,7 @@ fn completions_are_posted_in_lane_0_and_delivered_by_cause() {
         assert!(posts.iter().all(|event| event.stamp.lane == 0));
         let delivered: Vec<_> = events
             .iter()
-            .filter(|event| event.body == Body::Delivered { queue: 1 })
+            .filter(|event| matches!(event.body, Body::Delivered { queue: 1, .. }))
             .map(|event| event.cause().unwrap())
             .collect();
         assert_eq!(delivered, posts.iter().map(|event| event.position).collect::<Vec<_>>());

@@ -100,6 +100,7 @@ impl Program {
             steps: Vec::with_capacity(events.len() / 2),
             arena: Arena::default(),
             outcomes: Vec::new(),
+            takes: HashMap::new(),
             posts: Vec::new(),
             patches: Vec::new(),
             initial_patches: Vec::new(),
@@ -296,10 +297,16 @@ impl Compiler<'_> {
                 self.posts.insert(event.sequence, self.program.posts.len() as u32);
                 self.program.posts.push(post);
             }
-            Body::Delivered { queue } => {
+            Body::Delivered { queue, polls } => {
                 let post = event.cause.and_then(|cause| self.posts.get(&cause)).copied();
                 let outcome = post.map_or(Outcome::Unknown, Outcome::Completion);
+                let anchor = self.lane(event).anchor;
                 self.taken(index, event, *queue, Kind::Take, outcome);
+                let lane = self.lane(event);
+                if lane.anchor != anchor {
+                    let (lane, take) = (lane.index, lane.anchor);
+                    self.program.takes.insert((lane, anchor), (take, *polls));
+                }
             }
             Body::Notice { queue, kind, service } => {
                 let outcome = Outcome::Notice(*kind, *service);

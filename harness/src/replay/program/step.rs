@@ -227,6 +227,8 @@ pub(in crate::replay) struct Program {
     pub(in crate::replay) arena: Arena,
     pub(in crate::replay) outcomes: Vec<Outcome>,
     pub(in crate::replay) posts: Vec<Post>,
+    /// By lane and the step before it there: what a poll took, and how many found nothing before.
+    pub(in crate::replay) takes: HashMap<(LaneIndex, StepIndex), (StepIndex, u64)>,
     pub(in crate::replay) patches: Vec<Patch>,
     /// First patch of each lane that stands before any step.
     pub(in crate::replay) initial_patches: Vec<PatchIndex>,

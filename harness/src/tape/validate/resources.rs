@@ -184,7 +184,7 @@ impl Resources {
         };
         match body {
             Body::Notice { queue: number, .. }
-            | Body::Delivered { queue: number }
+            | Body::Delivered { queue: number, .. }
             | Body::Wait { queue: number, .. } => queue(*number),
             Body::AsyncCall { queue: Some(number), .. } => queue(*number),
             Body::Write { memory, offset, width, data } => {
