@@ -234,7 +234,7 @@ fn calls() -> impl Strategy<Value = Body> {
                 reference,
             }
         ),
-        number().prop_map(|queue| Body::Delivered { queue }),
+        (number(), 0_u64..4).prop_map(|(queue, polls)| Body::Delivered { queue, polls }),
         (number(), option::of(any::<u64>()))
             .prop_map(|(queue, timeout)| Body::Wait { queue, timeout }),
         any::<bool>().prop_map(|timed_out| Body::Woke { timed_out }),
