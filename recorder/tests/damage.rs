@@ -1,6 +1,6 @@
 //! Damaged journals: a sample of the long proofs, and the memory that they take.
 
-use dextape_recorder::exam::{cut_at_every_byte, flip_and_cut};
+use dextape_recorder::exam::{cut_at_every_byte, flip_and_cut, forge};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,5 +48,16 @@ fn a_flipped_bit_costs_one_event_at_most_and_memory_is_bounded() {
     println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
     assert_eq!(tally.recovered + tally.refused, tally.runs);
     assert!(tally.lost_most > 0);
+    assert!(MOST.load(Ordering::Relaxed) - before < 16 << 20);
+}
+
+#[test]
+fn a_forged_journal_seals_to_a_tape_that_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = HELD.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let tally = forge(folder.path(), 300, 1).unwrap();
+    println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
+    assert_eq!(tally.recovered, tally.runs);
     assert!(MOST.load(Ordering::Relaxed) - before < 16 << 20);
 }

@@ -12,7 +12,7 @@ mod error;
 mod header_code;
 mod helper;
 mod kind;
-mod layout;
+pub(crate) mod layout;
 mod map;
 mod options;
 mod process;
@@ -24,7 +24,7 @@ mod segments;
 mod sink;
 mod slot;
 mod token;
-mod walk;
+pub(crate) mod walk;
 
 pub use append::{Journal, Status};
 pub use decode::Content;

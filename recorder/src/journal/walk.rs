@@ -4,7 +4,7 @@ use super::layout::{ALIGNMENT, HEADER_SIZE, Sum, record_max, split_word_0, u64_a
 
 /// What a walk finds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// A committed record, by its offset in the segment.
     Record(Found),
     /// Bytes from this offset on that belong to no whole record.
@@ -13,17 +13,17 @@ pub(super) enum Piece {
 
 /// A committed record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) offset: usize,
-    pub(super) length: usize,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
+pub(crate) struct Found {
+    pub(crate) offset: usize,
+    pub(crate) length: usize,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
 }
 
 /// A walk over one segment. Holes (reserved, never committed) are stepped over and counted; what
 /// cannot be made sense of is searched for the next record, 8 bytes at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     /// Position of the segment's first byte, and the size that it should have.
     base: u64,
     size: usize,
@@ -36,11 +36,11 @@ pub(super) struct Walk {
     next: Option<Found>,
     /// Bytes that may still be summed in vain: a file can be made of what looks like long records.
     budget: usize,
-    pub(super) holes: u64,
+    pub(crate) holes: u64,
 }
 
 impl Walk {
-    pub(super) fn new(base: u64, size: usize) -> Self {
+    pub(crate) fn new(base: u64, size: usize) -> Self {
         Self {
             base,
             size,
@@ -54,7 +54,7 @@ impl Walk {
     }
 
     /// The next piece of `bytes`, which are the segment's, or as many of them as the file holds.
-    pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Piece> {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Piece> {
         if let Some(found) = self.next.take() {
             return Some(Piece::Record(found));
         }
@@ -100,7 +100,7 @@ impl Walk {
     }
 
     /// The committed record at `offset`, if there is one.
-    pub(super) fn record_at(&mut self, bytes: &[u8], offset: usize) -> Option<Found> {
+    pub(crate) fn record_at(&mut self, bytes: &[u8], offset: usize) -> Option<Found> {
         if !offset.is_multiple_of(ALIGNMENT) || offset < HEADER_SIZE {
             return None;
         }
