@@ -1,7 +1,7 @@
 //! A connection that is served from the tape.
 
 use super::memory::ReplayMemory;
-use super::program::{Buffer, CallRules, Flags, MemoryIndex, Program, Step, StepIndex};
+use super::program::{Arena, Buffer, CallRules, Flags, MemoryIndex, Program, Step, StepIndex};
 use super::queue::ReplayQueue;
 use super::request::{CallRequest, FOREIGN_QUEUE, Request, WakeRequest};
 use super::session::{Clock, Session};
@@ -285,6 +285,13 @@ fn give(step: &Step, words: &[u64], bytes: &[u8], output: &mut MethodOutput<'_>)
     step.result
 }
 
+/// What a call that failed changes all the same: memory out of line (B8).
+#[cold]
+pub(super) fn give_failed(step: &Step, arena: &Arena, output: &mut MethodOutput<'_>) {
+    let bytes = arena.bytes(step.reply_at, step.reply_length);
+    let _result = give(step, &[], bytes, output);
+}
+
 /// How a structure is asked for, and how many bytes.
 #[inline]
 fn asked(output: &MethodOutput<'_>) -> (Buffer, u64) {
@@ -311,7 +318,11 @@ impl Connection for ReplayConnection {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
-        self.call(selector, None, input, output)
+        let (connection, stream) = (self.number, self.stream);
+        match self.session.call_plain(connection, stream, selector, input, output) {
+            Some(result) => result,
+            None => self.call(selector, None, input, output),
+        }
     }
 
     fn call_async_method(

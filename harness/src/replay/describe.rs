@@ -141,7 +141,8 @@ fn call(given: &CallRequest<'_>) -> String {
         }
     }
     if given.scalars_asked > 0 {
-        let _ = write!(text, ", asking for {} scalars", given.scalars_asked);
+        let plural = if given.scalars_asked == 1 { "" } else { "s" };
+        let _ = write!(text, ", asking for {} scalar{plural}", given.scalars_asked);
     }
     match given.output {
         Buffer::None => {}

@@ -4,7 +4,7 @@ use super::difference::{differences, distance};
 use super::divergence::{Candidate, Divergence, DivergenceKind, DivergenceReport, Place, Remedy};
 use super::matching::matches;
 use super::program::{
-    EventIndex, Kind, MemoryIndex, NONE, Outcome, PatchIndex, Program, StepIndex,
+    EventIndex, Kind, MemoryIndex, NONE, Outcome, PatchIndex, Program, Step, StepIndex,
 };
 use super::request::{CallRequest, Request, recorded};
 use super::session::Session;
@@ -109,6 +109,10 @@ pub(super) fn diagnose(
             );
             let kind = DivergenceKind::NeverRecorded;
             let mut report = base(session, kind, access(program, request), message);
+            let map = |step: &&Step| step.kind == Kind::Map && step.outcome == memory;
+            if let Some(map) = program.steps.iter().find(map) {
+                place_at(&mut report, program, map.enter);
+            }
             report.remedies.push(Remedy::Advice(
                 "record it with a way of capture that sees reads of this memory".to_owned(),
             ));
@@ -196,8 +200,11 @@ fn missed(
             }
         })
         .collect();
-    let masks = report.differences.iter().filter_map(|difference| difference.mask.clone());
-    report.remedies = masks.map(Remedy::Mask).collect();
+    // Masks help only where there is one for each difference.
+    if report.differences.iter().all(|difference| !difference.masks.is_empty()) {
+        let masks = report.differences.iter().flat_map(|difference| difference.masks.clone());
+        report.remedies = masks.map(Remedy::Mask).collect();
+    }
     if kind == DivergenceKind::OutOfOrder {
         report.remedies.extend(looser(session.policy));
     }
@@ -220,6 +227,8 @@ fn nearest(
     for step in 0..program.steps.len() as u32 {
         let limit = if near.len() < CANDIDATES { u64::MAX } else { near[CANDIDATES - 1].0 };
         let Some(far) = distance(program, step, request, limit) else { continue };
+        // Without a difference of its own, and yet another one: a symbol stands for something else.
+        let far = if far == 0 && !equals(program, state, step, request) { 1 } else { far };
         let entry = (far, u64::from(step).abs_diff(place), step);
         let at = near.partition_point(|other| *other < entry);
         near.insert(at, entry);

@@ -1,7 +1,7 @@
 //! How what a client asked for differs from what a step of the tape asked for.
 
 use super::divergence::{Difference, Shown};
-use super::program::{Buffer, CallRules, Compare, Flags, Program, StepIndex};
+use super::program::{Buffer, CallRules, Compare, Flags, Kind, Program, StepIndex};
 use super::request::{CallRequest, Request, recorded};
 use crate::tape::{Comparison, Field, FieldRule};
 
@@ -11,8 +11,8 @@ const SHOWN_MAX: usize = 4096;
 const ROW: usize = 16;
 
 /// What weighs more than any bytes: the operation is made on something else.
-const OTHER_SELECTOR: u64 = 1 << 32;
-const OTHER_CONNECTION: u64 = 1 << 24;
+pub(super) const OTHER_THING: u64 = 1 << 32;
+pub(super) const OTHER_CONNECTION: u64 = 1 << 24;
 
 /// How far a step is from the request, up to about `limit`; `None` where it is another operation.
 pub(super) fn distance(
@@ -21,13 +21,15 @@ pub(super) fn distance(
     request: &Request<'_>,
     limit: u64,
 ) -> Option<u64> {
-    if program.step(step).kind != request.kind() {
+    let is_call = |kind| matches!(kind, Kind::Call | Kind::AsyncCall);
+    let (kind, asked) = (program.step(step).kind, request.kind());
+    if kind != asked && !(is_call(kind) && is_call(asked)) {
         return None;
     }
     let far = |differ: bool, weight: u64| if differ { weight } else { 0 };
     Some(match (recorded(program, step), *request) {
         (Request::Call(held), Request::Call(given)) => {
-            let selector = far(held.selector != given.selector, OTHER_SELECTOR);
+            let selector = far(held.selector != given.selector || kind != asked, OTHER_THING);
             let connection = far(held.connection != given.connection, OTHER_CONNECTION);
             if selector + connection > limit {
                 return Some(selector + connection);
@@ -40,7 +42,7 @@ pub(super) fn distance(
             let other = far(
                 held.connection(program) != given.connection(program)
                     || thing(&held) != thing(&given),
-                OTHER_SELECTOR,
+                OTHER_THING,
             );
             let bytes = match (held, given) {
                 (Request::Write { bytes: held, .. }, Request::Write { bytes: given, .. }) => {
@@ -367,19 +369,25 @@ impl Found {
     fn text<T: ToString>(&mut self, field: &str, recorded: T, actual: T) {
         let (recorded, actual) = (recorded.to_string(), actual.to_string());
         if recorded != actual {
-            self.push(field.to_owned(), Shown::Text(recorded), Shown::Text(actual), None);
+            self.push(field.to_owned(), Shown::Text(recorded), Shown::Text(actual), Vec::new());
         }
     }
 
     fn word(&mut self, field: String, recorded: u64, actual: u64, mask: Option<FieldRule>) {
+        let masks = mask.into_iter().collect();
         let text = |word| Shown::Text(format!("{word:#x}"));
-        self.push(field, text(recorded), text(actual), mask);
+        self.push(field, text(recorded), text(actual), masks);
     }
 
     /// Bytes of which the tape holds a hash only.
     fn hashed(&mut self, field: &str) {
         let text = |text: &str| Shown::Text(text.to_owned());
-        self.push(field.to_owned(), text("other bytes, by their hash"), text("these bytes"), None);
+        self.push(
+            field.to_owned(),
+            text("other bytes, by their hash"),
+            text("these bytes"),
+            Vec::new(),
+        );
     }
 
     fn bytes(
@@ -394,11 +402,11 @@ impl Found {
         let Some(first) = (0..length).find(differs) else { return };
         let last = (0..length).rev().find(differs).unwrap_or(first);
         // A mask helps only where the lengths agree.
-        let rule = if recorded.len() == actual.len() {
-            mask(first as u64, (last - first) as u64 + 1)
-        } else {
-            None
+        let masks = match recorded.len() == actual.len() {
+            true => runs(recorded, actual),
+            false => Vec::new(),
         };
+        let masks = masks.into_iter().filter_map(|(from, count)| mask(from, count)).collect();
         let from = first / ROW * ROW;
         let shown = |bytes: &[u8]| {
             let start = from.min(bytes.len());
@@ -409,10 +417,34 @@ impl Found {
                 length: bytes.len() as u64,
             }
         };
-        self.push(field.to_owned(), shown(recorded), shown(actual), rule);
+        self.push(field.to_owned(), shown(recorded), shown(actual), masks);
     }
 
-    fn push(&mut self, field: String, recorded: Shown, actual: Shown, mask: Option<FieldRule>) {
-        self.0.push(Difference { field, recorded, actual, mask });
+    fn push(&mut self, field: String, recorded: Shown, actual: Shown, masks: Vec<FieldRule>) {
+        self.0.push(Difference { field, recorded, actual, masks });
+    }
+}
+
+/// Offset and length of each run of bytes that differ; few equal bytes between do not end one. One run
+/// over all where there would be many.
+fn runs(recorded: &[u8], actual: &[u8]) -> Vec<(u64, u64)> {
+    const RUNS_MAX: usize = 8;
+    const BETWEEN: u64 = 3;
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    let pairs = recorded.iter().zip(actual).enumerate();
+    for (index, _) in pairs.filter(|(_, (recorded, actual))| recorded != actual) {
+        let index = index as u64;
+        match runs.last_mut() {
+            Some((from, count)) if index - (*from + *count) <= BETWEEN => {
+                *count = index - *from + 1
+            }
+            _ => runs.push((index, 1)),
+        }
+    }
+    match (runs.first(), runs.last()) {
+        (Some((first, _)), Some((last, count))) if runs.len() > RUNS_MAX => {
+            vec![(*first, last + count - first)]
+        }
+        _ => runs,
     }
 }

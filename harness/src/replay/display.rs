@@ -1,5 +1,6 @@
 //! The report of a divergence as text.
 
+use super::difference::{OTHER_CONNECTION, OTHER_THING};
 use super::divergence::{Difference, Divergence, Remedy, Shown};
 use std::fmt;
 
@@ -30,6 +31,10 @@ impl fmt::Display for Divergence {
             write!(f, "\n    event {sequence}, ")?;
             match candidate.distance {
                 0 => write!(f, "equal{used}: {}", candidate.event)?,
+                OTHER_THING.. => write!(f, "another operation{used}: {}", candidate.event)?,
+                OTHER_CONNECTION.. => {
+                    write!(f, "on another connection{used}: {}", candidate.event)?;
+                }
                 distance => write!(f, "distance {distance}{used}: {}", candidate.event)?,
             }
         }

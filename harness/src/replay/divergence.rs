@@ -138,8 +138,8 @@ pub struct Difference {
     pub recorded: Shown,
     /// What the client gave.
     pub actual: Shown,
-    /// The rule that would mask it, where one can.
-    pub mask: Option<FieldRule>,
+    /// The rules that would mask it; none where no rule can.
+    pub masks: Vec<FieldRule>,
 }
 
 /// A value of a field as a report shows it.

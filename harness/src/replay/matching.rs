@@ -49,9 +49,37 @@ fn call_matches(
     if step.flags.has(UNCOMMON) || kind == Kind::AsyncCall {
         return uncommon_matches(program, state, index, call);
     }
-    program.arena.words(step.words, step.scalars_in) == call.scalars
+    equal_words(program.arena.words(step.words, step.scalars_in), call.scalars)
         && (step.input != Buffer::Bytes
-            || program.arena.bytes(step.input_at, step.input_length) == call.bytes)
+            || equal(program.arena.bytes(step.input_at, step.input_length), call.bytes))
+}
+
+/// As [`equal`], for scalars.
+#[inline]
+pub(super) fn equal_words(held: &[u64], given: &[u64]) -> bool {
+    held.len() == given.len()
+        && held.iter().zip(given).fold(0, |differ, (held, given)| differ | (held ^ given)) == 0
+}
+
+/// Compares short bytes word by word: a client has just written them in words, and the wide loads of
+/// the C library's comparison would have to wait until those stores are through.
+#[inline]
+pub(super) fn equal(held: &[u8], given: &[u8]) -> bool {
+    const SHORT: usize = 128;
+    if held.len() != given.len() {
+        return false;
+    }
+    if held.len() > SHORT {
+        return held == given;
+    }
+    let (held_words, held_rest) = held.as_chunks::<8>();
+    let (given_words, given_rest) = given.as_chunks::<8>();
+    let words = held_words.iter().zip(given_words);
+    let differ = words.fold(0, |differ, (held, given)| {
+        differ | (u64::from_le_bytes(*held) ^ u64::from_le_bytes(*given))
+    });
+    let rest = held_rest.iter().zip(given_rest);
+    rest.fold(differ, |differ, (held, given)| differ | u64::from(held ^ given)) == 0
 }
 
 /// Everything but what [`call_matches`] has compared.

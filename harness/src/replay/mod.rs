@@ -14,6 +14,7 @@ mod matching;
 mod memory;
 mod options;
 mod patches;
+mod plain;
 mod program;
 mod queue;
 mod replayer;
@@ -23,6 +24,8 @@ mod session;
 mod state;
 mod symbols;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use divergence::{
     Candidate, Difference, Divergence, DivergenceKind, DivergenceReport, Place, Remedy, Shown,

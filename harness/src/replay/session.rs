@@ -3,6 +3,7 @@
 use super::diagnose::Reason;
 use super::matching::matches;
 use super::patches::NotKept;
+use super::plain::Route;
 use super::program::{Flags, Kind, LaneIndex, NONE, Outcome, Program, StepIndex};
 use super::request::Request;
 use super::state::State;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) policy: Policy,
     on_divergence: OnDivergence,
     patience: Duration,
+    /// How plain calls go.
+    pub(super) route: Route,
     /// Threads are told apart: the policy needs lanes, and the tape has several.
     by_thread: bool,
     state: Mutex<State>,
@@ -67,6 +70,7 @@ const TURN: &str = "its turn on the tape, or a call whose completion it waits fo
 impl Session {
     pub(super) fn new(mut program: Program, options: &ReplayOptions) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let route = Route::new(&program);
         let state = State::new(&mut program, options.patches);
         let policy = program.policy;
         let by_thread = matches!(policy, Policy::Exact | Policy::Lanes) && program.lanes.len() > 1;
@@ -74,6 +78,7 @@ impl Session {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             program,
             policy,
+            route,
             on_divergence: options.on_divergence,
             patience: options.patience,
             by_thread,
@@ -208,7 +213,7 @@ impl Session {
         let program = &self.program;
         match self.policy {
             Policy::Ordered => {
-                let head = head(program, state, stream);
+                let head = state.head(stream);
                 if head == NONE || !matches(program, state, head, request) {
                     return Attempt::Missed(head);
                 }
@@ -219,9 +224,9 @@ impl Session {
                 let Some(lane) = self.lane(state, clock, request) else {
                     let first =
                         (0..program.lanes.len() as u32).find(|lane| !state.bound[*lane as usize]);
-                    return Attempt::Missed(first.map_or(NONE, |lane| head(program, state, lane)));
+                    return Attempt::Missed(first.map_or(NONE, |lane| state.head(lane)));
                 };
-                let head = head(program, state, lane);
+                let head = state.head(lane);
                 if head == NONE || !matches(program, state, head, request) {
                     return Attempt::Missed(head);
                 }
@@ -296,20 +301,32 @@ impl Session {
             return Some(lane);
         }
         let program = &self.program;
+        self.free_lane(state, clock, |lane| {
+            let head = state.head(lane);
+            head != NONE && matches(program, state, head, request)
+        })
+    }
+
+    /// The lane of a thread that has none: where recording and replay are both simulated, the one of
+    /// the same task; or else the first that no thread has and that `fits`.
+    fn free_lane(
+        &self,
+        state: &State,
+        clock: &Clock,
+        fits: impl Fn(LaneIndex) -> bool,
+    ) -> Option<LaneIndex> {
+        let lanes = &self.program.lanes;
         let free = |lane: &LaneIndex| !state.bound[*lane as usize];
-        if program.time == TimeMode::Simulated
+        if self.program.time == TimeMode::Simulated
             && clock.schedule.mode() == TimeMode::Simulated
             && let Some(number) = Schedule::lane_of_thread()
         {
-            let own = program.lanes.iter().position(|lane| lane.number == number);
+            let own = lanes.iter().position(|lane| lane.number == number);
             if let Some(own) = own.map(|lane| lane as LaneIndex).filter(free) {
                 return Some(own);
             }
         }
-        (0..program.lanes.len() as u32).filter(free).find(|lane| {
-            let head = head(program, state, *lane);
-            head != NONE && matches(program, state, head, request)
-        })
+        (0..lanes.len() as u32).filter(free).find(|lane| fits(*lane))
     }
 
     /// The lane that the calling thread has, if it has one.
@@ -327,6 +344,13 @@ impl Session {
         let lane = *state.threads.get(&THREAD.with(|thread| *thread))?;
         LANE.set((self.number, lane));
         Some(lane)
+    }
+
+    /// The lane that the calling thread has, if it was this session's last.
+    #[inline]
+    pub(super) fn cached_lane(&self) -> Option<LaneIndex> {
+        let (session, lane) = LANE.get();
+        (session == self.number).then_some(lane)
     }
 
     fn bind(&self, state: &mut State, lane: LaneIndex) {
@@ -368,9 +392,16 @@ impl Session {
         }
         let due = self.pollable(&state, clock, stream, request);
         let due = due.filter(|step| self.is_time(clock, *step, spins));
-        let entered = due.and_then(|_| match self.attempt(&mut state, clock, stream, request) {
-            Attempt::Entered(step) => Some(step),
-            Attempt::Blocked(_) | Attempt::Missed(_) => None,
+        let entered = due.and_then(|step| match self.policy {
+            Policy::AnyOrder => match self.attempt_keyed(&mut state, request) {
+                Attempt::Entered(step) => Some(step),
+                Attempt::Blocked(_) | Attempt::Missed(_) => None,
+            },
+            Policy::Ordered | Policy::Lanes | Policy::Exact => {
+                self.bind(&mut state, self.program.step(step).lane);
+                state.enter(&self.program, step, request);
+                Some(step)
+            }
         });
         let Some(step) = entered else {
             drop(state);
@@ -411,15 +442,23 @@ impl Session {
                 && state.gate_is_open(program, step)
         };
         match self.policy {
-            Policy::Ordered => Some(head(program, state, stream)).filter(|step| fits(*step)),
+            Policy::Ordered => Some(state.head(stream)).filter(|step| fits(*step)),
             Policy::AnyOrder => {
                 let keys = state.keys.as_ref()?;
                 keys.find(&program.rules, request, fits).map(|found| found.step)
             }
             Policy::Lanes | Policy::Exact => {
-                let lane = self.lane(state, clock, request)?;
-                let step = head(program, state, lane);
-                (fits(step) && (self.policy == Policy::Lanes || step == state.turn)).then_some(step)
+                let fits = |lane: u32| {
+                    let step = state.head(lane);
+                    let turn = self.policy == Policy::Lanes || step == state.turn;
+                    (turn && fits(step)).then_some(step)
+                };
+                match self.known_lane(state) {
+                    Some(lane) => fits(lane),
+                    None => {
+                        self.free_lane(state, clock, |lane| fits(lane).is_some()).and_then(fits)
+                    }
+                }
             }
         }
     }
@@ -450,7 +489,7 @@ impl Session {
             Policy::AnyOrder => state.keys.as_ref().is_some_and(|keys| {
                 keys.find(&program.rules, &Request::Take { queue }, fits).is_some()
             }),
-            _ => (0..program.streams.len() as u32).any(|stream| fits(head(program, state, stream))),
+            _ => (0..state.cursors.len() as u32).any(|stream| fits(state.head(stream))),
         }
     }
 
@@ -611,11 +650,4 @@ enum Refused {
     Poisoned(Divergence),
     Missed(StepIndex),
     Blocked(StepIndex),
-}
-
-/// The next step of a stream.
-#[inline]
-pub(super) fn head(program: &Program, state: &State, stream: u32) -> StepIndex {
-    let Some(steps) = program.streams.get(stream as usize) else { return NONE };
-    steps.get(state.cursors[stream as usize] as usize).copied().unwrap_or(NONE)
 }

@@ -3,7 +3,7 @@
 use super::matching::{masked_differences, symbol_pairs, write_pairs};
 use super::patches::MemoryState;
 use super::program::{
-    CallRules, Flags, KeyTable, Kind, LaneIndex, MemoryIndex, NONE, Program, StepIndex,
+    CallRules, Flags, KeyTable, Kind, LaneIndex, MemoryIndex, NONE, Program, Step, StepIndex,
 };
 use super::request::{Request, recorded};
 use super::symbols::Symbols;
@@ -15,8 +15,8 @@ use std::task::Waker;
 /// The state of a replay, all under one lock.
 #[derive(Debug)]
 pub(super) struct State {
-    /// Position in each stream.
-    pub(super) cursors: Vec<u32>,
+    /// The next step of each stream.
+    pub(super) cursors: Vec<StepIndex>,
     /// One bit a step: the client has entered it.
     entered: Vec<u64>,
     /// Steps entered.
@@ -62,7 +62,7 @@ impl State {
     pub(super) fn new(program: &mut Program, timing: PatchTiming) -> Self {
         let memories = program.memories.iter().map(|_| MemoryState::default()).collect();
         let mut state = Self {
-            cursors: vec![0; program.streams.len()],
+            cursors: program.streams.clone(),
             entered: vec![0; program.steps.len().div_ceil(64)],
             used: 0,
             turn: 0,
@@ -107,22 +107,34 @@ impl State {
     #[inline]
     pub(super) fn enter(&mut self, program: &Program, index: StepIndex, request: &Request<'_>) {
         let step = program.step(index);
-        self.entered[index as usize / 64] |= 1 << (index % 64);
-        self.used += 1;
-        self.anchors[step.lane as usize] = index;
-        self.empty_polls[step.lane as usize] = 0;
-        if step.stream != NONE {
-            self.cursors[step.stream as usize] += 1;
-        }
-        if index == self.turn {
-            self.turn += 1;
-        }
+        self.pass(step, index);
         if step.flags.has(Flags(Flags::RULES.0 | Flags::SHARED.0)) || step.kind == Kind::Write {
             self.note(program, index, request);
         }
         if step.flags.has(Flags::PATCHES) && step.kind != Kind::Wait {
             self.arm(program, step.patches);
         }
+    }
+
+    /// The bookkeeping of an entered step.
+    #[inline]
+    pub(super) fn pass(&mut self, step: &Step, index: StepIndex) {
+        self.entered[index as usize / 64] |= 1 << (index % 64);
+        self.used += 1;
+        self.anchors[step.lane as usize] = index;
+        self.empty_polls[step.lane as usize] = 0;
+        if let Some(cursor) = self.cursors.get_mut(step.stream as usize) {
+            *cursor = step.next;
+        }
+        if index == self.turn {
+            self.turn += 1;
+        }
+    }
+
+    /// True where nobody waits for a change and nothing has diverged.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting == 0 && self.divergence.is_none() && self.wakers.is_empty()
     }
 
     /// Binds symbols, and counts what masks covered.

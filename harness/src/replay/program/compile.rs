@@ -132,11 +132,26 @@ impl Program {
         let Compiler { mut program, opaque_input, .. } = compiler;
         program.policy = named.unwrap_or_else(|| program.suggested_policy());
         program.queues.sort_unstable();
+        program.sort_lanes();
         program.lay_streams();
         if program.policy == Policy::AnyOrder {
             program.keys = Some(KeyTable::new(&program, opaque_input));
         }
         Ok(program)
+    }
+
+    /// Puts the lanes in the order of their numbers, whichever comes first on the tape.
+    fn sort_lanes(&mut self) {
+        let mut order: Vec<usize> = (0..self.lanes.len()).collect();
+        order.sort_by_key(|lane| (self.lanes[*lane].process, self.lanes[*lane].number));
+        let mut place = vec![NONE; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            place[*old] = new as u32;
+        }
+        self.lanes = order.iter().map(|lane| self.lanes[*lane]).collect();
+        self.initial_patches = order.iter().map(|lane| self.initial_patches[*lane]).collect();
+        self.steps.iter_mut().for_each(|step| step.lane = place[step.lane as usize]);
+        self.patches.iter_mut().for_each(|patch| patch.lane = place[patch.lane as usize]);
     }
 
     /// `lanes` where several threads used one connection, else `ordered`.
@@ -172,8 +187,9 @@ impl Program {
             Policy::Ordered => 1 + self.connection_streams.len() + self.queue_streams.len(),
             _ => self.lanes.len(),
         };
-        self.streams = vec![Vec::new(); count];
-        for index in 0..self.steps.len() {
+        self.streams = vec![NONE; count];
+        // From the last to the first, so that each step is put before the rest of its stream.
+        for index in (0..self.steps.len()).rev() {
             let step = &self.steps[index];
             let stream = match self.policy {
                 Policy::Ordered => match self.ordered_by(step) {
@@ -184,7 +200,8 @@ impl Program {
                 _ => step.lane,
             };
             self.steps[index].stream = stream;
-            self.streams[stream as usize].push(index as u32);
+            let first = &mut self.streams[stream as usize];
+            self.steps[index].next = std::mem::replace(first, index as u32);
         }
     }
 
@@ -393,6 +410,7 @@ impl Compiler<'_> {
             leave: NONE,
             lane,
             stream: NONE,
+            next: NONE,
             gate,
             patches: NONE,
             outcome: NONE,

@@ -52,6 +52,11 @@ impl KeyTable {
         table
     }
 
+    /// True where the bytes handed in are part of a key.
+    pub(in crate::replay) fn holds_bytes(&self) -> bool {
+        !self.lengths_only
+    }
+
     /// The first step not yet taken that `accepts` takes, among those of the request's key.
     #[inline]
     pub(in crate::replay) fn find(
@@ -146,10 +151,13 @@ impl KeyTable {
 
     #[inline]
     fn hash_call(&self, hash: &mut KeyHash, rules: &FieldRules, call: &CallRequest<'_>) {
-        hash.pair(call.connection, call.selector);
-        hash.pair(call.scalar_count, call.scalars_asked);
-        hash.word(call.output_size);
-        hash.word(call.length << 8 | (call.input as u64) << 4 | call.output as u64);
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        hash.words(
+            pair(call.connection, call.selector),
+            pair(call.scalar_count, call.scalars_asked),
+        );
+        let kinds = (call.input as u64) << 4 | call.output as u64;
+        hash.words(call.output_size, call.length.rotate_left(8) ^ kinds);
         match rules.calls(call.selector) {
             None => {
                 call.scalars.iter().for_each(|scalar| hash.word(*scalar));
@@ -243,30 +251,25 @@ impl KeyHash {
 
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(16);
-        for chunk in &mut chunks {
-            let (low, high) = chunk.split_at(8);
-            let (low, high) = (read_word(low), read_word(high));
-            self.state = Self::fold(self.state ^ low, self.seed ^ high)
-                .wrapping_add(Self::MULTIPLIER ^ low.rotate_left(32));
+        let (words, rest) = bytes.as_chunks::<8>();
+        let (pairs, odd) = words.as_chunks::<2>();
+        for [low, high] in pairs {
+            self.words(u64::from_le_bytes(*low), u64::from_le_bytes(*high));
         }
-        for chunk in chunks.remainder().chunks(8) {
-            self.word(read_word(chunk));
-        }
-        self.word(bytes.len() as u64);
+        // The length tells the rest apart from zeros.
+        let odd = odd.first().map_or(0, |word| u64::from_le_bytes(*word));
+        let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        self.words(odd, rest ^ (bytes.len() as u64).rotate_left(56));
+    }
+
+    #[inline]
+    const fn words(&mut self, low: u64, high: u64) {
+        self.state = Self::fold(self.state ^ low, self.seed ^ high)
+            .wrapping_add(Self::MULTIPLIER ^ low.rotate_left(32));
     }
 
     #[inline]
     const fn finish(self) -> u64 {
         Self::fold(self.state ^ Self::MULTIPLIER, self.seed | 1)
     }
-}
-
-/// Up to 8 bytes as a little-endian word.
-#[inline]
-fn read_word(bytes: &[u8]) -> u64 {
-    if let Ok(word) = bytes.try_into() {
-        return u64::from_le_bytes(word);
-    }
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }

@@ -76,6 +76,11 @@ impl FieldRules {
         this
     }
 
+    /// True where no rule is about calls.
+    pub(in crate::replay) fn has_no_calls(&self) -> bool {
+        self.every.is_none() && self.selectors.is_empty()
+    }
+
     /// The rules of calls of `selector`.
     #[inline]
     pub(in crate::replay) fn calls(&self, selector: u32) -> Option<&CallRules> {

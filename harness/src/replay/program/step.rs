@@ -129,8 +129,9 @@ pub(in crate::replay) struct Step {
     pub(in crate::replay) enter: EventIndex,
     pub(in crate::replay) leave: EventIndex,
     pub(in crate::replay) lane: LaneIndex,
-    /// Stream of the policy, and position in it.
+    /// Stream of the policy, and the next step in it.
     pub(in crate::replay) stream: u32,
+    pub(in crate::replay) next: StepIndex,
     /// Step that must have been entered before this one.
     pub(in crate::replay) gate: StepIndex,
     /// First patch anchored to this step.
@@ -237,9 +238,9 @@ pub(in crate::replay) struct Program {
     pub(in crate::replay) lanes: Vec<LaneInfo>,
     /// Completion queues that the client makes, sorted.
     pub(in crate::replay) queues: Vec<u32>,
-    /// Steps of each stream, in order. One stream a lane for exact and lanes, one a connection or
-    /// queue and one for the registry for ordered, none for any order.
-    pub(in crate::replay) streams: Vec<Vec<StepIndex>>,
+    /// First step of each stream. One stream a lane for exact and lanes, one a connection or queue
+    /// and one for the registry for ordered, none for any order.
+    pub(in crate::replay) streams: Vec<StepIndex>,
     /// Stream by connection, and by queue, for ordered; sorted by number.
     pub(in crate::replay) connection_streams: Vec<(u32, u32)>,
     pub(in crate::replay) queue_streams: Vec<(u32, u32)>,
@@ -273,6 +274,11 @@ impl Program {
     /// Index of the memory with this number.
     pub(in crate::replay) fn memory(&self, number: u32) -> Option<MemoryIndex> {
         self.memory_indices.get(&number).copied()
+    }
+
+    /// True where a plain call's key is all of its inputs.
+    pub(in crate::replay) fn has_plain_keys(&self) -> bool {
+        self.rules.has_no_calls() && self.keys.as_ref().is_some_and(KeyTable::holds_bytes)
     }
 
     /// Stream of a connection or queue under `ordered`.

@@ -1,0 +1,10 @@
+//! Tests of the replayer over tapes that are made in memory.
+
+mod completions;
+mod divergences;
+mod lanes;
+mod memory;
+mod oracle;
+mod ordered;
+mod rules;
+mod story;
