@@ -211,7 +211,8 @@ impl Story {
     pub(super) fn map_as(&mut self, lane: u32, memory: u32, capture: Capture) -> Sequence {
         let map = Body::Map { memory_type: memory - 1, options: 1, address: 0 };
         let enter = self.event(lane, Some(1), None, map);
-        let outcome = Ok(MappedMemory { memory, length: 64, size: 0x4000, capture });
+        let read_only = false;
+        let outcome = Ok(MappedMemory { memory, length: 64, size: 0x4000, capture, read_only });
         self.event(lane, Some(1), Some(enter), Body::Mapped { outcome })
     }
 
