@@ -152,6 +152,9 @@ impl Program {
         self.initial_patches = order.iter().map(|lane| self.initial_patches[*lane]).collect();
         self.steps.iter_mut().for_each(|step| step.lane = place[step.lane as usize]);
         self.patches.iter_mut().for_each(|patch| patch.lane = place[patch.lane as usize]);
+        let takes = std::mem::take(&mut self.takes);
+        let moved = |((lane, step), take)| ((place[lane as usize], step), take);
+        self.takes = takes.into_iter().map(moved).collect();
     }
 
     /// `lanes` where several threads used one connection, else `ordered`.

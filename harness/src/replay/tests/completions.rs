@@ -3,7 +3,7 @@
 use super::story::{Got, Story, Told, divergence, free, open};
 use crate::IoReturn;
 use crate::connection::{AsyncWake, CompletionQueue, Connection, MethodInput, MethodOutput};
-use crate::replay::{DivergenceKind, Policy, ReplayOptions, Replayer};
+use crate::replay::{DivergenceKind, PatchTiming, Policy, ReplayOptions, Replayer};
 use crate::schedule::Schedule;
 use std::future::Future;
 use std::pin::pin;
@@ -285,4 +285,24 @@ fn another_systems_queue_is_no_queue_of_the_tape() {
     let foreign = free(&other).completion_queue();
     let result = make(&*connection, 1, &*foreign, &[0]);
     assert_eq!(result, IoReturn::MACH_SEND_INVALID_DEST, "D5");
+}
+
+#[test]
+fn as_recorded_a_poll_finds_what_it_found_at_the_same_turn() {
+    let mut story = Story::new();
+    let connection = story.open(1);
+    story.queue(1, 1);
+    let call = story.call_async(1, connection, &start(1), 1, &[0]);
+    let posted = story.posted(call, &[0], 10);
+    let body = crate::tape::Body::Delivered { queue: 1, polls: 2 };
+    story.event(1, Some(1), Some(posted), body);
+    let options = ReplayOptions::default().patches(PatchTiming::AsRecorded);
+    let replayer = story.replayer(options);
+    let system = free(&replayer);
+    let connection = open(&*system);
+    let queue = system.completion_queue();
+    let _ = make(&*connection, 1, &*queue, &[0]);
+    assert_eq!((queue.poll(), queue.poll()), (None, None));
+    assert!(queue.poll().is_some());
+    assert!(replayer.finish().unwrap().is_complete());
 }

@@ -184,7 +184,7 @@ impl Story {
     }
 
     pub(super) fn take(&mut self, lane: u32, queue: u32, posted: Sequence) {
-        self.event(lane, Some(1), Some(posted), Body::Delivered { queue });
+        self.event(lane, Some(1), Some(posted), Body::Delivered { queue, polls: 0 });
     }
 
     /// A wait that gives `posted`, or times out.
