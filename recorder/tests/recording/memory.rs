@@ -63,15 +63,18 @@ fn a_patch_has_what_changed_and_when_it_could_have() {
         assert_eq!(mapping.load::<u32>(12), Ok(1));
         it.device.memory.copy_in(100, &[1]).unwrap();
         assert_eq!(mapping.load::<u8>(100), Ok(1));
+        it.device.memory.copy_in(100, &[2]).unwrap();
+        assert_eq!(mapping.load::<u8>(100), Ok(2));
 
         let events = after(it, "mapped");
-        assert_eq!(kinds(&events), ["patch"; 3]);
+        assert_eq!(kinds(&events), ["patch"; 4]);
         // Bytes 5 to 8 changed, seen by the second read that overlaps them (the load of 12 does not),
         // and seen equal before, when the lane's last event was the map.
         assert_eq!(events[0].body, patch(5, &[7, 0, 0, 8], 2, Some(mapped)));
         // Counted since the patch before: one whole read, then this.
         assert_eq!(events[1].body, patch(12, &[1], 2, Some(events[0].position)));
         assert_eq!(events[2].body, patch(100, &[1], 1, None), "nobody had looked there");
+        assert_eq!(events[3].body, patch(100, &[2], 1, Some(events[2].position)));
         assert!(events.iter().all(|event| event.cause() == Some(mapped)));
         assert!(events.iter().all(|event| event.stamp.connection == Some(1)));
     });
@@ -243,6 +246,29 @@ fn a_buffer_s_number_is_not_given_to_the_next_at_its_address() {
             .collect();
         assert_eq!(numbers, (1..=600).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn the_order_of_the_journal_is_the_order_of_effects() {
+    let schedule = Schedule::free();
+    let it = Recorded::start(&schedule, true, RecordOptions::default());
+    let connection = it.open();
+    let mapping = connection.map_memory(0, MapOptions::ANYWHERE, 0).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    mapping.fetch_add::<u64>(0, 1).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(mapping.load::<u64>(0), Ok(8000));
+    // No device is there, so all that the threads found is what others had written before: where an
+    // update stood in another place than where it took effect, there would be patches.
+    let events = after(&it, "mapped");
+    assert_eq!(events.len(), 8000);
+    assert!(events.iter().all(|event| event.body.name() == "update"));
 }
 
 #[test]

@@ -76,8 +76,13 @@ pub(crate) enum Step {
 
 const BUFFER_SIZES: [u64; 3] = [64, 4097, 6000];
 
+/// Programs that begin with a connection, queues and a mapping: where there are none, nothing much
+/// happens.
 pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec(step(), 1..60)
+    proptest::collection::vec(step(), 1..60).prop_map(|steps| {
+        let begin = [Step::Open(4711, 0), Step::NewQueue, Step::NewQueue, Step::Map(0, true)];
+        [&begin[..], &steps].concat()
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -120,7 +125,8 @@ fn call(sync: bool) -> impl Strategy<Value = CallStep> {
     };
     let scalar = prop_oneof![0..130_u64, any::<u64>()];
     let scalars = proptest::collection::vec(scalar, 0..18);
-    (0..6_u32, scalars, given(false), 0..20_usize, given(true)).prop_map(
+    let selector = prop_oneof![0..6_u32, Just(selector::ECHO), Just(selector::START)];
+    (selector, scalars, given(false), 0..20_usize, given(true)).prop_map(
         |(selector, scalars, input, asked, output)| CallStep {
             selector,
             scalars,

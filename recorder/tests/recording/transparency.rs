@@ -102,7 +102,7 @@ fn a_program_with_every_kind_of_event_sees_the_same() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn a_random_program_sees_the_same(
