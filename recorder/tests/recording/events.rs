@@ -11,7 +11,7 @@ use dextape::connection::{
 use dextape::memory::SharedBuffer;
 use dextape::schedule::{Schedule, TimeMode};
 use dextape::tape::{Body, Call, OutputKind, Payload, Return, Structure};
-use dextape_recorder::journal::Content;
+use dextape_recorder::journal::{Content, JournalOptions, Status};
 use dextape_recorder::recording::{LongWrites, RecordOptions, RecordingSession};
 use std::sync::Arc;
 use std::time::Duration;
@@ -447,4 +447,27 @@ fn a_journal_is_never_overwritten() {
     let session = RecordingSession::start(&path, RecordOptions::default()).unwrap();
     drop(session);
     assert!(RecordingSession::start(&path, RecordOptions::default()).is_err());
+}
+
+#[test]
+fn where_a_journal_is_full_the_tape_says_so() {
+    let journal = JournalOptions {
+        segment_size: 4096,
+        size_max: 4096,
+        wait: Duration::from_millis(1),
+        ..JournalOptions::default()
+    };
+    Schedule::simulate(1, |schedule| {
+        let options = RecordOptions { journal, ..RecordOptions::default() };
+        let it = Recorded::start(schedule, true, options);
+        let connection = it.open();
+        for _ in 0..200 {
+            call(&*connection, 0, &[1]).ok().unwrap();
+        }
+        assert!(matches!(it.session.status(), Status::Stopped { .. }), "{:?}", it.session.status());
+        let events = it.events();
+        let last = &events.last().unwrap().body;
+        assert!(matches!(last, Body::Gap { .. }), "{last:?}");
+        assert!(events.len() < 200);
+    });
 }

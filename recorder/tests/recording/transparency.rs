@@ -2,10 +2,12 @@
 
 use super::program::{Step, every_kind, program, run};
 use dextape::schedule::Schedule;
+use dextape_recorder::journal::JournalOptions;
 use dextape_recorder::recording::FieldPlace;
 use dextape_recorder::recording::{RecordOptions, RecordingSession, Redaction, Redactor};
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Takes everything out.
 #[derive(Debug)]
@@ -32,12 +34,22 @@ enum Recorder {
     Finished,
     /// It is over after half of the program.
     Stopping,
+    /// The journal has room for a few events only.
+    OutOfRoom,
 }
 
 fn recorded(recorder: Recorder, shows_posts: bool, steps: &[Step]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let session = |name: &str, redactor: Option<Arc<dyn Redactor>>| {
-        let options = RecordOptions { redactor, ..RecordOptions::default() };
+        let mut options = RecordOptions { redactor, ..RecordOptions::default() };
+        if matches!(recorder, Recorder::OutOfRoom) {
+            options.journal = JournalOptions {
+                segment_size: 4096,
+                size_max: 4096,
+                wait: Duration::from_millis(1),
+                ..options.journal
+            };
+        }
         RecordingSession::start(&folder.path().join(name), options).unwrap()
     };
     Schedule::simulate(3, |schedule| {
@@ -49,7 +61,7 @@ fn recorded(recorder: Recorder, shows_posts: bool, steps: &[Step]) -> Vec<String
             },
         );
         match recorder {
-            Recorder::Plain | Recorder::Redacting => {
+            Recorder::Plain | Recorder::Redacting | Recorder::OutOfRoom => {
                 run(schedule, shows_posts, steps, |system| outer.wrap(system))
             }
             Recorder::Twice => {
@@ -93,8 +105,8 @@ fn check(recorder: Recorder, shows_posts: bool, steps: &[Step]) -> Result<(), Te
 
 #[test]
 fn a_program_with_every_kind_of_event_sees_the_same() {
-    use Recorder::{Finished, Plain, Redacting, Stopping, Twice};
-    for recorder in [Plain, Redacting, Twice, Finished, Stopping] {
+    use Recorder::{Finished, OutOfRoom, Plain, Redacting, Stopping, Twice};
+    for recorder in [Plain, Redacting, Twice, Finished, Stopping, OutOfRoom] {
         for shows_posts in [true, false] {
             check(recorder, shows_posts, &every_kind()).unwrap();
         }
@@ -114,6 +126,7 @@ proptest! {
             Just(Recorder::Twice),
             Just(Recorder::Finished),
             Just(Recorder::Stopping),
+            Just(Recorder::OutOfRoom),
         ],
     ) {
         check(recorder, shows_posts, &steps)?;
