@@ -416,7 +416,7 @@ mod tests {
         assert!(
             checked_in == schema(),
             "harness/schema/tape.schema.json is out of date: run \
-             `DEXTAPE_UPDATE_SCHEMA=1 cargo test -p dextape --features schema schema`"
+             `cargo xtask schema --write`"
         );
     }
 }
