@@ -1,10 +1,11 @@
 //! Tapes as files: old versions, the compressed form, recovery, edits, and what the errors say.
 
 use dextape::tape::{
-    Digest, Header, Readability, ResealOptions, Tape, TapeError, TapeFile, TapeReader, recover,
-    reseal, sample, upgrade, validate,
+    Body, Digest, Header, Payload, Readability, ResealOptions, Tape, TapeError, TapeFile,
+    TapeReader, recover, reseal, sample, upgrade, validate,
 };
 use std::fs;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// A directory that goes away.
@@ -99,6 +100,54 @@ fn the_compressed_form_is_the_same_tape() {
     fs::write(&twice, &frame[..frame.len() / 2]).unwrap();
     let error = Tape::read(&twice).unwrap_err().to_string();
     assert!(error.contains("expected a zstd frame"), "{error}");
+}
+
+/// A stream that gives a few bytes at a time.
+struct Drops(io::Cursor<Vec<u8>>, usize);
+
+impl Read for Drops {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1 = (self.1 * 7 + 3) % 5000;
+        let most = into.len().min(self.1 + 1);
+        self.0.read(&mut into[..most])
+    }
+}
+
+#[test]
+fn a_text_longer_than_any_buffer_keeps_its_checksum_and_the_places_of_its_blobs() {
+    let mut script = sample::Script::new();
+    for number in 0..40_u8 {
+        // Blobs shorter and longer than the reader's buffer, and many short lines between them.
+        let length = if number % 8 == 0 { 300_000 } else { 1000 };
+        for data in [sample::noise(number, length), sample::noise(number, 250)] {
+            let data = Payload::Bytes(data);
+            let write = Body::Write { memory: 1, offset: 0, width: None, data };
+            for _ in 0..50 {
+                script.event(1, None, None, write.clone());
+            }
+        }
+    }
+    let tape = Tape::new(Header::mock(), script.into_events());
+    let text = tape.to_text().unwrap();
+    assert!(text.len() > 3 << 20, "{}", text.len());
+    let mut read = Tape::from_bytes(text.as_bytes()).unwrap();
+    read.inline_blobs().unwrap();
+    assert_eq!(read.events(), tape.events());
+    let drops = Drops(io::Cursor::new(text.clone().into_bytes()), 1);
+    let mut reader = TapeReader::from_stream(Box::new(drops)).unwrap();
+    let digest = Digest::of(&sample::noise(39, 1000));
+    reader.by_ref().for_each(|event| drop(event.unwrap()));
+    assert!(reader.is_closed());
+    assert_eq!(reader.blobs().len(), 40);
+    assert_eq!(reader.blobs().size(digest), Some(1000));
+
+    let directory = directory();
+    for name in ["long.tape.jsonl", "long.tape.jsonl.zst"] {
+        let path = directory.path().join(name);
+        tape.write(&path).unwrap();
+        let read = Tape::read(&path).unwrap();
+        assert_eq!(*read.load(digest).unwrap(), *sample::noise(39, 1000));
+    }
 }
 
 #[test]

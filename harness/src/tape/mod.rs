@@ -44,6 +44,8 @@ pub mod sample;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod source;
+#[doc(hidden)]
+pub mod speed;
 mod tape_file;
 mod transcript;
 mod upgrade;
