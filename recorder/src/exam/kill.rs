@@ -1,10 +1,10 @@
 //! A process that is killed while several threads append: what it was told is kept, is kept.
 
 use super::cost::append_small_call;
-use crate::journal::{Journal, JournalOptions};
+use crate::journal::{Journal, JournalOptions, Record, Stamp};
 use crate::seal::{SealOptions, SealReport, seal};
 use dextape::schedule::Generator;
-use dextape::tape::{Body, Tape};
+use dextape::tape::{Body, Header, Tape, validate};
 use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,10 @@ pub fn be_the_victim() -> Result<(), Box<dyn Error + Send + Sync>> {
         ..JournalOptions::default()
     };
     let journal = Journal::create(&path, options)?;
+    journal.append(Stamp::default(), &Record::Header(&Header::mock()));
+    let opener = Stamp { lane: THREADS + 1, ..Stamp::default() };
+    let cause = journal.append(opener, &Record::Open { service: 1, open_type: 0 });
+    journal.append(Stamp { connection: Some(1), cause, ..opener }, &Record::Opened);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (1..=THREADS)
             .map(|lane| {
@@ -81,6 +85,10 @@ pub fn kill_at_random(
         let tape = folder.join("victim.tape.jsonl");
         let told = kill_one(&journal, generator.below(3_000), victim())?;
         let report = seal(&journal, &tape, SealOptions::default())?;
+        let validation = validate(&tape)?;
+        if !validation.is_valid() {
+            return Err(format!("round {round}: the tape is not valid: {validation}").into());
+        }
         check(&Tape::read(&tape)?, &told).map_err(|what| format!("round {round}: {what}"))?;
         sum.events += report.events;
         sum.holes += report.holes;
