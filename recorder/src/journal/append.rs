@@ -103,8 +103,8 @@ impl Journal {
             move |source| JournalError::Io { action, path, source }
         };
         process::watch_forks().map_err(io("watch for forks beside"))?;
-        let page_size = rustix::param::page_size();
-        let segment_size = (options.segment_size.max(page_size as u32))
+        let page_size = process::page_size();
+        let segment_size = (options.segment_size.max(page_size))
             .clamp(SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX)
             .next_power_of_two();
         let size = u64::from(segment_size);
@@ -119,7 +119,7 @@ impl Journal {
             file: file.try_clone().map_err(io("open"))?,
             header: SegmentHeader {
                 segment_size,
-                page_size: page_size as u32,
+                page_size,
                 number: origin,
                 generation: 0,
                 previous: None,

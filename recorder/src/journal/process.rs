@@ -72,6 +72,14 @@ pub(super) fn path_from(from: u32) -> Option<Vec<u32>> {
     Some(path.iter().map(|ordinal| ordinal.load(Ordering::Relaxed)).collect())
 }
 
+/// Bytes of a page of this machine. Asked of the C library, which also answers where a client runs
+/// under valgrind.
+pub(super) fn page_size() -> u32 {
+    // SAFETY: asks for a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u32::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(16_384)
+}
+
 /// Has signals go to the client's threads and not to the calling one.
 pub(super) fn block_signals() {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
