@@ -16,6 +16,13 @@ enum { SUCCESS = 0, INVALID_DEST = 0x10000003 };
 static const int32_t BAD_ARGUMENT = (int32_t)0xe00002c2, ARRAY_TOO_LARGE = -307;
 static const int32_t UNSUPPORTED = (int32_t)0xe00002c7;
 
+// ---- What the recorder uses of libSystem and macho-run does not have
+
+int __register_atfork(void (*before)(void), void (*parent)(void), void (*child)(void), void *library);
+int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void)) {
+  return __register_atfork(before, parent, child, NULL);
+}
+
 // ---- CoreFoundation: enough for the values of a registry
 
 enum kind { BOOLEAN = 1, NUMBER, STRING, DATA, ARRAY, DICTIONARY, SET };
