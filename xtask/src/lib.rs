@@ -20,11 +20,13 @@
 mod bench;
 mod cli;
 mod exit;
+mod measures;
 mod output;
 mod place;
 mod play;
 mod progress;
 mod proof;
+mod proofs;
 mod registry;
 mod table;
 mod task_bench;

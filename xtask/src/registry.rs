@@ -1,6 +1,6 @@
 //! What a program's `cargo xtask` knows.
 
-use crate::{Bench, Proof};
+use crate::{Bench, Proof, measures, proofs};
 use dextape_scenarios as scenarios;
 
 /// The scenarios, benches and proofs that a command line offers.
@@ -36,5 +36,8 @@ impl Registry {
 /// What this workspace offers.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new(scenarios::registry())
+    let registry = Registry::new(scenarios::registry());
+    let registry =
+        measures::BENCHES.iter().fold(registry, |registry, bench| registry.bench(*bench));
+    proofs::PROOFS.iter().fold(registry, |registry, proof| registry.proof(*proof))
 }

@@ -28,9 +28,8 @@ pub(crate) fn embedded_hal_mock(prepared: u64) -> impl FnOnce(u64) {
         for input in inputs.iter().take(iterations as usize) {
             assert!(mock.write_read(1, black_box(input), black_box(&mut output)).is_ok());
         }
-        // What is left over is not what is measured.
-        mock.update_expectations(&[]);
-        mock.done();
+        // Dropped, it would insist on the exchanges that were not asked for.
+        std::mem::forget(mock);
     }
 }
 
