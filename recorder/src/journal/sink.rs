@@ -65,4 +65,19 @@ impl Sink for Slot<'_> {
     fn put(&mut self, bytes: &[u8]) {
         Slot::put(self, bytes);
     }
+
+    #[inline]
+    fn byte(&mut self, value: u8) {
+        self.put_word(u64::from(value), 1);
+    }
+
+    #[inline]
+    fn number(&mut self, value: u32) {
+        self.put_word(u64::from(value), 4);
+    }
+
+    #[inline]
+    fn long(&mut self, value: u64) {
+        self.put_word(value, 8);
+    }
 }

@@ -131,123 +131,111 @@ impl Claim {
     }
 }
 
-/// Bytes of a slot's buffer: what most small records take, head and all.
-const BUFFER: usize = 256;
-
-/// A record being written. What is put is gathered in a small buffer, so that the checksum is taken
-/// over whole words and never over memory that somebody else could change. Dropped without
+/// A record being written. Its bytes go to the map and into the checksum word by word on the way, so that
+/// the checksum is never taken over memory that somebody else could change. Dropped without
 /// [`commit`](Self::commit) it stays a hole.
 #[derive(Debug)]
 #[must_use = "a slot that is not committed stays a hole"]
 pub(super) struct Slot<'a> {
     ground: &'a Ground,
     position: u64,
-    /// Place in the file of the next byte, and of the first one after the record.
-    next: u64,
-    end: u64,
+    /// Bytes of the record.
+    length: u64,
+    /// Bytes that are in the map: whole words.
+    stored: u64,
     sum: Sum,
-    held: usize,
-    buffer: [u8; BUFFER],
+    /// The word that is not full yet, and how many bytes of it are.
+    word: u64,
+    held: u32,
 }
 
 impl<'a> Slot<'a> {
     #[inline]
     fn begin(ground: &'a Ground, claim: Claim, kind: u8, flags: u8, stamp: &Stamp) -> Self {
         let Claim { position, length } = claim;
-        let place = ground.place(position);
         let word = word_0(length, kind, flags);
         // SAFETY: the claim's bytes are ready, so inside the file; positions are multiples of 8; and
         // word 0 and word 1 of a record are only ever used as atomics.
-        publish(unsafe { ground.map.word(place) }, word);
+        publish(unsafe { ground.map.word(ground.place(position)) }, word);
         let mut slot = Self {
             ground,
             position,
-            next: place + 16,
-            end: place + u64::from(length),
+            length: u64::from(length),
+            stored: 16,
             sum: Sum::new(position, word),
+            word: 0,
             held: 0,
-            buffer: [0; BUFFER],
         };
-        slot.put(&stamp.lane.to_le_bytes());
-        slot.put(&stamp.connection.unwrap_or(0).to_le_bytes());
-        slot.put(&stamp.time.to_le_bytes());
-        slot.put(&stamp.cause.map_or(0, Token::get).to_le_bytes());
+        let lane = u64::from(stamp.lane) | u64::from(stamp.connection.unwrap_or(0)) << 32;
+        slot.store(lane);
+        slot.store(stamp.time);
+        slot.store(stamp.cause.map_or(0, Token::get));
         slot
     }
 
-    /// Puts the next bytes of the record. More than were reserved are an error of this crate; they
-    /// are left out, and the record then has too few and stays a hole.
+    /// Stores a whole word. What does not fit the record is an error of this crate; it is left out,
+    /// and the record then has another length than was measured and stays a hole.
+    #[inline]
+    fn store(&mut self, word: u64) {
+        self.sum.word(word);
+        let at = self.stored;
+        self.stored += 8;
+        if at < self.length {
+            let place = self.ground.place(self.position) + at;
+            // SAFETY: `at` is a multiple of 8 below the record's length, and the claim is rounded up to
+            // one, so the word is inside the claim, which is this slot's alone, and ready.
+            unsafe { self.ground.map.write(place, &word.to_le_bytes()) };
+        }
+    }
+
+    /// Puts the low `width` bytes, 1 to 8, of a value that has no others.
+    #[inline]
+    pub(super) fn put_word(&mut self, value: u64, width: u32) {
+        let room = 8 - self.held;
+        self.word |= value << (8 * self.held);
+        if width < room {
+            self.held += width;
+            return;
+        }
+        self.store(self.word);
+        // A shift by all 64 bits leaves nothing.
+        self.word = value.checked_shr(8 * room).unwrap_or(0);
+        self.held = width - room;
+    }
+
+    /// Puts bytes.
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.buffer.get_mut(self.held..self.held + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.held += bytes.len();
+        let (words, rest) = bytes.as_chunks();
+        if self.held == 0 {
+            words.iter().for_each(|word| self.store(u64::from_le_bytes(*word)));
         } else {
-            self.put_long(bytes);
+            words.iter().for_each(|word| self.put_word(u64::from_le_bytes(*word), 8));
         }
-    }
-
-    /// Fills the buffer and goes on from there. Only the end of the record leaves it at an odd
-    /// length, as the checksum wants it.
-    #[cold]
-    fn put_long(&mut self, mut bytes: &[u8]) {
-        loop {
-            let room = &mut self.buffer[self.held..];
-            let (now, later) = bytes.split_at(room.len().min(bytes.len()));
-            room[..now.len()].copy_from_slice(now);
-            self.held += now.len();
-            bytes = later;
-            if bytes.is_empty() {
-                return;
-            }
-            self.sum.update(&self.buffer);
-            self.store_buffer();
-            if bytes.len() > BUFFER {
-                let (whole, rest) = bytes.split_at(bytes.len() & !(ALIGNMENT - 1));
-                self.sum.update(whole);
-                self.store(whole);
-                bytes = rest;
-            }
-        }
-    }
-
-    #[inline]
-    fn store_buffer(&mut self) {
-        let held = std::mem::take(&mut self.held);
-        let place = self.next;
-        self.next += held as u64;
-        if self.next <= self.end {
-            // SAFETY: inside the claim, which is this slot's alone, and ready.
-            unsafe { self.ground.map.write(place, &self.buffer[..held]) };
-        }
-    }
-
-    fn store(&mut self, bytes: &[u8]) {
-        let place = self.next;
-        self.next += bytes.len() as u64;
-        if self.next <= self.end {
-            // SAFETY: as in `store_buffer`.
-            unsafe { self.ground.map.write(place, bytes) };
+        for byte in rest {
+            self.put_word(u64::from(*byte), 1);
         }
     }
 
     /// Leaves the record as a hole, with what was put.
     pub(super) fn abandon(mut self) {
-        self.store_buffer();
+        self.store(self.word);
     }
 
     /// Commits the record.
     #[inline]
     pub(super) fn commit(mut self) -> Option<Token> {
-        let sum = self.sum.finish(&self.buffer[..self.held]);
-        self.store_buffer();
-        if self.next != self.end {
+        let put = self.stored + u64::from(self.held);
+        if self.held != 0 {
+            self.store(self.word);
+        }
+        if put != self.length {
             debug_assert!(false, "a record of another length than was measured");
             return None;
         }
         let place = self.ground.place(self.position) + 8;
         // SAFETY: as for word 0 in `begin`.
-        commit(unsafe { self.ground.map.word(place) }, sum);
+        commit(unsafe { self.ground.map.word(place) }, self.sum.finish(&[]));
         Token::new(self.position)
     }
 }
