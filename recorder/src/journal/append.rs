@@ -185,6 +185,12 @@ impl Journal {
         self.core.append(&stamp, record)
     }
 
+    /// Has appends wait for the disk as long as it takes, not [`JournalOptions::wait`] only: where a
+    /// simulated run is recorded, a record that a slow machine drops would change the tape.
+    pub fn be_patient(&self) {
+        self.core.be_patient();
+    }
+
     /// Whether the journal still takes records.
     #[must_use]
     pub fn status(&self) -> Status {

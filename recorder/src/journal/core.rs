@@ -6,7 +6,7 @@ use super::sink::{Measure, Sink as _};
 use super::slot::{Claim, Ground, Slot};
 use super::{Record, Stamp, Token};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Core {
     pub(super) ground: Ground,
     record_max: u64,
     wait: Duration,
+    /// Appends wait for a segment as long as it takes.
+    patient: AtomicBool,
     /// 0 as long as all is well: the one word that an append looks at.
     trouble: AtomicU32,
     /// Records dropped that no gap tells of yet, and the time of the last of them.
@@ -43,6 +45,7 @@ impl Core {
             ground,
             record_max: record_max(segment_size),
             wait,
+            patient: AtomicBool::new(false),
             trouble: AtomicU32::new(0),
             dropped: AtomicU64::new(0),
             dropped_at: AtomicU64::new(0),
@@ -50,6 +53,11 @@ impl Core {
             failure: OnceLock::new(),
             helper: OnceLock::new(),
         }
+    }
+
+    /// From now on an append waits for a segment until there is one or there will be none.
+    pub(super) fn be_patient(&self) {
+        self.patient.store(true, Ordering::Relaxed);
     }
 
     /// The thread to wake when segments are used up.
@@ -179,7 +187,7 @@ impl Core {
                 self.stop(stamp);
                 return false;
             }
-            if start.elapsed() >= self.wait {
+            if start.elapsed() >= self.wait && !self.patient.load(Ordering::Relaxed) {
                 return false;
             }
             std::thread::sleep(Duration::from_micros(20));

@@ -14,7 +14,7 @@ pub struct JournalOptions {
     /// them is set aside at once, or as much as the machine has.
     pub size_max: u64,
     /// How long an append waits at most for a segment that is not ready, before the record is dropped
-    /// and counted. A simulated run wants this long: a record dropped there depends on the machine.
+    /// and counted. A recording of a simulated run waits as long as it takes, whatever stands here.
     pub wait: Duration,
 }
 

@@ -117,6 +117,9 @@ impl RecordingSession {
         let (clock, began) = self.clock.get_or_init(|| {
             let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
             (header.time, header.seed) = (schedule.mode(), schedule.seed());
+            if schedule.mode() == TimeMode::Simulated {
+                self.journal.be_patient();
+            }
             self.journal.append(Stamp::default(), &Record::Header(&header));
             (schedule.clone(), schedule.now())
         });
