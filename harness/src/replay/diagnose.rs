@@ -124,10 +124,7 @@ pub(super) fn diagnose(
 /// A simulated run in which every task waits, at least one of them for the tape.
 pub(super) fn stuck(session: &Session, state: &State) -> Divergence {
     let program = &session.program;
-    let next = match session.policy {
-        Policy::Exact => Some(state.turn).filter(|turn| (*turn as usize) < program.steps.len()),
-        _ => (0..program.steps.len() as u32).find(|step| !state.has_entered(*step)),
-    };
+    let next = (0..program.steps.len() as u32).find(|step| !state.has_entered(*step));
     let operation = "wait, in every task".to_owned();
     let message = "no task makes the operation that the others wait for".to_owned();
     let mut report = base(session, DivergenceKind::OutOfOrder, operation, message);
@@ -222,7 +219,7 @@ fn nearest(
     request: &Request<'_>,
     expected: StepIndex,
 ) -> Vec<(StepIndex, u64)> {
-    let place = if expected == NONE { state.used } else { u64::from(expected) };
+    let place = if expected == NONE { state.progress.used(program) } else { u64::from(expected) };
     let mut near: Vec<(u64, u64, StepIndex)> = Vec::with_capacity(CANDIDATES + 1);
     for step in 0..program.steps.len() as u32 {
         let limit = if near.len() < CANDIDATES { u64::MAX } else { near[CANDIDATES - 1].0 };

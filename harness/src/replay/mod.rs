@@ -16,6 +16,7 @@ mod options;
 mod patches;
 mod plain;
 mod program;
+mod progress;
 mod queue;
 mod replayer;
 mod report;

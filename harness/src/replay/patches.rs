@@ -72,7 +72,7 @@ impl State {
         (offset, length): (u64, u64),
         reader: Option<LaneIndex>,
     ) -> Result<(), NotKept> {
-        let (timing, anchors, seen) = (self.timing, &self.anchors, &mut self.seen);
+        let (timing, progress, seen) = (self.timing, &self.progress, &mut self.seen);
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {
             return Ok(());
@@ -88,7 +88,7 @@ impl State {
                 place += 1;
                 continue;
             }
-            let gone_on = anchors[patch.lane as usize] != patch.anchor;
+            let gone_on = progress.anchor(patch.lane) != patch.anchor;
             if !gone_on {
                 let later = held.iter().any(|held| {
                     let held = &program.patches[*held as usize];

@@ -4,10 +4,9 @@
 
 use super::Policy;
 use super::matching::{equal, equal_words};
-use super::program::{Buffer, Kind, NONE, Program, Step, StepIndex};
-use super::request::{CallRequest, Request};
+use super::program::{Buffer, Kind, Program, Step, StepIndex};
+use super::request::CallRequest;
 use super::session::Session;
-use super::state::State;
 use crate::IoReturn;
 use crate::connection::{MethodInput, MethodOutput, StructureInput, StructureOutput};
 use crate::limits::SCALARS_MAX;
@@ -104,42 +103,36 @@ impl Session {
 
     #[inline]
     fn enter_plain(&self, stream: u32, call: &CallRequest<'_>) -> Option<&Step> {
-        let program = &self.program;
-        let mut state = self.state();
-        if !state.is_quiet() {
+        let (program, progress) = (&self.program, &*self.progress);
+        if !progress.is_quiet() {
             return None;
         }
         let index = match self.route {
-            Route::Connection => state.head(stream),
-            Route::Single => state.head(0),
-            Route::Lane => state.head(self.cached_lane()?),
-            Route::Keyed => return self.enter_keyed(&mut state, call),
+            Route::Connection => progress.head(stream),
+            Route::Single => progress.head(0),
+            Route::Lane => progress.head(self.cached_lane()?),
+            Route::Keyed => self.find_keyed(call)?,
             Route::Closed => return None,
         };
         let step = program.steps.get(index as usize)?;
-        if !fits(program, step, call) {
+        if !fits(program, step, call) || !progress.claim(step, index) {
             return None;
         }
-        state.pass(step, index);
+        if !progress.is_quiet() {
+            self.tell();
+        }
         Some(step)
     }
 
     #[inline]
-    fn enter_keyed(&self, state: &mut State, call: &CallRequest<'_>) -> Option<&Step> {
+    fn find_keyed(&self, call: &CallRequest<'_>) -> Option<StepIndex> {
         let program = &self.program;
-        let keys = state.keys.as_mut()?;
-        let request = Request::Call(*call);
-        let found = keys.find(&program.rules, &request, |index| {
-            // A step of the same key that is not plain comes in its turn: not by this way.
-            fits(program, program.step(index), call) || !is_plain(program.step(index))
-        })?;
-        let step = program.step(found.step);
-        if !is_plain(step) {
-            return None;
-        }
-        keys.take(found);
-        state.pass(step, found.step);
-        Some(step)
+        let keys = program.keys.as_ref()?;
+        // A step of the same key that is not plain comes in its turn, and then this is not its way.
+        keys.find_plain(&self.progress, call, |index| {
+            let step = program.step(index);
+            !is_plain(step) || fits(program, step, call)
+        })
     }
 }
 
@@ -148,8 +141,9 @@ fn is_plain(step: &Step) -> bool {
     step.flags.0 == 0 && step.kind == Kind::Call
 }
 
-/// True where the step is plain and its inputs are the call's.
-#[inline]
+/// True where the step is plain and its inputs are the call's. Both ways to a step want it in place:
+/// a call of it costs as much as the comparison.
+#[inline(always)]
 fn fits(program: &Program, step: &Step, call: &CallRequest<'_>) -> bool {
     is_plain(step)
         && step.selector == call.selector
@@ -180,13 +174,5 @@ fn copy(from: &[u8], into: &mut [u8]) {
     }
     for (into, byte) in into_rest.iter_mut().zip(rest) {
         *into = *byte;
-    }
-}
-
-impl State {
-    /// The next step of a stream.
-    #[inline]
-    pub(super) fn head(&self, stream: u32) -> StepIndex {
-        self.cursors.get(stream as usize).copied().unwrap_or(NONE)
     }
 }

@@ -107,8 +107,11 @@ impl CompletionQueue for ReplayQueue {
     fn wake_when_ready(&self, waker: &Waker) {
         let session = &self.source.session;
         let mut state = session.state();
+        // Counted before the look, so that a call which is made meanwhile tells.
+        session.progress.attend();
         let ready = state.divergence.is_some() || session.is_ready(&state, self.source.number);
         if ready {
+            session.progress.dismiss(1);
             drop(state);
             waker.wake_by_ref();
         } else {

@@ -131,7 +131,7 @@ fn report(program: &Program, state: &State) -> ReplayReport {
     ReplayReport {
         policy: program.policy,
         operations: program.steps.len() as u64,
-        used: state.used,
+        used: state.progress.used(program),
         unused,
         unread_patches: state
             .unread(program)

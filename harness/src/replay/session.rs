@@ -5,6 +5,7 @@ use super::matching::matches;
 use super::patches::NotKept;
 use super::plain::Route;
 use super::program::{Flags, Kind, LaneIndex, NONE, Outcome, Program, StepIndex};
+use super::progress::Progress;
 use super::request::Request;
 use super::state::State;
 use super::{Divergence, OnDivergence, PatchTiming, Policy, ReplayOptions};
@@ -38,6 +39,7 @@ pub(super) struct Session {
     pub(super) route: Route,
     /// Threads are told apart: the policy needs lanes, and the tape has several.
     by_thread: bool,
+    pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
     /// One of each system: its waits belong to its schedule.
     signals: Mutex<Vec<Arc<Monitor<()>>>>,
@@ -68,10 +70,11 @@ enum Attempt {
 const TURN: &str = "its turn on the tape, or a call whose completion it waits for";
 
 impl Session {
-    pub(super) fn new(mut program: Program, options: &ReplayOptions) -> Self {
+    pub(super) fn new(program: Program, options: &ReplayOptions) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let route = Route::new(&program);
-        let state = State::new(&mut program, options.patches);
+        let progress = Arc::new(Progress::new(&program));
+        let state = State::new(&program, &progress, options.patches);
         let policy = program.policy;
         let by_thread = matches!(policy, Policy::Exact | Policy::Lanes) && program.lanes.len() > 1;
         Self {
@@ -82,6 +85,7 @@ impl Session {
             on_divergence: options.on_divergence,
             patience: options.patience,
             by_thread,
+            progress,
             state: Mutex::new(state),
             signals: Mutex::default(),
         }
@@ -127,7 +131,7 @@ impl Session {
         {
             let kept = during(&mut state, step);
             let ends = self.program.step(step).flags.has(Flags::IN_FLIGHT);
-            if kept.is_ok() && !ends && state.waiting == 0 && state.wakers.is_empty() {
+            if kept.is_ok() && !ends && self.progress.is_quiet() {
                 return Ok(step);
             }
             return self.entered(state, step, request, kept);
@@ -140,7 +144,7 @@ impl Session {
     #[cold]
     fn entered(
         &self,
-        mut state: MutexGuard<'_, State>,
+        state: MutexGuard<'_, State>,
         step: StepIndex,
         request: &Request<'_>,
         kept: Result<(), NotKept>,
@@ -152,10 +156,8 @@ impl Session {
         if held.flags.has(Flags::IN_FLIGHT) && held.kind != Kind::Wait {
             return Err(self.diverge(state, request, Reason::TapeEnds(step)));
         }
-        let wakers = self.ready_wakers(&mut state);
         drop(state);
-        self.signal();
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        self.tell();
         Ok(step)
     }
 
@@ -203,6 +205,7 @@ impl Session {
         }
     }
 
+    #[inline]
     fn attempt(
         &self,
         state: &mut State,
@@ -210,12 +213,29 @@ impl Session {
         stream: u32,
         request: &Request<'_>,
     ) -> Attempt {
+        loop {
+            // A plain call may have taken the step in between; then another one is in its place.
+            match self.attempt_once(state, clock, stream, request) {
+                Some(attempt) => return attempt,
+                None => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// `None` where a plain call came in between.
+    fn attempt_once(
+        &self,
+        state: &mut State,
+        clock: &Clock,
+        stream: u32,
+        request: &Request<'_>,
+    ) -> Option<Attempt> {
         let program = &self.program;
         match self.policy {
             Policy::Ordered => {
                 let head = state.head(stream);
                 if head == NONE || !matches(program, state, head, request) {
-                    return Attempt::Missed(head);
+                    return Some(Attempt::Missed(head));
                 }
                 self.enter_if_open(state, head, request)
             }
@@ -224,15 +244,16 @@ impl Session {
                 let Some(lane) = self.lane(state, clock, request) else {
                     let first =
                         (0..program.lanes.len() as u32).find(|lane| !state.bound[*lane as usize]);
-                    return Attempt::Missed(first.map_or(NONE, |lane| state.head(lane)));
+                    return Some(Attempt::Missed(first.map_or(NONE, |lane| state.head(lane))));
                 };
                 let head = state.head(lane);
                 if head == NONE || !matches(program, state, head, request) {
-                    return Attempt::Missed(head);
+                    return Some(Attempt::Missed(head));
                 }
                 self.bind(state, lane);
-                if self.policy == Policy::Exact && head != state.turn {
-                    return Attempt::Blocked(state.turn);
+                // Where there is one lane only, its next step is always the one whose turn it is.
+                if self.policy == Policy::Exact && self.by_thread && head != state.turn {
+                    return Some(Attempt::Blocked(state.turn));
                 }
                 self.enter_if_open(state, head, request)
             }
@@ -240,20 +261,24 @@ impl Session {
     }
 
     #[inline]
-    fn enter_if_open(&self, state: &mut State, step: StepIndex, request: &Request<'_>) -> Attempt {
+    fn enter_if_open(
+        &self,
+        state: &mut State,
+        step: StepIndex,
+        request: &Request<'_>,
+    ) -> Option<Attempt> {
         if !state.gate_is_open(&self.program, step) {
-            return Attempt::Blocked(self.program.step(step).gate);
+            return Some(Attempt::Blocked(self.program.step(step).gate));
         }
-        state.enter(&self.program, step, request);
-        Attempt::Entered(step)
+        state.enter(&self.program, step, request).then_some(Attempt::Entered(step))
     }
 
     #[inline]
-    fn attempt_keyed(&self, state: &mut State, request: &Request<'_>) -> Attempt {
+    fn attempt_keyed(&self, state: &mut State, request: &Request<'_>) -> Option<Attempt> {
         let program = &self.program;
-        let Some(mut keys) = state.keys.take() else { return Attempt::Missed(NONE) };
+        let Some(keys) = &program.keys else { return Some(Attempt::Missed(NONE)) };
         let mut blocked = NONE;
-        let found = keys.find(&program.rules, request, |step| {
+        let found = keys.find(&program.rules, &self.progress, request, |step| {
             if !matches(program, state, step, request) {
                 return false;
             }
@@ -263,17 +288,10 @@ impl Session {
             }
             open
         });
-        if let Some(found) = found {
-            keys.take(found);
-        }
-        state.keys = Some(keys);
         match found {
-            Some(found) => {
-                state.enter(program, found.step, request);
-                Attempt::Entered(found.step)
-            }
-            None if blocked != NONE => Attempt::Blocked(blocked),
-            None => Attempt::Missed(NONE),
+            Some(step) => state.enter(program, step, request).then_some(Attempt::Entered(step)),
+            None if blocked != NONE => Some(Attempt::Blocked(blocked)),
+            None => Some(Attempt::Missed(NONE)),
         }
     }
 
@@ -376,12 +394,10 @@ impl Session {
             return None;
         }
         if let Some(lane) = self.as_recorded(&state, clock, request) {
-            let anchor = state.anchors[lane as usize];
+            let anchor = self.progress.anchor(lane);
             let take = self.program.takes.get(&(lane, anchor)).copied();
             let take = take.filter(|(take, _)| matches(&self.program, &state, *take, request));
-            let empty = &mut state.empty_polls[lane as usize];
-            let found = take.is_some_and(|(_, polls)| *empty >= polls);
-            *empty = empty.saturating_add(u64::from(take.is_some()));
+            let found = take.is_some_and(|(_, polls)| state.count_empty_poll(lane) >= polls);
             drop(state);
             if found {
                 // It was there when it was recorded: its turn comes.
@@ -394,13 +410,12 @@ impl Session {
         let due = due.filter(|step| self.is_time(clock, *step, spins));
         let entered = due.and_then(|step| match self.policy {
             Policy::AnyOrder => match self.attempt_keyed(&mut state, request) {
-                Attempt::Entered(step) => Some(step),
-                Attempt::Blocked(_) | Attempt::Missed(_) => None,
+                Some(Attempt::Entered(step)) => Some(step),
+                _ => None,
             },
             Policy::Ordered | Policy::Lanes | Policy::Exact => {
                 self.bind(&mut state, self.program.step(step).lane);
-                state.enter(&self.program, step, request);
-                Some(step)
+                state.enter(&self.program, step, request).then_some(step)
             }
         });
         let Some(step) = entered else {
@@ -444,13 +459,14 @@ impl Session {
         match self.policy {
             Policy::Ordered => Some(state.head(stream)).filter(|step| fits(*step)),
             Policy::AnyOrder => {
-                let keys = state.keys.as_ref()?;
-                keys.find(&program.rules, request, fits).map(|found| found.step)
+                let keys = program.keys.as_ref()?;
+                keys.find(&program.rules, &self.progress, request, fits)
             }
             Policy::Lanes | Policy::Exact => {
                 let fits = |lane: u32| {
                     let step = state.head(lane);
-                    let turn = self.policy == Policy::Lanes || step == state.turn;
+                    let turn =
+                        self.policy == Policy::Lanes || !self.by_thread || step == state.turn;
                     (turn && fits(step)).then_some(step)
                 };
                 match self.known_lane(state) {
@@ -486,11 +502,20 @@ impl Session {
                 && state.gate_is_open(program, step)
         };
         match self.policy {
-            Policy::AnyOrder => state.keys.as_ref().is_some_and(|keys| {
-                keys.find(&program.rules, &Request::Take { queue }, fits).is_some()
+            Policy::AnyOrder => program.keys.as_ref().is_some_and(|keys| {
+                let request = Request::Take { queue };
+                keys.find(&program.rules, &self.progress, &request, fits).is_some()
             }),
-            _ => (0..state.cursors.len() as u32).any(|stream| fits(state.head(stream))),
+            _ => (0..self.progress.streams()).any(|stream| fits(state.head(stream))),
         }
+    }
+
+    /// Tells those who wait that something has changed.
+    #[cold]
+    pub(super) fn tell(&self) {
+        let wakers = self.ready_wakers(&mut self.state());
+        self.signal();
+        wakers.into_iter().for_each(std::task::Waker::wake);
     }
 
     fn ready_wakers(&self, state: &mut State) -> Vec<std::task::Waker> {
@@ -500,6 +525,7 @@ impl Session {
             .partition(|(queue, _)| state.divergence.is_some() || self.is_ready(state, *queue));
         state.wakers = waiting;
         let ready: Vec<_> = ready;
+        self.progress.dismiss(ready.len() as u32);
         ready.into_iter().map(|(_, waker)| waker).collect()
     }
 
@@ -563,31 +589,34 @@ impl Session {
             TimeMode::Free => Some(clock.schedule.now().saturating_add(self.patience)),
         };
         let mut guard = clock.signal.lock();
-        loop {
+        // Counted before the look, so that a call which is made meanwhile tells.
+        self.progress.attend();
+        let came = loop {
             let mut state = self.state();
             if ready(&mut state) {
-                return true;
+                break true;
             }
             if deadline.is_some_and(|deadline| clock.schedule.now() >= deadline) {
-                return false;
+                break false;
             }
-            state.waiting += 1;
             drop(state);
             let waited = catch_unwind(AssertUnwindSafe(|| guard.wait_until(deadline)));
-            self.state().waiting -= 1;
             if let Err(panic) = waited {
                 drop(guard);
+                self.progress.dismiss(1);
                 // The report of a stuck run is text; the end of a run that is over is not.
                 if panic.is::<String>() {
                     let mut state = self.state();
                     if state.divergence.is_none() {
                         let report = super::diagnose::stuck(self, &state);
-                        state.divergence = Some(report);
+                        state.poison(&report);
                     }
                 }
                 resume_unwind(panic);
             }
-        }
+        };
+        self.progress.dismiss(1);
+        came
     }
 
     /// Keeps the report if it is the first, and gives the client what it is to get: a panic, or the
@@ -603,7 +632,7 @@ impl Session {
             Some(first) => first.clone(),
             None => {
                 let report = super::diagnose::diagnose(self, &state, request, reason);
-                state.divergence = Some(report.clone());
+                state.poison(&report);
                 report
             }
         };
@@ -611,10 +640,8 @@ impl Session {
             state.invented += 1;
             return code;
         }
-        let wakers = self.ready_wakers(&mut state);
         drop(state);
-        self.signal();
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        self.tell();
         self.poisoned(&report)
     }
 

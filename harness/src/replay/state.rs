@@ -2,32 +2,24 @@
 
 use super::matching::{masked_differences, symbol_pairs, write_pairs};
 use super::patches::MemoryState;
-use super::program::{
-    CallRules, Flags, KeyTable, Kind, LaneIndex, MemoryIndex, NONE, Program, Step, StepIndex,
-};
+use super::program::{CallRules, Flags, Kind, LaneIndex, MemoryIndex, NONE, Program, StepIndex};
+use super::progress::Progress;
 use super::request::{Request, recorded};
 use super::symbols::Symbols;
 use super::{Divergence, PatchTiming};
 use crate::memory::SharedBuffer;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::task::Waker;
 
 /// The state of a replay, all under one lock.
 #[derive(Debug)]
 pub(super) struct State {
-    /// The next step of each stream.
-    pub(super) cursors: Vec<StepIndex>,
-    /// One bit a step: the client has entered it.
-    entered: Vec<u64>,
-    /// Steps entered.
-    pub(super) used: u64,
+    pub(super) progress: Arc<Progress>,
     /// The step whose turn it is under `exact`.
     pub(super) turn: StepIndex,
-    /// The last step entered of each lane.
-    pub(super) anchors: Vec<StepIndex>,
-    /// Polls that found nothing since then, by lane.
-    pub(super) empty_polls: Vec<u64>,
-    pub(super) keys: Option<KeyTable>,
+    /// By lane the polls that found nothing, and the last step entered before them.
+    pub(super) empty_polls: Vec<(StepIndex, u64)>,
 
     /// Lanes that a thread has, and the lane of each thread.
     pub(super) bound: Vec<bool>,
@@ -47,8 +39,6 @@ pub(super) struct State {
     /// Differences that a mask covered.
     pub(super) masked: u64,
 
-    /// Threads that wait for a change.
-    pub(super) waiting: u32,
     /// Wakers by queue.
     pub(super) wakers: Vec<(u32, Waker)>,
 
@@ -59,16 +49,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(program: &mut Program, timing: PatchTiming) -> Self {
+    pub(super) fn new(program: &Program, progress: &Arc<Progress>, timing: PatchTiming) -> Self {
         let memories = program.memories.iter().map(|_| MemoryState::default()).collect();
         let mut state = Self {
-            cursors: program.streams.clone(),
-            entered: vec![0; program.steps.len().div_ceil(64)],
-            used: 0,
+            progress: Arc::clone(progress),
             turn: 0,
-            anchors: vec![NONE; program.lanes.len()],
-            empty_polls: vec![0; program.lanes.len()],
-            keys: program.keys.take(),
+            empty_polls: vec![(NONE, 0); program.lanes.len()],
             bound: vec![false; program.lanes.len()],
             threads: HashMap::new(),
             symbols: Symbols::default(),
@@ -79,7 +65,6 @@ impl State {
             closed: HashSet::new(),
             references: HashMap::new(),
             masked: 0,
-            waiting: 0,
             wakers: Vec::new(),
             divergence: None,
             invented: 0,
@@ -93,7 +78,13 @@ impl State {
 
     #[inline]
     pub(super) fn has_entered(&self, step: StepIndex) -> bool {
-        self.entered.get(step as usize / 64).is_some_and(|word| word >> (step % 64) & 1 == 1)
+        self.progress.has_entered(step)
+    }
+
+    /// The next step of a stream.
+    #[inline]
+    pub(super) fn head(&self, stream: u32) -> StepIndex {
+        self.progress.head(stream)
     }
 
     /// True where nothing that must stand before the step is missing.
@@ -103,38 +94,48 @@ impl State {
         !step.flags.has(Flags::GATED) || self.has_entered(step.gate)
     }
 
-    /// Marks the step as entered and moves its stream on.
+    /// Enters the step; false where a plain call has taken its place meanwhile.
     #[inline]
-    pub(super) fn enter(&mut self, program: &Program, index: StepIndex, request: &Request<'_>) {
+    pub(super) fn enter(
+        &mut self,
+        program: &Program,
+        index: StepIndex,
+        request: &Request<'_>,
+    ) -> bool {
         let step = program.step(index);
-        self.pass(step, index);
+        if !self.progress.claim(step, index) {
+            return false;
+        }
+        if index == self.turn {
+            self.turn += 1;
+        }
         if step.flags.has(Flags(Flags::RULES.0 | Flags::SHARED.0)) || step.kind == Kind::Write {
             self.note(program, index, request);
         }
         if step.flags.has(Flags::PATCHES) && step.kind != Kind::Wait {
             self.arm(program, step.patches);
         }
+        true
     }
 
-    /// The bookkeeping of an entered step.
-    #[inline]
-    pub(super) fn pass(&mut self, step: &Step, index: StepIndex) {
-        self.entered[index as usize / 64] |= 1 << (index % 64);
-        self.used += 1;
-        self.anchors[step.lane as usize] = index;
-        self.empty_polls[step.lane as usize] = 0;
-        if let Some(cursor) = self.cursors.get_mut(step.stream as usize) {
-            *cursor = step.next;
+    /// Polls of a lane that found nothing since its last step, of which this is one more.
+    pub(super) fn count_empty_poll(&mut self, lane: LaneIndex) -> u64 {
+        let anchor = self.progress.anchor(lane);
+        let Some((since, count)) = self.empty_polls.get_mut(lane as usize) else { return 0 };
+        if *since != anchor {
+            (*since, *count) = (anchor, 0);
         }
-        if index == self.turn {
-            self.turn += 1;
-        }
+        let before = *count;
+        *count = before.saturating_add(1);
+        before
     }
 
-    /// True where nobody waits for a change and nothing has diverged.
-    #[inline]
-    pub(super) fn is_quiet(&self) -> bool {
-        self.waiting == 0 && self.divergence.is_none() && self.wakers.is_empty()
+    /// Keeps the report of a divergence; the first one stays.
+    pub(super) fn poison(&mut self, report: &Divergence) {
+        if self.divergence.is_none() {
+            self.divergence = Some(report.clone());
+            self.progress.attend();
+        }
     }
 
     /// Binds symbols, and counts what masks covered.

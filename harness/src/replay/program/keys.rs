@@ -1,14 +1,16 @@
 //! Keys of steps for `any_order`: connection, operation and inputs, hashed.
 
-use super::{CallRules, Compare, FieldRules, NONE, Program, StepIndex};
+use super::{CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex};
 use crate::memory::{Update, Width};
+use crate::replay::progress::Progress;
 use crate::replay::request::{self, CallRequest, Request};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Steps by the hash of their key: an open-addressed table whose entries are chains of steps in the
 /// order of the tape. Equal hashes are told apart by whoever walks the chain, so a bad hash costs time
 /// and nothing else; the seed is the process's own, so that no tape can be made to cost it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::replay) struct KeyTable {
     seed: u64,
     mask: usize,
@@ -19,35 +21,31 @@ pub(in crate::replay) struct KeyTable {
     lengths_only: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Slot {
     hash: u64,
-    head: StepIndex,
-    used: bool,
-}
-
-/// Where a step was found in its chain.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct Keyed {
-    pub(in crate::replay) step: StepIndex,
-    slot: usize,
-    previous: StepIndex,
+    /// First step of the chain; [`NONE`] where the slot is free.
+    first: StepIndex,
+    /// First step of the chain that may still be free. Only a hint: a step is taken by the one who
+    /// claims it.
+    head: AtomicU32,
 }
 
 impl KeyTable {
     pub(super) fn new(program: &Program, lengths_only: bool) -> Self {
         let seed = RandomState::new().hash_one(0_u64);
         let capacity = (program.steps.len() * 2).next_power_of_two().max(8);
-        let slots = vec![Slot { hash: 0, head: NONE, used: false }; capacity];
+        let free = || Slot { hash: 0, first: NONE, head: AtomicU32::new(NONE) };
+        let slots = (0..capacity).map(|_| free()).collect();
         let next = vec![NONE; program.steps.len()];
         let mut table = Self { seed, mask: capacity - 1, slots, next, lengths_only };
         // From the last to the first, so that each chain is in the order of the tape.
         for index in (0..program.steps.len() as u32).rev() {
             let hash = table.hash(&program.rules, &request::recorded(program, index));
             let slot = table.slot(hash);
-            let entry = &mut table.slots[slot];
-            table.next[index as usize] = entry.head;
-            *entry = Slot { hash, head: index, used: true };
+            let slot = &mut table.slots[slot];
+            table.next[index as usize] = slot.first;
+            *slot = Slot { hash, first: index, head: AtomicU32::new(index) };
         }
         table
     }
@@ -57,34 +55,54 @@ impl KeyTable {
         !self.lengths_only
     }
 
-    /// The first step not yet taken that `accepts` takes, among those of the request's key.
-    #[inline]
+    /// The first step not yet entered that `accepts` takes, among those of the request's key.
     pub(in crate::replay) fn find(
         &self,
         rules: &FieldRules,
+        progress: &Progress,
         request: &Request<'_>,
-        mut accepts: impl FnMut(StepIndex) -> bool,
-    ) -> Option<Keyed> {
-        let slot = self.slot(self.hash(rules, request));
-        let (mut step, mut previous) = (self.slots[slot].head, NONE);
-        while step != NONE {
-            if accepts(step) {
-                return Some(Keyed { step, slot, previous });
-            }
-            (previous, step) = (step, self.next[step as usize]);
-        }
-        None
+        accepts: impl FnMut(StepIndex) -> bool,
+    ) -> Option<StepIndex> {
+        self.walk(self.hash(rules, request), progress, accepts)
     }
 
-    /// Takes a step that was found, with no change of the table in between.
+    /// As [`find`](Self::find) for a synchronous call, where no rule is about calls and all bytes are
+    /// part of a key.
     #[inline]
-    pub(in crate::replay) fn take(&mut self, found: Keyed) {
-        let next = self.next[found.step as usize];
-        if found.previous == NONE {
-            self.slots[found.slot].head = next;
-        } else {
-            self.next[found.previous as usize] = next;
+    pub(in crate::replay) fn find_plain(
+        &self,
+        progress: &Progress,
+        call: &CallRequest<'_>,
+        accepts: impl FnMut(StepIndex) -> bool,
+    ) -> Option<StepIndex> {
+        let mut hash = KeyHash::new(self.seed, Kind::Call as u64);
+        hash.call(call);
+        hash.inputs(call);
+        self.walk(hash.finish(), progress, accepts)
+    }
+
+    #[inline]
+    fn walk(
+        &self,
+        hash: u64,
+        progress: &Progress,
+        mut accepts: impl FnMut(StepIndex) -> bool,
+    ) -> Option<StepIndex> {
+        let head = &self.slots[self.slot(hash)].head;
+        let mut step = head.load(Ordering::Relaxed);
+        if step != NONE && progress.has_entered(step) {
+            while step != NONE && progress.has_entered(step) {
+                step = self.next[step as usize];
+            }
+            head.store(step, Ordering::Relaxed);
         }
+        while step != NONE {
+            if accepts(step) && !progress.has_entered(step) {
+                return Some(step);
+            }
+            step = self.next[step as usize];
+        }
+        None
     }
 
     /// The slot of this hash, or the free one where it would be.
@@ -92,7 +110,7 @@ impl KeyTable {
     fn slot(&self, hash: u64) -> usize {
         let mut slot = hash as usize & self.mask;
         // At most half of the slots are used.
-        while self.slots[slot].used && self.slots[slot].hash != hash {
+        while self.slots[slot].hash != hash && self.slots[slot].first != NONE {
             slot = (slot + 1) & self.mask;
         }
         slot
@@ -151,18 +169,13 @@ impl KeyTable {
 
     #[inline]
     fn hash_call(&self, hash: &mut KeyHash, rules: &FieldRules, call: &CallRequest<'_>) {
-        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-        hash.words(
-            pair(call.connection, call.selector),
-            pair(call.scalar_count, call.scalars_asked),
-        );
-        let kinds = (call.input as u64) << 4 | call.output as u64;
-        hash.words(call.output_size, call.length.rotate_left(8) ^ kinds);
+        hash.call(call);
         match rules.calls(call.selector) {
             None => {
-                call.scalars.iter().for_each(|scalar| hash.word(*scalar));
-                if !self.lengths_only {
-                    hash.bytes(call.bytes);
+                if self.lengths_only {
+                    call.scalars.iter().for_each(|scalar| hash.word(*scalar));
+                } else {
+                    hash.inputs(call);
                 }
                 if let Some(wake) = &call.wake {
                     hash.word(u64::from(wake.queue.is_some()));
@@ -218,19 +231,21 @@ pub(in crate::replay) const fn update_words(update: Update, width: Width) -> (u6
     }
 }
 
-/// A multiply-and-fold hash: 16 bytes a multiplication.
+/// A hash of words in pairs: each pair is multiplied under a key of its own place, so that no product
+/// waits for the one before.
 struct KeyHash {
     state: u64,
     seed: u64,
+    key: u64,
 }
 
 impl KeyHash {
     /// Digits of pi, so that nothing is hidden in the constant.
-    const MULTIPLIER: u64 = 0x2438_6a88_85a3_08d3;
+    const STEP: u64 = 0x2438_6a88_85a3_08d3;
 
     #[inline]
     const fn new(seed: u64, first: u64) -> Self {
-        Self { state: seed ^ first.wrapping_mul(Self::MULTIPLIER), seed }
+        Self { state: first, seed, key: seed }
     }
 
     #[inline]
@@ -240,13 +255,41 @@ impl KeyHash {
     }
 
     #[inline]
+    const fn words(&mut self, low: u64, high: u64) {
+        self.key = self.key.wrapping_add(Self::STEP);
+        let product = Self::fold(low ^ self.key, high ^ self.key.rotate_left(32));
+        self.state = self.state.rotate_left(5) ^ product;
+    }
+
+    #[inline]
     const fn word(&mut self, word: u64) {
-        self.state = Self::fold(self.state ^ word, self.seed | 1).wrapping_add(Self::MULTIPLIER);
+        self.words(word, 0);
     }
 
     #[inline]
     const fn pair(&mut self, high: u32, low: u32) {
         self.word((high as u64) << 32 | low as u64);
+    }
+
+    /// What a call is made on, and its counts and kinds.
+    #[inline]
+    const fn call(&mut self, call: &CallRequest<'_>) {
+        const fn pair(high: u32, low: u32) -> u64 {
+            (high as u64) << 32 | low as u64
+        }
+        let kinds = (call.input as u64) << 4 | call.output as u64;
+        let sizes = call.output_size.rotate_left(32) ^ call.length.rotate_left(8) ^ kinds;
+        let counts = pair(call.scalar_count, call.scalars_asked);
+        self.words(pair(call.connection, call.selector) ^ counts.rotate_left(16), sizes);
+    }
+
+    /// Its scalars and bytes.
+    #[inline]
+    fn inputs(&mut self, call: &CallRequest<'_>) {
+        let (pairs, odd) = call.scalars.as_chunks::<2>();
+        pairs.iter().for_each(|[low, high]| self.words(*low, *high));
+        odd.iter().for_each(|scalar| self.word(*scalar));
+        self.bytes(call.bytes);
     }
 
     #[inline]
@@ -263,13 +306,7 @@ impl KeyHash {
     }
 
     #[inline]
-    const fn words(&mut self, low: u64, high: u64) {
-        self.state = Self::fold(self.state ^ low, self.seed ^ high)
-            .wrapping_add(Self::MULTIPLIER ^ low.rotate_left(32));
-    }
-
-    #[inline]
     const fn finish(self) -> u64 {
-        Self::fold(self.state ^ Self::MULTIPLIER, self.seed | 1)
+        Self::fold(self.state ^ self.seed, Self::STEP)
     }
 }

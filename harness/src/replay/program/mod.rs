@@ -9,7 +9,7 @@ mod step;
 
 pub(super) use arena::Arena;
 pub use compile::LoadError;
-pub(super) use keys::{KeyTable, update_words};
+pub(super) use keys::update_words;
 pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
 pub(super) use step::{
     Buffer, EventIndex, Flags, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Patch, PatchIndex,
