@@ -44,8 +44,6 @@ pub mod sample;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod source;
-#[doc(hidden)]
-pub mod speed;
 mod tape_file;
 mod transcript;
 mod upgrade;
