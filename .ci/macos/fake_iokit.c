@@ -2,8 +2,10 @@
 // Mac: built as a Linux library, loaded by macho-run in place of both frameworks.
 //
 // It has one service, AppleSMC, with a few keys behind selector 2, and one buffer as memory type 0.
+// Beyond what a real one does: selector 3 posts completions, selector 4 has its termination noticed.
 // It keeps count of every handle and value that it gives out; what is left at the end is said on
 // stderr and makes the program fail, because the code under test owns each of them.
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -194,12 +196,111 @@ int32_t IORegistryEntryCreateCFProperties(uint32_t object, value **to, void *a, 
   *to = properties();
   return SUCCESS;
 }
-// No Mach messages here: whoever wants a port is told that there are no more.
-void *IONotificationPortCreate(uint32_t port) { return NULL; }
-void IONotificationPortDestroy(void *port) { abort(); }
-uint32_t IONotificationPortGetMachPort(void *port) { abort(); }
-void IODispatchCalloutFromMessage(void *unused, void *message, void *reference) { abort(); }
-int32_t IOServiceAddMatchingNotification(void *port, const char *type, value *matching, void *callback, void *context, uint32_t *iterator) { abort(); }
+
+// ---- Ports: as much of Mach messages as a notification port needs
+
+enum { PORTS = 0x4000, MESSAGE_MAX = 512, INVALID_RIGHT = 0x1000000a, RCV_INVALID_NAME = 0x10004002 };
+typedef struct message { struct message *next; uint32_t size; uint8_t bytes[MESSAGE_MAX]; } message;
+typedef struct { int alive; message *first; } port;
+static port ports[HANDLES_MAX];
+static int ports_made;
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ports_changed = PTHREAD_COND_INITIALIZER;
+
+static port *port_of(uint32_t name) {
+  return name >= PORTS && name < (uint32_t)(PORTS + ports_made) && ports[name - PORTS].alive ? &ports[name - PORTS] : NULL;
+}
+static int32_t post(uint32_t name, const void *bytes, uint32_t size) {
+  if (size > MESSAGE_MAX) abort();
+  message *m = calloc(1, sizeof *m);
+  m->size = size;
+  memcpy(m->bytes, bytes, size);
+  memcpy(m->bytes + 4, &size, 4), memcpy(m->bytes + 12, &name, 4);
+  pthread_mutex_lock(&ports_lock);
+  port *p = port_of(name);
+  message **end = p ? &p->first : NULL;
+  while (end && *end) end = &(*end)->next;
+  if (end) *end = m; else free(m);
+  pthread_cond_broadcast(&ports_changed);
+  pthread_mutex_unlock(&ports_lock);
+  return end ? SUCCESS : INVALID_DEST;
+}
+int32_t mach_msg(void *header, int32_t options, uint32_t send, uint32_t room, uint32_t name, uint32_t timeout, uint32_t notify) {
+  uint32_t to;
+  memcpy(&to, (uint8_t *)header + 8, 4);
+  if (options & 1) return post(to, header, send);
+  pthread_mutex_lock(&ports_lock);
+  port *p;
+  while ((p = port_of(name)) && !p->first) pthread_cond_wait(&ports_changed, &ports_lock);
+  message *m = p ? p->first : NULL;
+  if (m) {
+    p->first = m->next;
+    if (m->size > room) abort();
+    memcpy(header, m->bytes, m->size);
+    free(m);
+  }
+  pthread_mutex_unlock(&ports_lock);
+  return m ? SUCCESS : RCV_INVALID_NAME;
+}
+void mach_msg_destroy(void *header) {}
+void *IONotificationPortCreate(uint32_t main_port) {
+  pthread_mutex_lock(&ports_lock);
+  if (ports_made == HANDLES_MAX) abort();
+  port *p = &ports[ports_made++];
+  p->alive = 1;
+  pthread_mutex_unlock(&ports_lock);
+  live_handles++;
+  return p;
+}
+uint32_t IONotificationPortGetMachPort(port *p) { return PORTS + (p - ports); }
+void IONotificationPortDestroy(port *p) {
+  pthread_mutex_lock(&ports_lock);
+  if (!p->alive) abort(); // destroyed twice
+  p->alive = 0;
+  while (p->first) {
+    message *m = p->first;
+    p->first = m->next;
+    free(m);
+  }
+  pthread_cond_broadcast(&ports_changed);
+  pthread_mutex_unlock(&ports_lock);
+  live_handles--;
+}
+
+// A message as the kernel lays it out for a 64-bit client.
+static int32_t notify(uint32_t port, uint32_t type, const uint64_t *reference, uint32_t result, const uint64_t *arguments, uint32_t count) {
+  uint8_t bytes[104 + 8 * 16] = {0};
+  uint32_t id = 53, content = 4 + 8 * count;
+  memcpy(bytes + 20, &id, 4), memcpy(bytes + 24, &content, 4), memcpy(bytes + 28, &type, 4);
+  memcpy(bytes + 32, reference, 64), memcpy(bytes + 96, &result, 4), memcpy(bytes + 100, arguments, 8 * count);
+  return post(port, bytes, 104 + 8 * count);
+}
+
+typedef void (*arrival)(void *context, uint32_t iterator);
+static struct { arrival callback; void *context; uint32_t iterator, port; int of_termination; } watches[HANDLES_MAX];
+static atomic_int watched;
+int32_t IOServiceAddMatchingNotification(port *p, const char *type, value *matching, arrival callback, void *context, uint32_t *iterator) {
+  int termination = !strcmp(type, "IOServiceTerminate"), number = watched++;
+  if (!termination && strcmp(type, "IOServiceFirstMatch")) abort();
+  int32_t result = IOServiceGetMatchingServices(0, matching, iterator);
+  if (termination) left[*iterator - ITERATORS] = 0;
+  watches[number].callback = callback, watches[number].context = context, watches[number].iterator = *iterator;
+  watches[number].port = IONotificationPortGetMachPort(p), watches[number].of_termination = termination;
+  return result;
+}
+void IODispatchCalloutFromMessage(void *unused, const uint8_t *bytes, port *p) {
+  uint64_t number;
+  memcpy(&number, bytes + 40, 8);
+  watches[number].callback(watches[number].context, watches[number].iterator);
+}
+static void terminate(void) {
+  for (int i = 0; i < watched; i++) {
+    if (!watches[i].of_termination) continue;
+    uint64_t reference[8] = {0, i};
+    left[watches[i].iterator - ITERATORS] = 1;
+    notify(watches[i].port, 102, reference, 0, NULL, 0);
+  }
+}
 
 // ---- The user client
 
@@ -270,13 +371,26 @@ int32_t IOConnectCallMethod(uint32_t connect, uint32_t selector, const uint64_t 
   if (in_count > 16) return ARRAY_TOO_LARGE;
   client *c = of(connect);
   if (!c || !c->opened) return INVALID_DEST;
+  if (selector == 4) return terminate(), SUCCESS;
   if (selector != 2 || s_size != 80 || *t_size != 80) return BAD_ARGUMENT;
   method(s, t);
   return SUCCESS;
 }
+// Selector 3: the first scalar says how many completions; each has its number and the other scalars.
 int32_t IOConnectCallAsyncMethod(uint32_t connect, uint32_t selector, uint32_t wake, uint64_t *reference, uint32_t count, const uint64_t *in,
                                  uint32_t in_count, const void *s, size_t s_size, uint64_t *out, uint32_t *out_count, void *t, size_t *t_size) {
-  return UNSUPPORTED;
+  client *c = of(connect);
+  if (count > 8 || in_count > 16) return ARRAY_TOO_LARGE;
+  if (!c || !c->opened) return INVALID_DEST;
+  if (wake && !port_of(wake)) return INVALID_RIGHT;
+  if (reference && !count) return BAD_ARGUMENT;
+  if (selector != 3 || !in_count) return UNSUPPORTED;
+  uint64_t kept[8] = {0}, arguments[16];
+  memcpy(kept, reference, 8 * count);
+  kept[0] = 0;
+  memcpy(arguments, in, 8 * in_count);
+  for (arguments[0] = 0; wake && arguments[0] < in[0]; arguments[0]++) notify(wake, 150, kept, 0xe00002eb, arguments, in_count);
+  return SUCCESS;
 }
 int32_t IOConnectMapMemory64(uint32_t connect, uint32_t type, uint32_t task, uint64_t *at, uint64_t *size, uint32_t options) {
   client *c = of(connect);

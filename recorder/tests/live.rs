@@ -29,12 +29,16 @@ mod live {
     use dextape::IoReturn;
     use dextape::call::{MapOptions, ServiceId};
     use dextape::connection::{
-        Connection, ConnectionExt, Matching, MethodInput, MethodOutput, System, Value,
+        AsyncWake, Connection, ConnectionExt, Matching, MethodInput, MethodOutput, Notice,
+        NoticeKind, System, Value,
     };
+    use dextape::kernel::MockSystem;
     use dextape::memory::AccessError;
+    use dextape::schedule::Schedule;
     use dextape_recorder::iokit::IoKitSystem;
     use libtest_mimic::{Failed, Trial};
     use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
     use std::time::Duration;
 
     type Test = fn(&Arc<IoKitSystem>) -> Result<(), Failed>;
@@ -48,10 +52,12 @@ mod live {
         ("a_closed_connection_has_an_invalid_destination", closed_connection),
     ];
 
-    /// Tests of the stand-in alone: AppleSMC maps no memory, and a Mac has ports.
+    /// Tests of the stand-in alone: AppleSMC maps no memory, completes nothing and stays.
     const FAKE_TESTS: &[(&str, Test)] = &[
         ("mapped_memory_is_reached_until_it_is_unmapped", mapped_memory),
-        ("a_task_without_ports_has_queues_that_stay_empty", without_ports),
+        ("completions_arrive_in_order_and_wake_their_client", completions),
+        ("the_wake_of_a_call_is_checked", wakes),
+        ("services_that_come_and_go_are_noticed", notices),
     ];
 
     pub(super) fn trials() -> Vec<Trial> {
@@ -157,15 +163,85 @@ mod live {
         Ok(())
     }
 
-    fn without_ports(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
-        let queue = system.completion_queue();
+    fn completions(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let (queue, other) = (system.completion_queue(), system.completion_queue());
+        let connection = open(system)?;
+        let call = |completions| {
+            let (scalars, reference) = ([completions, 7], [9, 0x11, 0x22]);
+            connection.call(3).scalars(&scalars).completing_on(&*queue, &reference).send()
+        };
+        call(3)?;
+        for number in 0..3 {
+            let completion = queue.wait(None).ok_or("nothing came")?;
+            assert_eq!(completion.reference, [0, 0x11, 0x22, 0, 0, 0, 0, 0], "D7, D8");
+            assert_eq!(completion.status, IoReturn::ABORTED, "D14");
+            assert_eq!(completion.arguments[..], [number, 7], "D15, D17");
+        }
         assert_eq!(queue.poll(), None);
         assert_eq!(queue.wait(Some(Duration::from_millis(1))), None);
-        let watched = system.watch(&Matching::service("AppleSMC"));
-        assert_eq!(watched.err(), Some(IoReturn::NO_RESOURCES));
+        assert_eq!(other.poll(), None);
+
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| block_on(queue.next()));
+            std::thread::sleep(Duration::from_millis(20));
+            call(1).map(|_| waiting.join())
+        })?;
+        assert_eq!(waiting.map_err(|_| "the waiting thread panicked")?.arguments[..], [0, 7]);
+        // Some are left in the queue when it goes.
+        call(100)?;
+        Ok(())
+    }
+
+    /// Runs a future on this thread.
+    fn block_on<F: Future>(future: F) -> F::Output {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut future = std::pin::pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(output) => return output,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+
+    fn wakes(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
         let connection = open(system)?;
-        let called = connection.call(2).completing_on(&*queue, &[0, 1]).send();
-        assert!(called.is_err());
+        let queue = system.completion_queue();
+        let call = |queue, reference: Option<&[u64]>| {
+            let wake = AsyncWake { queue, reference };
+            let result = connection.call(3).scalars(&[1]).waking(wake).send();
+            result.map_or_else(|error| error.io_return(), |_| Some(IoReturn::SUCCESS))
+        };
+        assert_eq!(call(None, Some(&[0])), Some(IoReturn::SUCCESS), "D6");
+        assert_eq!(call(Some(&*queue), None), Some(IoReturn::SUCCESS), "D2");
+        assert!(queue.wait(None).is_some());
+        assert_eq!(call(Some(&*queue), Some(&[])), Some(IoReturn::BAD_ARGUMENT), "D3");
+        assert_eq!(call(Some(&*queue), Some(&[0; 9])), Some(IoReturn::MIG_ARRAY_TOO_LARGE), "D1");
+        let mock = MockSystem::new(&Schedule::free());
+        let elsewhere = mock.completion_queue();
+        let refused = call(Some(&*elsewhere), Some(&[0]));
+        assert_eq!(refused, Some(IoReturn::MACH_SEND_INVALID_RIGHT), "D5");
+        assert_eq!(queue.wait(Some(Duration::from_millis(1))), None);
+        Ok(())
+    }
+
+    fn notices(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let watched = system.watch(&Matching::service("AppleSMC"))?;
+        let other = system.watch(&Matching::service("NoSuchClass"))?;
+        let service = smc(system)?;
+        let arrived = Notice { kind: NoticeKind::Arrived, service };
+        assert_eq!(watched.poll(), Some(arrived), "it is there already");
+        assert_eq!(watched.poll(), None);
+        assert_eq!(other.poll(), None);
+        open(system)?.call(4).send()?;
+        let terminated = Notice { kind: NoticeKind::Terminated, service };
+        assert_eq!(watched.wait(None), Some(terminated));
         Ok(())
     }
 }
