@@ -4,6 +4,7 @@
 //! A replay compares what the client does with the tape and gives it what the tape holds. Where the
 //! two part, that is a [`Divergence`], and nothing is ever made up: see [`OnDivergence`].
 
+mod attempt;
 mod connection;
 mod describe;
 mod diagnose;
@@ -15,6 +16,7 @@ mod memory;
 mod options;
 mod patches;
 mod plain;
+mod polling;
 mod program;
 mod progress;
 mod queue;

@@ -3,25 +3,19 @@
 use super::arena::{Arena, Stored};
 use super::keys::KeyTable;
 use super::rules::FieldRules;
+use super::shared::ADDRESS_BASE;
 use super::step::{
-    Buffer, EventIndex, Flags, Kind, LaneIndex, LaneInfo, MemoryIndex, MemoryInfo, NONE, Outcome,
-    Patch, PatchIndex, Post, Program, Step, StepIndex,
+    Buffer, EventIndex, Flags, Kind, LaneIndex, LaneInfo, NONE, Outcome, PatchIndex, Post, Program,
+    Step, StepIndex,
 };
 use crate::IoReturn;
-use crate::call::MapOptions;
 use crate::replay::request::output_of;
 use crate::replay::{Policy, ReplayOptions, UnknownPolicy};
 use crate::tape::{
-    Body, Call, Capture, Digest, Event, MappedMemory, OutputKind, Payload, Return, Sequence,
-    Structure, Tape,
+    Body, Call, Digest, Event, OutputKind, Payload, Return, Sequence, Structure, Tape,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Where the virtual addresses of a replay's mappings begin.
-const ADDRESS_BASE: u64 = 0x1_0000_0000;
-/// Mappings begin on multiples of this, with as much left free between them.
-const ADDRESS_STEP: u64 = 0x1_0000;
 
 /// Why a tape cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,28 +46,29 @@ pub enum LoadError {
 }
 
 /// What is known of a lane while its events go by.
-struct LaneState {
-    index: LaneIndex,
+pub(super) struct LaneState {
+    pub(super) index: LaneIndex,
     /// The last step and the last patch after it.
-    anchor: StepIndex,
-    patch: PatchIndex,
+    pub(super) anchor: StepIndex,
+    pub(super) patch: PatchIndex,
     /// A wait that has not woken.
-    waiting: StepIndex,
+    pub(super) waiting: StepIndex,
 }
 
-struct Compiler<'a> {
-    program: Program,
-    blobs: &'a dyn Fn(&Digest) -> Option<Arc<[u8]>>,
-    lanes: HashMap<(u32, u32), LaneState>,
+/// A program in the making.
+pub(super) struct Compiler<'a> {
+    pub(super) program: Program,
+    pub(super) blobs: &'a dyn Fn(&Digest) -> Option<Arc<[u8]>>,
+    pub(super) lanes: HashMap<(u32, u32), LaneState>,
     /// Step of an enter or leave, post of a posted, by sequence number.
-    steps: HashMap<Sequence, StepIndex>,
-    posts: HashMap<Sequence, u32>,
+    pub(super) steps: HashMap<Sequence, StepIndex>,
+    pub(super) posts: HashMap<Sequence, u32>,
     /// Memory type, options and address of each map.
-    maps: HashMap<StepIndex, (u32, u32, u64)>,
+    pub(super) maps: HashMap<StepIndex, (u32, u32, u64)>,
     /// When each step was entered.
-    times: Vec<u64>,
-    address: u64,
-    opaque_input: bool,
+    pub(super) times: Vec<u64>,
+    pub(super) address: u64,
+    pub(super) opaque_input: bool,
 }
 
 impl Program {
@@ -138,89 +133,6 @@ impl Program {
             program.keys = Some(KeyTable::new(&program, opaque_input));
         }
         Ok(program)
-    }
-
-    /// Puts the lanes in the order of their numbers, whichever comes first on the tape.
-    fn sort_lanes(&mut self) {
-        let mut order: Vec<usize> = (0..self.lanes.len()).collect();
-        order.sort_by_key(|lane| (self.lanes[*lane].process, self.lanes[*lane].number));
-        let mut place = vec![NONE; order.len()];
-        for (new, old) in order.iter().enumerate() {
-            place[*old] = new as u32;
-        }
-        self.lanes = order.iter().map(|lane| self.lanes[*lane]).collect();
-        self.initial_patches = order.iter().map(|lane| self.initial_patches[*lane]).collect();
-        self.steps.iter_mut().for_each(|step| step.lane = place[step.lane as usize]);
-        self.patches.iter_mut().for_each(|patch| patch.lane = place[patch.lane as usize]);
-        let takes = std::mem::take(&mut self.takes);
-        let moved = |((lane, step), take)| ((place[lane as usize], step), take);
-        self.takes = takes.into_iter().map(moved).collect();
-    }
-
-    /// `lanes` where several threads used one connection, else `ordered`.
-    fn suggested_policy(&self) -> Policy {
-        let mut users: HashMap<u32, LaneIndex> = HashMap::new();
-        let shared = self.steps.iter().filter(|step| step.connection != NONE).any(|step| {
-            // An open is the registry's, and the one who opens often is not the one who calls.
-            step.kind != Kind::Open
-                && *users.entry(step.connection).or_insert(step.lane) != step.lane
-        });
-        if shared { Policy::Lanes } else { Policy::Ordered }
-    }
-
-    fn lay_streams(&mut self) {
-        if self.policy == Policy::AnyOrder {
-            return;
-        }
-        if self.policy == Policy::Ordered {
-            let connections: BTreeSet<u32> =
-                self.steps.iter().filter_map(|step| self.ordered_by(step).ok()).collect();
-            let queues: BTreeSet<u32> = self
-                .steps
-                .iter()
-                .filter_map(|step| self.ordered_by(step).err().flatten())
-                .collect();
-            // Stream 0 is the registry's.
-            let mut next = 0..;
-            let mut number = |number| (number, next.next().map_or(NONE, |next: u32| next + 1));
-            self.connection_streams = connections.into_iter().map(&mut number).collect();
-            self.queue_streams = queues.into_iter().map(&mut number).collect();
-        }
-        let count = match self.policy {
-            Policy::Ordered => 1 + self.connection_streams.len() + self.queue_streams.len(),
-            _ => self.lanes.len(),
-        };
-        self.streams = vec![NONE; count];
-        // From the last to the first, so that each step is put before the rest of its stream.
-        for index in (0..self.steps.len()).rev() {
-            let step = &self.steps[index];
-            let stream = match self.policy {
-                Policy::Ordered => match self.ordered_by(step) {
-                    Ok(connection) => Self::stream_of(&self.connection_streams, connection),
-                    Err(Some(queue)) => Self::stream_of(&self.queue_streams, queue),
-                    Err(None) => 0,
-                },
-                _ => step.lane,
-            };
-            self.steps[index].stream = stream;
-            let first = &mut self.streams[stream as usize];
-            self.steps[index].next = std::mem::replace(first, index as u32);
-        }
-    }
-
-    /// The connection by which `ordered` orders a step, else its queue, else nothing: the registry.
-    fn ordered_by(&self, step: &Step) -> Result<u32, Option<u32>> {
-        match step.kind {
-            Kind::Call | Kind::AsyncCall | Kind::Map | Kind::Unmap | Kind::Close => {
-                Ok(step.connection)
-            }
-            Kind::Write | Kind::Update => Ok(self
-                .memories
-                .get(step.selector as usize)
-                .map_or(NONE, |memory| memory.connection)),
-            Kind::Wait | Kind::Take | Kind::TakeNotice => Err(Some(step.selector)),
-            Kind::Matched | Kind::Property | Kind::Watch | Kind::Queue | Kind::Open => Err(None),
-        }
     }
 }
 
@@ -347,7 +259,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn lane(&mut self, event: &Event) -> &mut LaneState {
+    pub(super) fn lane(&mut self, event: &Event) -> &mut LaneState {
         let lanes = &mut self.program.lanes;
         let initial = &mut self.program.initial_patches;
         self.lanes.entry((event.process, event.lane)).or_insert_with(|| {
@@ -421,7 +333,7 @@ impl Compiler<'_> {
     }
 
     /// The step that a leave belongs to; `None` where its enter fell into a gap.
-    fn leave(
+    pub(super) fn leave(
         &mut self,
         index: EventIndex,
         event: &Event,
@@ -617,142 +529,9 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn mapped(
-        &mut self,
-        index: EventIndex,
-        event: &Event,
-        outcome: &Result<MappedMemory, IoReturn>,
-    ) -> Result<(), LoadError> {
-        let Some(step) = self.leave(index, event, Kind::Map)? else { return Ok(()) };
-        let enter = step.enter;
-        match outcome {
-            Err(result) => step.result = *result,
-            Ok(mapped) => {
-                let connection = step.connection;
-                let number = self.steps[&event.sequence];
-                let asked = self.maps.get(&number).copied();
-                debug_assert!(asked.is_some(), "the enter at {enter} was a map");
-                let (memory_type, options, address) = asked.unwrap_or_default();
-                let fixed = !MapOptions(options).contains(MapOptions::ANYWHERE);
-                let address = if fixed {
-                    // Rounded down to a page (F9).
-                    address - address % self.program.tape.header().page_size.max(1)
-                } else {
-                    self.address
-                };
-                let info = MemoryInfo {
-                    number: mapped.memory,
-                    connection,
-                    memory_type: Some(memory_type),
-                    size: mapped.size,
-                    address,
-                    capture: mapped.capture,
-                    read_only: mapped.read_only,
-                };
-                let memory = self.memory(info);
-                // Of aliases the larger one (F13).
-                let known = &mut self.program.memories[memory as usize];
-                known.size = known.size.max(mapped.size);
-                if known.address == self.address {
-                    let room = mapped.size.div_ceil(ADDRESS_STEP).saturating_add(1);
-                    let next =
-                        room.checked_mul(ADDRESS_STEP).and_then(|room| address.checked_add(room));
-                    // Addresses only tell mappings apart, so what does not fit begins anew.
-                    self.address = next.unwrap_or(ADDRESS_BASE);
-                }
-                self.program.steps[number as usize].outcome = memory;
-            }
-        }
-        Ok(())
-    }
-
-    fn patch(
-        &mut self,
-        index: EventIndex,
-        event: &Event,
-        memory: u32,
-        offset: u64,
-        data: &Payload,
-        read: u64,
-    ) -> Result<(), LoadError> {
-        let memory = self.known_memory(event, memory)?;
-        let stored = self.program.arena.add(data, self.blobs)?;
-        let number = u32::try_from(self.program.patches.len()).map_err(|_| LoadError::TooLarge)?;
-        let lane = self.lane(event);
-        let (lane, anchor, previous) =
-            (lane.index, lane.anchor, std::mem::replace(&mut lane.patch, number));
-        let (at, opaque) = match stored {
-            Stored::At(at) => (at, false),
-            Stored::Opaque => (0, true),
-        };
-        let first = match self.program.steps.get_mut(anchor as usize) {
-            Some(step) => {
-                step.flags.set(Flags::PATCHES);
-                &mut step.patches
-            }
-            None => &mut self.program.initial_patches[lane as usize],
-        };
-        let mut previous = previous;
-        if *first == NONE {
-            *first = number;
-        } else if previous == NONE {
-            // Patches stand behind the enter and behind the leave of one step.
-            previous = *first;
-            while let Some(Patch { next, .. }) = self.program.patches.get(previous as usize)
-                && *next != NONE
-            {
-                previous = *next;
-            }
-        }
-        if let Some(before) = self.program.patches.get_mut(previous as usize) {
-            before.next = number;
-        }
-        self.program.patches.push(Patch {
-            event: index,
-            memory,
-            lane,
-            anchor,
-            previous,
-            next: NONE,
-            offset,
-            at,
-            length: data.length(),
-            read,
-            opaque,
-        });
-        Ok(())
-    }
-
     fn outcome(&mut self, outcome: Outcome) -> u32 {
         self.program.outcomes.push(outcome);
         self.program.outcomes.len() as u32 - 1
-    }
-
-    fn known_memory(&self, event: &Event, number: u32) -> Result<MemoryIndex, LoadError> {
-        self.program.memory(number).ok_or_else(|| {
-            inconsistent(event, "a use of memory that no map or call has shown before")
-        })
-    }
-
-    /// The index of a memory, new where its number is.
-    fn memory(&mut self, info: MemoryInfo) -> MemoryIndex {
-        let memories = &mut self.program.memories;
-        *self.program.memory_indices.entry(info.number).or_insert_with(|| {
-            memories.push(info);
-            memories.len() as u32 - 1
-        })
-    }
-
-    fn shared_memory(&mut self, event: &Event, number: u32, size: u64) {
-        self.memory(MemoryInfo {
-            number,
-            connection: event.connection.unwrap_or(NONE),
-            memory_type: None,
-            size,
-            address: 0,
-            capture: Capture::Accessor,
-            read_only: false,
-        });
     }
 }
 
@@ -766,6 +545,6 @@ impl Step {
     }
 }
 
-fn inconsistent(event: &Event, problem: &'static str) -> LoadError {
+pub(super) fn inconsistent(event: &Event, problem: &'static str) -> LoadError {
     LoadError::Inconsistent { sequence: event.sequence, problem }
 }

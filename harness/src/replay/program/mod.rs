@@ -4,7 +4,9 @@
 mod arena;
 mod compile;
 mod keys;
+mod layout;
 mod rules;
+mod shared;
 mod step;
 
 pub(super) use arena::Arena;

@@ -2,6 +2,7 @@
 
 mod completions;
 mod divergences;
+mod hostile;
 mod lanes;
 mod memory;
 mod oracle;

@@ -1,0 +1,153 @@
+//! Memories and their patches, on the way from events to steps.
+
+use super::LoadError;
+use super::arena::Stored;
+use super::compile::{Compiler, inconsistent};
+use super::step::{EventIndex, Flags, Kind, MemoryIndex, MemoryInfo, NONE, Patch};
+use crate::IoReturn;
+use crate::call::MapOptions;
+use crate::tape::{Capture, Event, MappedMemory, Payload};
+
+/// Where the virtual addresses of a replay's mappings begin.
+pub(super) const ADDRESS_BASE: u64 = 0x1_0000_0000;
+/// Mappings begin on multiples of this, with as much left free between them.
+const ADDRESS_STEP: u64 = 0x1_0000;
+
+impl Compiler<'_> {
+    pub(super) fn mapped(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        outcome: &Result<MappedMemory, IoReturn>,
+    ) -> Result<(), LoadError> {
+        let Some(step) = self.leave(index, event, Kind::Map)? else { return Ok(()) };
+        let enter = step.enter;
+        match outcome {
+            Err(result) => step.result = *result,
+            Ok(mapped) => {
+                let connection = step.connection;
+                let number = self.steps[&event.sequence];
+                let asked = self.maps.get(&number).copied();
+                debug_assert!(asked.is_some(), "the enter at {enter} was a map");
+                let (memory_type, options, address) = asked.unwrap_or_default();
+                let fixed = !MapOptions(options).contains(MapOptions::ANYWHERE);
+                let address = if fixed {
+                    // Rounded down to a page (F9).
+                    address - address % self.program.tape.header().page_size.max(1)
+                } else {
+                    self.address
+                };
+                let info = MemoryInfo {
+                    number: mapped.memory,
+                    connection,
+                    memory_type: Some(memory_type),
+                    size: mapped.size,
+                    address,
+                    capture: mapped.capture,
+                    read_only: mapped.read_only,
+                };
+                let memory = self.memory(info);
+                // Of aliases the larger one (F13).
+                let known = &mut self.program.memories[memory as usize];
+                known.size = known.size.max(mapped.size);
+                if known.address == self.address {
+                    let room = mapped.size.div_ceil(ADDRESS_STEP).saturating_add(1);
+                    let next =
+                        room.checked_mul(ADDRESS_STEP).and_then(|room| address.checked_add(room));
+                    // Addresses only tell mappings apart, so what does not fit begins anew.
+                    self.address = next.unwrap_or(ADDRESS_BASE);
+                }
+                self.program.steps[number as usize].outcome = memory;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn patch(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        memory: u32,
+        offset: u64,
+        data: &Payload,
+        read: u64,
+    ) -> Result<(), LoadError> {
+        let memory = self.known_memory(event, memory)?;
+        let stored = self.program.arena.add(data, self.blobs)?;
+        let number = u32::try_from(self.program.patches.len()).map_err(|_| LoadError::TooLarge)?;
+        let lane = self.lane(event);
+        let (lane, anchor, previous) =
+            (lane.index, lane.anchor, std::mem::replace(&mut lane.patch, number));
+        let (at, opaque) = match stored {
+            Stored::At(at) => (at, false),
+            Stored::Opaque => (0, true),
+        };
+        let first = match self.program.steps.get_mut(anchor as usize) {
+            Some(step) => {
+                step.flags.set(Flags::PATCHES);
+                &mut step.patches
+            }
+            None => &mut self.program.initial_patches[lane as usize],
+        };
+        let mut previous = previous;
+        if *first == NONE {
+            *first = number;
+        } else if previous == NONE {
+            // Patches stand behind the enter and behind the leave of one step.
+            previous = *first;
+            while let Some(Patch { next, .. }) = self.program.patches.get(previous as usize)
+                && *next != NONE
+            {
+                previous = *next;
+            }
+        }
+        if let Some(before) = self.program.patches.get_mut(previous as usize) {
+            before.next = number;
+        }
+        self.program.patches.push(Patch {
+            event: index,
+            memory,
+            lane,
+            anchor,
+            previous,
+            next: NONE,
+            offset,
+            at,
+            length: data.length(),
+            read,
+            opaque,
+        });
+        Ok(())
+    }
+
+    pub(super) fn known_memory(
+        &self,
+        event: &Event,
+        number: u32,
+    ) -> Result<MemoryIndex, LoadError> {
+        self.program.memory(number).ok_or_else(|| {
+            inconsistent(event, "a use of memory that no map or call has shown before")
+        })
+    }
+
+    /// The index of a memory, new where its number is.
+    fn memory(&mut self, info: MemoryInfo) -> MemoryIndex {
+        let memories = &mut self.program.memories;
+        *self.program.memory_indices.entry(info.number).or_insert_with(|| {
+            memories.push(info);
+            memories.len() as u32 - 1
+        })
+    }
+
+    pub(super) fn shared_memory(&mut self, event: &Event, number: u32, size: u64) {
+        self.memory(MemoryInfo {
+            number,
+            connection: event.connection.unwrap_or(NONE),
+            memory_type: None,
+            size,
+            address: 0,
+            capture: Capture::Accessor,
+            read_only: false,
+        });
+    }
+}
