@@ -12,6 +12,7 @@
 //! - [`kernel`]: the bridge between client and mock dext.
 //! - [`replay`]: the bridge from a tape to the client.
 //! - `strategies` (feature `proptest`): client programs and mock dexts for property tests.
+//! - `snapshot` (feature `insta`): assertions on the transcript of a tape.
 
 pub mod io_return;
 
@@ -36,5 +37,8 @@ pub mod replay;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
+
+#[cfg(feature = "insta")]
+pub mod snapshot;
 
 pub use io_return::IoReturn;
