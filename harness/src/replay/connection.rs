@@ -1,7 +1,9 @@
 //! A connection that is served from the tape.
 
 use super::memory::ReplayMemory;
-use super::program::{Arena, Buffer, CallRules, Flags, MemoryIndex, Program, Step, StepIndex};
+use super::program::{
+    Arena, Buffer, CallRules, Flags, Kind, MemoryIndex, Program, Step, StepIndex,
+};
 use super::queue::ReplayQueue;
 use super::request::{CallRequest, FOREIGN_QUEUE, Request, WakeRequest};
 use super::session::{Clock, Session};
@@ -260,6 +262,8 @@ fn give(step: &Step, words: &[u64], bytes: &[u8], output: &mut MethodOutput<'_>)
                 room[..count].copy_from_slice(&bytes[..count]);
             }
         }
+        // In an asynchronous call it is a huge size and nothing else (A14).
+        StructureOutput::Variable(_) if step.kind == Kind::AsyncCall => {}
         StructureOutput::Variable(room) => {
             // Overwritten whatever the result (A14).
             room.clear();

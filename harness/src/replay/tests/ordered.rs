@@ -256,6 +256,25 @@ fn a_failed_call_changes_nothing_but_memory_out_of_line_and_variable_output() {
 }
 
 #[test]
+fn variable_output_of_an_asynchronous_call_is_a_huge_size_and_left_alone() {
+    let mut story = Story::new();
+    let connection = story.open(1);
+    let told = Told { result: IoReturn::IPC_ERROR, reply_scalars: vec![], ..Told::scalar(0, 1, 0) };
+    let call = Call { output: OutputKind::Variable, ..told.enter() };
+    let body = Body::AsyncCall { call, queue: None, reference: None };
+    let enter = story.event(1, Some(connection), None, body);
+    story.event(1, Some(connection), Some(enter), Body::Return(told.leave()));
+    let replayer = story.replayer(ReplayOptions::default());
+    let connection = open(&*free(&replayer));
+    let mut room = vec![9; 3];
+    let mut output = MethodOutput::new(&mut [], StructureOutput::Variable(&mut room));
+    let input = MethodInput { scalars: &[1], ..MethodInput::default() };
+    let wake = crate::connection::AsyncWake::default();
+    let result = connection.call_async_method(0, &wake, &input, &mut output);
+    assert_eq!((result, room), (IoReturn::IPC_ERROR, vec![9; 3]), "A13, A14");
+}
+
+#[test]
 fn structures_of_no_bytes_are_none() {
     let mut story = Story::new();
     let connection = story.open(1);
