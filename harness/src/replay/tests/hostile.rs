@@ -131,10 +131,10 @@ impl Client {
                 let _ = self.notices.last().map(|queue| queue.poll());
             }
             Body::Map { memory_type, options, address } => {
-                let map = |connection: &Box<dyn Connection>| {
-                    connection.map_memory(*memory_type, MapOptions(*options), *address).ok()
-                };
-                self.mappings.extend(connection.and_then(map));
+                if let Some(connection) = connection {
+                    let options = MapOptions(*options);
+                    self.mappings.extend(connection.map_memory(*memory_type, options, *address));
+                }
             }
             Body::Unmap { memory_type, .. } => {
                 let address = self.mappings.last().map_or(0, Mapping::address);
