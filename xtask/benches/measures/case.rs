@@ -45,7 +45,7 @@ impl Case {
             group,
             name: name.into(),
             unit: Unit::Nanoseconds,
-            limit: 1 << 17,
+            limit: 1 << 12,
             counted: true,
             goal: None,
             set_up: Box::new(move |prepared| Box::new(set_up(prepared))),
@@ -89,15 +89,21 @@ impl Case {
         line(self.group, &self.name, value, unit, instructions, self.goal);
     }
 
-    /// Median time of one iteration over nine rounds of at least 20 ms where the limit allows.
+    /// At most this many iterations a round.
+    pub(crate) fn limit(self, limit: u64) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Median time of one iteration over the rounds. A round is as long as the limit says, so that
+    /// what is replayed fits a processor's cache, as a test's tape does.
     fn nanoseconds(&self) -> f64 {
-        let mut iterations = 1;
-        while iterations < self.limit && self.round(iterations) < Duration::from_millis(20) {
-            iterations *= 2;
+        let mut rounds = vec![self.round(self.limit)];
+        let enough = Duration::from_millis(400);
+        while rounds.len() < 9 || (rounds.len() < 201 && rounds.iter().sum::<Duration>() < enough) {
+            rounds.push(self.round(self.limit));
         }
-        let mut rounds: Vec<_> = (0..9).map(|_| self.round(iterations)).collect();
         rounds.sort();
-        rounds[4].as_nanos() as f64 / iterations as f64
+        rounds[rounds.len() / 2].as_nanos() as f64 / self.limit as f64
     }
 
     fn round(&self, iterations: u64) -> Duration {

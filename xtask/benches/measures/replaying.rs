@@ -36,11 +36,13 @@ pub(crate) fn keyed() -> Vec<Case> {
         let ours = format!("dextape, any_order, {size} events");
         let theirs = format!("floor: std HashMap, {size} entries");
         let tape = OnceCell::new();
-        cases.push(Case::new(group, ours, move |prepared| {
+        let ours = Case::new(group, ours, move |prepared| {
             let tape = Arc::clone(tape.get_or_init(|| Arc::new(tape_of(size))));
             replay_all(&tape, Policy::AnyOrder, size, prepared)
-        }));
-        cases.push(Case::new(group, theirs, move |_| peers::hash_map(size)));
+        });
+        let theirs = Case::new(group, theirs, move |_| peers::hash_map(size));
+        let limit = size.clamp(1 << 12, 1 << 17);
+        cases.extend([ours.limit(limit), theirs.limit(limit)]);
         if size <= 1_000 {
             let name = format!("mockall, {size} expectations");
             cases.push(Case::new(group, name, move |_| peers::mockall(size)));
