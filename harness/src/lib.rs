@@ -1,6 +1,53 @@
 //! Record, replay and mock macOS user-client traffic.
 //!
-//! A map of the code, from the ground up:
+//! # Examples
+//!
+//! A dext and its client in one test, with the kernel's rules between them:
+//!
+//! ```
+//! use dextape::IoReturn;
+//! use dextape::connection::{ConnectionExt, Matching, System};
+//! use dextape::driverkit::{ExternalMethodArguments, Service, UserClient};
+//! use dextape::kernel::{MockSystem, ServiceDescription};
+//! use dextape::schedule::Schedule;
+//! use std::sync::Arc;
+//!
+//! struct Adder;
+//!
+//! impl UserClient for Adder {
+//!     fn external_method(&self, _: u64, arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
+//!         let [first, second] = arguments.scalar_input else { return IoReturn::BAD_ARGUMENT };
+//!         arguments.scalar_output[0] = first + second;
+//!         IoReturn::SUCCESS
+//!     }
+//! }
+//!
+//! struct Driver;
+//!
+//! impl Service for Driver {
+//!     fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+//!         Ok(Some(Arc::new(Adder)))
+//!     }
+//! }
+//!
+//! Schedule::simulate(1, |schedule| {
+//!     let mock = MockSystem::new(schedule);
+//!     mock.publish(ServiceDescription::class("Adder"), Arc::new(Driver))?;
+//!     let system: &dyn System = &*mock;
+//!     let connection = system.open(system.first_service(&Matching::service("Adder"))?, 0)?;
+//!     let reply = connection.call(0).scalars(&[2, 3]).want_scalars(1).send()?;
+//!     assert_eq!(reply.scalars[..], [5]);
+//!     // Seventeen scalars never reach the dext: the library refuses them (A2).
+//!     let refused = connection.call(0).scalars(&[0; 17]).send().unwrap_err();
+//!     assert_eq!(refused.io_return(), Some(IoReturn::MIG_ARRAY_TOO_LARGE));
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A map of the code
+//!
+//! From the ground up:
 //!
 //! - [`io_return`], [`limits`], [`call`]: the words.
 //! - [`schedule`]: tasks and time, simulated or free.
@@ -13,6 +60,17 @@
 //! - [`replay`]: the bridge from a tape to the client.
 //! - `strategies` (feature `proptest`): client programs and mock dexts for property tests.
 //! - `snapshot` (feature `insta`): assertions on the transcript of a tape.
+//!
+//! # What it is not
+//!
+//! It sees what a client does through [`connection`]; calls that Apple's frameworks make inside
+//! themselves, Mach messages and the dext's own work with its hardware are not on a tape.
+//!
+//! # Crate features
+//!
+//! - `proptest`: the module `strategies`.
+//! - `insta`: the module `snapshot`.
+//! - `schema`: the JSON Schema of the tape, `tape::schema`.
 
 pub mod io_return;
 
