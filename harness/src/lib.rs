@@ -49,7 +49,7 @@
 //!
 //! From the ground up:
 //!
-//! - [`io_return`], [`limits`], [`call`]: the words.
+//! - [`io_return`], [`limits`], [`call`], [`registry`]: the words.
 //! - [`schedule`]: tasks and time, simulated or free.
 //! - [`memory`]: memory that client and dext share, and its shadow.
 //! - [`boundary`]: the kernel's rules, each under its number.
@@ -76,6 +76,7 @@ pub mod io_return;
 
 pub mod call;
 pub mod limits;
+pub mod registry;
 
 pub mod schedule;
 

@@ -9,14 +9,13 @@ mod completion;
 mod mapping;
 mod method;
 mod notice;
-mod property;
 mod system;
 
+pub use crate::registry::{Matching, NoticeKind, Value};
 pub use call_builder::{CallBuilder, CallError, ConnectionExt, Reply};
 pub use client::Connection;
 pub use completion::{CompletionQueue, NextCompletion, PostObserver};
 pub use mapping::Mapping;
 pub use method::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
-pub use notice::{Notice, NoticeKind, NoticeQueue};
-pub use property::{Matching, Value};
+pub use notice::{Notice, NoticeQueue};
 pub use system::System;

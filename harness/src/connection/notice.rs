@@ -1,17 +1,9 @@
 //! Notices of services that come and go.
 
 use crate::call::{QueueId, ServiceId};
+use crate::registry::NoticeKind;
 use std::fmt;
 use std::time::Duration;
-
-/// What happened to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NoticeKind {
-    /// It was published and matched (`kIOFirstMatchNotification`, `kIOMatchedNotification`).
-    Arrived,
-    /// It was terminated (`kIOTerminatedNotification`, `kIOMessageServiceIsTerminated`).
-    Terminated,
-}
 
 /// One notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use super::event::{
 use super::fields::{Field, Kind};
 use super::line::Line;
 use crate::IoReturn;
-use crate::connection::NoticeKind;
 use crate::limits::ASYNC_REFERENCE_MAX;
 use crate::memory::{Update, Width};
+use crate::registry::NoticeKind;
 
 /// The event that a line tells, or what was expected of it.
 pub(super) fn event(mut line: Line) -> Result<Event, String> {

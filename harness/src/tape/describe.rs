@@ -7,8 +7,8 @@ use super::hex;
 use super::payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
 use super::writer::LoadBlob;
 use crate::IoReturn;
-use crate::connection::{Matching, NoticeKind, Value};
 use crate::memory::Update;
+use crate::registry::{Matching, NoticeKind, Value};
 use std::sync::Arc;
 
 /// Bytes that stand in a line before it is cut short.

@@ -9,8 +9,8 @@ use super::hex;
 use super::payload::Payload;
 use super::value;
 use crate::IoReturn;
-use crate::connection::{NoticeKind, Value};
 use crate::memory::{Update, Width};
+use crate::registry::{NoticeKind, Value};
 
 /// Size returned where a line does not state it: after success that of the structure, else none.
 pub(super) fn default_size(result: IoReturn, structure: Option<&Payload>) -> Option<u64> {
@@ -182,7 +182,7 @@ impl LineText<'_> {
         value::push_value(self.out, value);
     }
 
-    fn matching(&mut self, matching: &crate::connection::Matching) {
+    fn matching(&mut self, matching: &crate::registry::Matching) {
         if matching.conditions().any(|(_, value)| value::depth(value) >= value::DEPTH_MAX) {
             self.refuse(format!("`matching` to lie at most {} deep", value::DEPTH_MAX));
         }

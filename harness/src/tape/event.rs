@@ -9,8 +9,8 @@ use super::fields::Kind;
 use super::payload::Payload;
 use crate::IoReturn;
 use crate::call::{AsyncReference, Scalars};
-use crate::connection::{Matching, NoticeKind, Value};
 use crate::memory::{Update, Width};
+use crate::registry::{Matching, NoticeKind, Value};
 use std::collections::BTreeMap;
 
 /// Global number of an event, from 1 on, without holes but at gaps.

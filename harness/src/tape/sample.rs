@@ -9,9 +9,9 @@ use super::payload::{Digest, Payload};
 use super::whole::Tape;
 use crate::IoReturn;
 use crate::call::Scalars;
-use crate::connection::{Matching, NoticeKind, Value};
 use crate::limits::{INLINE_STRUCTURE_MAX, PAGE_SIZE};
 use crate::memory::{Update, Width};
+use crate::registry::{Matching, NoticeKind, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

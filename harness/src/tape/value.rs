@@ -2,7 +2,7 @@
 //! own for is an object of one key: `{"number":"0x10"}`, `{"data":"00ff"}`, `{"dictionary":{..}}`.
 
 use super::hex;
-use crate::connection::{Matching, Value};
+use crate::registry::{Matching, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;

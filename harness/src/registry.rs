@@ -1,4 +1,4 @@
-//! Registry values, and what a client looks for.
+//! The words of the registry: values, what a client looks for, and what happens to a service.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl From<bool> for Value {
 /// # Examples
 ///
 /// ```
-/// use dextape::connection::Matching;
+/// use dextape::registry::Matching;
 ///
 /// let matching = Matching::service("AppleSMC").property("IOUserClass", "SmcDriver");
 /// assert_eq!(matching.conditions().count(), 2);
@@ -106,4 +106,13 @@ impl FromIterator<(String, Value)> for Matching {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(conditions: I) -> Self {
         Self { conditions: conditions.into_iter().collect() }
     }
+}
+
+/// What happened to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoticeKind {
+    /// It was published and matched (`kIOFirstMatchNotification`, `kIOMatchedNotification`).
+    Arrived,
+    /// It was terminated (`kIOTerminatedNotification`, `kIOMessageServiceIsTerminated`).
+    Terminated,
 }
