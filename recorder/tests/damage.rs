@@ -3,6 +3,7 @@
 use dextape_recorder::exam::{cut_at_every_byte, flip_and_cut, forge};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Counts the bytes that are held, and the most that were.
 struct Counting;
@@ -29,6 +30,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// One measurement at a time: the tests of this file may run as threads of one process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Flips of the larger journal: a sample, or as many as `DEXTAPE_JOURNAL_FLIPS` says. With 10,000 of
 /// them every byte of the smaller journal is cut, too.
 fn flips() -> u64 {
@@ -38,6 +46,7 @@ fn flips() -> u64 {
 
 #[test]
 fn a_journal_cut_anywhere_gives_its_beginning_or_is_refused() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let step = if flips() >= 10_000 { 1 } else { 13 };
     let tally = cut_at_every_byte(folder.path(), step).unwrap();
@@ -52,6 +61,7 @@ fn a_journal_cut_anywhere_gives_its_beginning_or_is_refused() {
 
 #[test]
 fn a_flipped_bit_costs_one_event_at_most_and_memory_is_bounded() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
@@ -64,6 +74,7 @@ fn a_flipped_bit_costs_one_event_at_most_and_memory_is_bounded() {
 
 #[test]
 fn a_forged_journal_seals_to_a_tape_that_reads_back() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);

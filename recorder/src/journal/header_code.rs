@@ -4,7 +4,8 @@ use super::decode::{Bytes, Fault};
 use super::sink::Sink;
 use dextape::schedule::TimeMode;
 use dextape::tape::{
-    Comparison, Field, FieldRule, FormatVersion, Header, Host, Scenario, ServiceIdentity,
+    Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, Scenario,
+    ServiceIdentity,
 };
 use std::collections::BTreeMap;
 
@@ -56,6 +57,9 @@ pub(super) fn put_header<S: Sink>(sink: &mut S, header: &Header) {
 
 pub(super) fn take_header(bytes: &mut Bytes<'_>) -> Result<Header, Fault> {
     let format = FormatVersion { major: bytes.number()?, minor: bytes.number()? };
+    if format.major != FORMAT_VERSION.major {
+        return Err(Fault("a format of tapes that this version does not write"));
+    }
     let recorder = bytes.text()?;
     let host = match bytes.byte()? {
         0 => Host::Mock,
@@ -63,6 +67,10 @@ pub(super) fn take_header(bytes: &mut Bytes<'_>) -> Result<Header, Fault> {
         _ => return Err(Fault("an unknown host")),
     };
     let page_size = bytes.long()?;
+    if !page_size.is_power_of_two() {
+        // No tape could say it.
+        return Err(Fault("a page size that is no power of two"));
+    }
     let time = match bytes.byte()? {
         0 => TimeMode::Simulated,
         1 => TimeMode::Free,
