@@ -16,6 +16,8 @@ mod life;
 mod mapping;
 mod reply;
 mod rule;
+mod rule_test;
+mod rules;
 mod shape;
 mod space;
 
@@ -35,7 +37,9 @@ pub use mapping::{
 pub use reply::{
     ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, refused, reply, scalar,
 };
-pub use rule::{Rule, RuleTest, Rules, UnknownRule, tests_by_rule};
+pub use rule::{Evidence, Rule, UnknownRule};
+pub use rule_test::{RuleTest, tests_by_rule};
+pub use rules::Rules;
 pub use shape::{
     CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer, WakePort,
 };
