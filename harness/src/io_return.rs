@@ -270,6 +270,23 @@ impl fmt::LowerHex for IoReturn {
 
 impl std::error::Error for IoReturn {}
 
+/// What a method returns after work that ends with `?`.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::IoReturn;
+///
+/// let refused: Result<(), IoReturn> = Err(IoReturn::BUSY);
+/// assert_eq!(IoReturn::from(refused), IoReturn::BUSY);
+/// assert_eq!(IoReturn::from(Ok(())), IoReturn::SUCCESS);
+/// ```
+impl From<Result<(), IoReturn>> for IoReturn {
+    fn from(result: Result<(), IoReturn>) -> Self {
+        result.err().unwrap_or(Self::SUCCESS)
+    }
+}
+
 /// A text that is no result code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -4,9 +4,11 @@
 //! program knows, and [`registry`] ours. Another crate registers its own beside them:
 //!
 //! ```
-//! # fn own() -> impl dextape_scenarios::Scenario { dextape_scenarios::smc::Smc }
-//! let registry = dextape_scenarios::registry().with(own());
+//! # use dextape_scenarios::smc::SCENARIO as OWN;
+//! let registry = dextape_scenarios::registry().with(OWN);
 //! ```
+//!
+//! A scenario is mostly a constant, a [`Declared`]; the example there is a whole one.
 //!
 //! A map of the code, one folder a scenario, each with what passes between both sides (`abi`), the
 //! mock (`dext`) and what drives it (`client`):
@@ -16,8 +18,10 @@
 //! - [`smc`]: AppleSMC, from a key dump.
 //! - [`usb_bulk`]: transfers through the pipes of a USB interface.
 
+mod declared;
 mod error;
 mod live;
+mod open;
 mod parameter;
 mod print;
 mod registry;
@@ -28,18 +32,20 @@ pub mod shared_buffer;
 pub mod smc;
 pub mod usb_bulk;
 
+pub use declared::{ClientFn, Declared, PrepareFn, PublishFn};
 pub use error::ScenarioError;
 pub use live::{Live, Time, run_on_mock};
+pub use open::open;
 pub use parameter::{Parameter, ParameterError, Parameters};
 pub use registry::{Registry, UnknownScenario};
-pub use scenario::Scenario;
+pub use scenario::{Scenario, TapeSettings};
 
 /// The scenarios of this crate.
 #[must_use]
 pub fn registry() -> Registry {
     Registry::empty()
-        .with(null_driver::NullDriverScenario)
-        .with(shared_buffer::SharedBufferScenario)
-        .with(smc::Smc)
-        .with(usb_bulk::UsbBulkScenario)
+        .with(null_driver::SCENARIO)
+        .with(shared_buffer::SCENARIO)
+        .with(smc::SCENARIO)
+        .with(usb_bulk::SCENARIO)
 }

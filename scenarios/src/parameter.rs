@@ -16,6 +16,20 @@ pub struct Parameter {
     pub local: bool,
 }
 
+impl Parameter {
+    /// A parameter that enters tapes.
+    #[must_use]
+    pub const fn new(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self { name, default, help, local: false }
+    }
+
+    /// A parameter that belongs to one machine.
+    #[must_use]
+    pub const fn local(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self { name, default, help, local: true }
+    }
+}
+
 /// Values for the parameters of one scenario: each has one, given or by default.
 ///
 /// # Examples

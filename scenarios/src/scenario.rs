@@ -6,8 +6,18 @@ use dextape::kernel::MockSystem;
 use std::io::Write;
 use std::sync::Arc;
 
+/// Settings of a scenario that have a tape in `fixtures/`: those under which it shows something of its
+/// own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapeSettings {
+    /// Name of the tape, in kebab case.
+    pub name: &'static str,
+    /// The parameters that differ from their defaults.
+    pub set: &'static [(&'static str, &'static str)],
+}
+
 /// A named pair of a mock dext and a client that exercises it. Object-safe: other crates add their own
-/// to a [`Registry`](crate::Registry).
+/// to a [`Registry`](crate::Registry), mostly as a [`Declared`](crate::Declared).
 pub trait Scenario: Send + Sync {
     /// Its name, in kebab case; the folder of its tapes has the same.
     fn name(&self) -> &str;
@@ -17,6 +27,11 @@ pub trait Scenario: Send + Sync {
 
     /// What can be set.
     fn parameters(&self) -> &[Parameter];
+
+    /// Settings that have a tape each.
+    fn tapes(&self) -> &[TapeSettings] {
+        &[]
+    }
 
     /// Fills in parameters that follow from others or from files of this machine, so that those that
     /// are recorded say all that the client needs for a replay elsewhere. Called once before a run on

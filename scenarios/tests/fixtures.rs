@@ -6,54 +6,36 @@
 mod tapes;
 
 use dextape::tape::Tape;
-use dextape_scenarios::{Parameters, Time, registry};
+use dextape_scenarios::{Parameters, Scenario, TapeSettings, Time, registry};
 use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A tape that there should be.
-#[derive(Clone, Copy)]
-struct Fixture {
-    scenario: &'static str,
-    name: &'static str,
-    set: &'static [(&'static str, &'static str)],
-    seed: u64,
-}
-
-const FIXTURES: &[Fixture] = &[
-    Fixture { scenario: "null-driver", name: "null-driver", set: &[], seed: 1 },
-    Fixture {
-        scenario: "null-driver",
-        name: "threads",
-        set: &[("part", "sync"), ("threads", "3")],
-        seed: 1,
-    },
-    Fixture {
-        scenario: "null-driver",
-        name: "connections",
-        set: &[("part", "sync"), ("threads", "3"), ("connections", "each")],
-        seed: 1,
-    },
-    Fixture { scenario: "shared-buffer", name: "kept", set: &[], seed: 1 },
-    Fixture { scenario: "shared-buffer", name: "fresh", set: &[("buffers", "fresh")], seed: 1 },
-    Fixture { scenario: "smc", name: "small", set: &[], seed: 1 },
-    Fixture { scenario: "smc", name: "write", set: &[("write", "F0Mn=3200")], seed: 1 },
-    Fixture { scenario: "usb-bulk", name: "refused", set: &[], seed: 1 },
-    Fixture { scenario: "usb-bulk", name: "lost", set: &[("small-reads", "lost")], seed: 1 },
-];
+/// The seed of every tape.
+const SEED: u64 = 1;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let write = std::env::var_os("DEXTAPE_WRITE_FIXTURES").is_some_and(|value| value == "1");
-    if write && let Err(error) = FIXTURES.iter().try_for_each(|fixture| fixture.write(&folder)) {
-        eprintln!("failed to write the fixtures: {error}");
-        return ExitCode::FAILURE;
-    }
+    let registry = registry();
     // Those that there should be, and those that there are.
-    let mut tapes: BTreeSet<_> = FIXTURES.iter().map(Fixture::place).collect();
+    let mut tapes = BTreeSet::new();
+    for scenario in registry.iter() {
+        for settings in scenario.tapes() {
+            let place = Path::new(scenario.name()).join(format!("{}.tape.jsonl", settings.name));
+            if write && let Err(error) = record(scenario, settings, &folder.join(&place)) {
+                eprintln!("failed to write {}: {error}", place.display());
+                return ExitCode::FAILURE;
+            }
+            if !tapes.insert(place) {
+                eprintln!("two tapes of {} are named {}", scenario.name(), settings.name);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     if let Err(error) = found(&folder, &mut tapes) {
         eprintln!("failed to list the fixtures: {error}");
         return ExitCode::FAILURE;
@@ -107,24 +89,20 @@ fn test(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-impl Fixture {
-    /// Where it lies in `fixtures/`.
-    fn place(&self) -> PathBuf {
-        Path::new(self.scenario).join(format!("{}.tape.jsonl", self.name))
+/// Records a tape anew.
+fn record(
+    scenario: &dyn Scenario,
+    settings: &TapeSettings,
+    tape: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let mut parameters = Parameters::of(scenario);
+    for (name, value) in settings.set {
+        parameters.set(name, *value)?;
     }
-
-    /// Records it anew.
-    fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        let registry = registry();
-        let scenario = registry.find(self.scenario)?;
-        let mut parameters = Parameters::of(scenario);
-        for (name, value) in self.set {
-            parameters.set(name, *value)?;
-        }
-        scenario.prepare(&mut parameters)?;
-        fs_err::create_dir_all(folder.join(self.scenario))?;
-        let time = Time::Simulated { seed: self.seed };
-        tapes::record(scenario, &parameters, time, &folder.join(self.place()))?;
-        Ok(())
+    scenario.prepare(&mut parameters)?;
+    if let Some(folder) = tape.parent() {
+        fs_err::create_dir_all(folder)?;
     }
+    tapes::record(scenario, &parameters, Time::Simulated { seed: SEED }, tape)?;
+    Ok(())
 }

@@ -6,7 +6,7 @@
 
 mod tapes;
 
-use dextape_scenarios::smc::{Dump, Smc};
+use dextape_scenarios::smc::{Dump, SCENARIO};
 use dextape_scenarios::{Parameters, Scenario, Time, run_on_mock};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
@@ -50,14 +50,14 @@ fn main() -> ExitCode {
 
 fn dump_comes_out_equal(model: &str, path: &PathBuf) -> Result<(), Failed> {
     let text = fs_err::read_to_string(path)?;
-    let mut parameters = Parameters::of(&Smc);
+    let mut parameters = Parameters::of(&SCENARIO);
     parameters.set("dump", path.display().to_string())?;
-    Smc.prepare(&mut parameters)?;
+    SCENARIO.prepare(&mut parameters)?;
     let time = Time::Simulated { seed: 1 };
-    let live = run_on_mock(&Smc, &parameters, time, |system| system)?;
+    let live = run_on_mock(&SCENARIO, &parameters, time, |system| system)?;
     let folder = tempfile::tempdir()?;
     let tape = folder.path().join("dump.tape.jsonl");
-    let recorded = tapes::record(&Smc, &parameters, time, &tape)?;
+    let recorded = tapes::record(&SCENARIO, &parameters, time, &tape)?;
     if recorded.output != live.output {
         return Err("the output is another one while it is recorded".into());
     }

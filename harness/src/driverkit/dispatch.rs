@@ -34,6 +34,26 @@ impl<T: ?Sized> UserClientMethodDispatch<T> {
         check_structure_output_size: UNCHECKED,
     };
 
+    /// No function, and nothing goes in or out: the base for methods that say what they do take.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::driverkit::UserClientMethodDispatch;
+    ///
+    /// const SET_RATE: UserClientMethodDispatch<()> =
+    ///     UserClientMethodDispatch { check_scalar_input_count: 1, ..UserClientMethodDispatch::PLAIN };
+    /// assert_eq!(SET_RATE.check_completion_exists, 0);
+    /// ```
+    pub const PLAIN: Self = Self {
+        function: None,
+        check_completion_exists: 0,
+        check_scalar_input_count: 0,
+        check_structure_input_size: 0,
+        check_scalar_output_count: 0,
+        check_structure_output_size: 0,
+    };
+
     fn checks(&self) -> DispatchChecks {
         DispatchChecks {
             completion_exists: self.check_completion_exists,

@@ -193,10 +193,7 @@ impl NullUserClient {
     }
 
     fn structure(&self, arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
-        match Self::answer_structure(arguments) {
-            Ok(()) => IoReturn::SUCCESS,
-            Err(result) => result,
-        }
+        Self::answer_structure(arguments).into()
     }
 
     fn answer_structure(arguments: &mut ExternalMethodArguments<'_>) -> Result<(), IoReturn> {

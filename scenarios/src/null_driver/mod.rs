@@ -1,18 +1,4 @@
-//! NullDriver: the six selectors of Apple's sample of a dext and its client.
-//!
-//! | selector | what |
-//! |---|---|
-//! | 0 | 16 scalars come back one more |
-//! | 1 | a structure comes back with `foo` + 1 and `bar` + 10: 16 bytes in the message, or 4104 through memory descriptors |
-//! | 2, 3 | the same through dispatch entries, which refuse any other count or size |
-//! | 4 | the dext keeps the completion, answers at once, and completes later with 3 arguments |
-//! | 5 | 5 seconds later the kept completion is fired with 2, `foo` and `bar` |
-//!
-//! A request before any registration fails with `kIOReturnError`, as Apple's dext answers it, although
-//! Apple's client expects `kIOReturnNotReady`.
-//!
-//! Source: "Communicating between a DriverKit extension and a client app", as described in section 3
-//! of the list of Apple's own tests. Nothing of it is copied.
+#![doc = include_str!("../../../docs/scenarios/null-driver.md")]
 
 pub mod abi;
 mod client;
@@ -20,10 +6,8 @@ mod dext;
 
 pub use dext::NullDriver;
 
-use crate::{Parameter, Parameters, Scenario, ScenarioError};
-use dextape::connection::System;
+use crate::{Declared, Parameter, Parameters, ScenarioError, TapeSettings};
 use dextape::kernel::MockSystem;
-use std::io::Write;
 use std::sync::Arc;
 
 /// Names of the parameters.
@@ -35,64 +19,43 @@ mod parameter {
 }
 
 const PARAMETERS: &[Parameter] = &[
-    Parameter {
-        name: parameter::PART,
-        default: "all",
-        help: "Which calls the client makes: all, sync or async",
-        local: false,
-    },
-    Parameter {
-        name: parameter::THREADS,
-        default: "1",
-        help: "Client threads that make the synchronous calls at the same time, 1 to 16",
-        local: false,
-    },
-    Parameter {
-        name: parameter::CONNECTIONS,
-        default: "one",
-        help: "Whether all threads use one connection, or each its own: one or each",
-        local: false,
-    },
-    Parameter {
-        name: parameter::ROUNDS,
-        default: "1",
-        help: "How often each thread makes the synchronous calls, 1 to 1000000",
-        local: false,
-    },
+    Parameter::new(parameter::PART, "all", "Which calls the client makes: all, sync or async"),
+    Parameter::new(
+        parameter::THREADS,
+        "1",
+        "Client threads that make the synchronous calls at the same time, 1 to 16",
+    ),
+    Parameter::new(
+        parameter::CONNECTIONS,
+        "one",
+        "Whether all threads use one connection, or each its own: one or each",
+    ),
+    Parameter::new(
+        parameter::ROUNDS,
+        "1",
+        "How often each thread makes the synchronous calls, 1 to 1000000",
+    ),
 ];
 
 /// The scenario `null-driver`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NullDriverScenario;
+pub const SCENARIO: Declared = Declared {
+    name: "null-driver",
+    about: "the six selectors of Apple's sample: scalars, structures, dispatch checks, completions",
+    parameters: PARAMETERS,
+    tapes: &[
+        TapeSettings { name: "null-driver", set: &[] },
+        TapeSettings { name: "threads", set: &[("part", "sync"), ("threads", "3")] },
+        TapeSettings {
+            name: "connections",
+            set: &[("part", "sync"), ("threads", "3"), ("connections", "each")],
+        },
+    ],
+    prepare: None,
+    publish,
+    client: client::run,
+};
 
-impl Scenario for NullDriverScenario {
-    fn name(&self) -> &str {
-        "null-driver"
-    }
-
-    fn about(&self) -> &str {
-        "the six selectors of Apple's sample: scalars, structures, dispatch checks, completions"
-    }
-
-    fn parameters(&self) -> &[Parameter] {
-        PARAMETERS
-    }
-
-    fn publish(
-        &self,
-        _parameters: &Parameters,
-        system: &Arc<MockSystem>,
-    ) -> Result<(), ScenarioError> {
-        NullDriver::publish(system).map_err(ScenarioError::refused("publish NullDriver"))?;
-        Ok(())
-    }
-
-    fn client(
-        &self,
-        parameters: &Parameters,
-        system: &Arc<dyn System>,
-        out: &mut dyn Write,
-    ) -> Result<(), ScenarioError> {
-        client::run(parameters, system, out)
-    }
+fn publish(_parameters: &Parameters, system: &Arc<MockSystem>) -> Result<(), ScenarioError> {
+    NullDriver::publish(system).map_err(ScenarioError::refused("publish NullDriver"))?;
+    Ok(())
 }

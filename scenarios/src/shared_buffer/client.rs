@@ -3,10 +3,10 @@
 use super::abi::{USER_CLASS, buffer, memory_type, selector, status};
 use super::parameter;
 use crate::print::{Outcome, Plain};
-use crate::{Parameters, ScenarioError};
+use crate::{Parameters, ScenarioError, open};
 use dextape::IoReturn;
 use dextape::call::MapOptions;
-use dextape::connection::{Connection, ConnectionExt, Mapping, Matching, System};
+use dextape::connection::{Connection, ConnectionExt, Mapping, System};
 use dextape::memory::AccessError;
 use std::io::Write;
 use std::sync::Arc;
@@ -26,11 +26,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), ScenarioError> {
     let delay = parameters.number(parameter::DELAY, 0..=1000)?;
-    let service = system
-        .first_service(&Matching::user_class(USER_CLASS))
-        .map_err(ScenarioError::refused("find SharedBuffer"))?;
-    let connection =
-        system.open(service, 0).map_err(ScenarioError::refused("open SharedBuffer"))?;
+    let connection = open(system, USER_CLASS)?;
     let connection = &*connection;
 
     let map = |memory_type| connection.map_memory(memory_type, MapOptions::ANYWHERE, 0);

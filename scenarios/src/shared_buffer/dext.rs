@@ -93,37 +93,28 @@ impl Shared {
 
 type Dispatch = UserClientMethodDispatch<BufferUserClient>;
 
-const PLAIN: Dispatch = Dispatch {
-    function: None,
-    check_completion_exists: 0,
-    check_scalar_input_count: 0,
-    check_structure_input_size: 0,
-    check_scalar_output_count: 0,
-    check_structure_output_size: 0,
+const CAPITALS: Dispatch = Dispatch {
+    function: Some(BufferUserClient::capitals),
+    check_scalar_output_count: 1,
+    ..Dispatch::PLAIN
 };
-
-const CAPITALS: Dispatch =
-    Dispatch { function: Some(BufferUserClient::capitals), check_scalar_output_count: 1, ..PLAIN };
 
 const SET_FLAG_LATER: Dispatch = Dispatch {
     function: Some(BufferUserClient::set_flag_later),
     check_scalar_input_count: 1,
-    ..PLAIN
+    ..Dispatch::PLAIN
 };
 
 const COUNT: Dispatch = Dispatch {
     function: Some(BufferUserClient::count),
     check_scalar_input_count: 1,
     check_scalar_output_count: 1,
-    ..PLAIN
+    ..Dispatch::PLAIN
 };
 
 impl UserClient for BufferUserClient {
     fn start(&self, _provider: &Provider) -> IoReturn {
-        match self.make() {
-            Ok(()) => IoReturn::SUCCESS,
-            Err(result) => result,
-        }
+        self.make().into()
     }
 
     fn stop(&self, _provider: &Provider) -> IoReturn {

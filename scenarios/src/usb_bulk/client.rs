@@ -2,12 +2,10 @@
 //! abort, and a read that is too small to be asynchronous.
 
 use super::abi::{USER_CLASS, device, endpoint, selector, sent_byte};
-use crate::ScenarioError;
 use crate::print::{Outcome, Plain};
+use crate::{ScenarioError, open};
 use dextape::call::Completion;
-use dextape::connection::{
-    CallError, CompletionQueue, Connection, ConnectionExt, Matching, Reply, System,
-};
+use dextape::connection::{CallError, CompletionQueue, Connection, ConnectionExt, Reply, System};
 use dextape::memory::{AccessError, SharedBuffer};
 use std::io::Write;
 use std::sync::Arc;
@@ -20,10 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const WRITES: [usize; 6] = [1, 512, 4096, 4097, 8192, 10_000];
 
 pub(super) fn run(system: &Arc<dyn System>, out: &mut dyn Write) -> Result<(), ScenarioError> {
-    let service = system
-        .first_service(&Matching::user_class(USER_CLASS))
-        .map_err(ScenarioError::refused("find UsbBulk"))?;
-    let connection = system.open(service, 0).map_err(ScenarioError::refused("open UsbBulk"))?;
+    let connection = open(system, USER_CLASS)?;
     let queue = system.completion_queue();
     let mut bus = Bus { connection: &*connection, queue: &*queue, out, tag: 0 };
     bus.writes()?;

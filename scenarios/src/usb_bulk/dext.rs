@@ -71,11 +71,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A result as what a method returns.
-fn code(result: Result<(), IoReturn>) -> IoReturn {
-    result.err().unwrap_or(IoReturn::SUCCESS)
-}
-
 impl Bus {
     fn open(provider: &Provider) -> Result<Self, IoReturn> {
         let interface = UsbHostInterface::from_provider(provider).ok_or(IoReturn::NO_DEVICE)?;
@@ -103,7 +98,7 @@ impl Bus {
 
 impl Service for UsbBulkDriver {
     fn start(&self, provider: &Provider) -> IoReturn {
-        code(Bus::open(provider).map(|bus| *lock(&self.bus) = Some(Arc::new(bus))))
+        IoReturn::from(Bus::open(provider).map(|bus| *lock(&self.bus) = Some(Arc::new(bus))))
     }
 
     fn stop(&self, _provider: &Provider) -> IoReturn {
@@ -142,21 +137,12 @@ struct BulkUserClient {
 
 type Dispatch = UserClientMethodDispatch<BulkUserClient>;
 
-const PLAIN: Dispatch = Dispatch {
-    function: None,
-    check_completion_exists: 0,
-    check_scalar_input_count: 0,
-    check_structure_input_size: 0,
-    check_scalar_output_count: 0,
-    check_structure_output_size: 0,
-};
-
 const WRITE: Dispatch = Dispatch {
     function: Some(BulkUserClient::write),
     check_completion_exists: 1,
     check_scalar_input_count: 1,
     check_structure_input_size: u32::MAX,
-    ..PLAIN
+    ..Dispatch::PLAIN
 };
 
 const READ: Dispatch = Dispatch {
@@ -164,25 +150,37 @@ const READ: Dispatch = Dispatch {
     check_completion_exists: 1,
     check_scalar_input_count: 1,
     check_structure_output_size: u32::MAX,
-    ..PLAIN
+    ..Dispatch::PLAIN
 };
 
-const ABORT: Dispatch =
-    Dispatch { function: Some(BulkUserClient::abort), check_scalar_input_count: 1, ..PLAIN };
+const ABORT: Dispatch = Dispatch {
+    function: Some(BulkUserClient::abort),
+    check_scalar_input_count: 1,
+    ..Dispatch::PLAIN
+};
 
-const CLEAR_STALL: Dispatch =
-    Dispatch { function: Some(BulkUserClient::clear_stall), check_scalar_input_count: 1, ..PLAIN };
+const CLEAR_STALL: Dispatch = Dispatch {
+    function: Some(BulkUserClient::clear_stall),
+    check_scalar_input_count: 1,
+    ..Dispatch::PLAIN
+};
 
-const DEVICE: Dispatch =
-    Dispatch { function: Some(BulkUserClient::device), check_scalar_input_count: 2, ..PLAIN };
+const DEVICE: Dispatch = Dispatch {
+    function: Some(BulkUserClient::device),
+    check_scalar_input_count: 2,
+    ..Dispatch::PLAIN
+};
 
-const COUNTS: Dispatch =
-    Dispatch { function: Some(BulkUserClient::counts), check_scalar_output_count: 4, ..PLAIN };
+const COUNTS: Dispatch = Dispatch {
+    function: Some(BulkUserClient::counts),
+    check_scalar_output_count: 4,
+    ..Dispatch::PLAIN
+};
 
 impl UserClient for BulkUserClient {
     fn start(&self, _provider: &Provider) -> IoReturn {
         let made = DispatchQueue::create("UsbBulkUserClient").map(OsSharedPtr::adopt);
-        code(made.map(|queue| *lock(&self.queue) = Some(queue)))
+        IoReturn::from(made.map(|queue| *lock(&self.queue) = Some(queue)))
     }
 
     fn stop(&self, _provider: &Provider) -> IoReturn {
@@ -229,7 +227,7 @@ impl BulkUserClient {
                 .and_then(|buffer| self.begin(&self.bus.out_pipe, &buffer, arguments)),
             (None, None) => Err(IoReturn::BAD_ARGUMENT),
         };
-        code(begun)
+        IoReturn::from(begun)
     }
 
     fn read(&self, arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
@@ -237,7 +235,7 @@ impl BulkUserClient {
             Some(descriptor) => self.begin(&self.bus.in_pipe, descriptor, arguments),
             None => self.small_read(arguments),
         };
-        code(begun)
+        IoReturn::from(begun)
     }
 
     /// A read whose output goes back in the reply of the call itself, so that it cannot be filled
@@ -324,7 +322,7 @@ impl BulkUserClient {
     }
 
     fn counts(&self, arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
-        code(self.read_counts(arguments))
+        IoReturn::from(self.read_counts(arguments))
     }
 
     fn read_counts(&self, arguments: &mut ExternalMethodArguments<'_>) -> Result<(), IoReturn> {

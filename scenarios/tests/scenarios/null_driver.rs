@@ -1,5 +1,5 @@
 use super::support::{Removed, live, parameters, simulate};
-use dextape_scenarios::null_driver::NullDriverScenario;
+use dextape_scenarios::null_driver::SCENARIO;
 use dextape_scenarios::{Time, run_on_mock};
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ fn threads_do_not_disturb_each_other() {
 /// `MACH_SEND_INVALID_DEST` from then on, and so does the close (H1, H2).
 #[test]
 fn a_driver_that_is_removed_leaves_the_client_waiting() {
-    let scenario = Removed { scenario: NullDriverScenario, after: Duration::from_secs(8) };
+    let scenario = Removed { scenario: SCENARIO, after: Duration::from_secs(8) };
     let parameters = parameters(&scenario, &[("part", "async")]);
     let run = |seed| {
         run_on_mock(&scenario, &parameters, Time::Simulated { seed }, |system| system).unwrap()
@@ -127,7 +127,7 @@ after it: MACH_SEND_INVALID_DEST (0x10000003)
 
 #[test]
 fn wrong_parameters_are_told() {
-    let scenario = NullDriverScenario;
+    let scenario = SCENARIO;
     let message = |set| {
         let parameters = parameters(&scenario, &[set]);
         let time = Time::Simulated { seed: 1 };

@@ -1,11 +1,7 @@
 use super::support::{Removed, parameters};
 use super::tapes;
 use dextape::tape::Tape;
-use dextape_scenarios::null_driver::NullDriverScenario;
-use dextape_scenarios::shared_buffer::SharedBufferScenario;
-use dextape_scenarios::smc::Smc;
-use dextape_scenarios::usb_bulk::UsbBulkScenario;
-use dextape_scenarios::{Scenario, Time, registry};
+use dextape_scenarios::{Scenario, Time, null_driver, registry, shared_buffer, smc, usb_bulk};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +24,15 @@ fn both(scenario: &dyn Scenario, set: &[(&str, &str)], time: Time) -> (String, S
 fn a_service_that_goes_away_goes_away_in_the_replay() {
     let after = Duration::from_millis;
     let cases: [(Box<dyn Scenario>, &str); 3] = [
-        (Box::new(Removed { scenario: NullDriverScenario, after: after(8000) }), "request: MACH"),
-        (Box::new(Removed { scenario: SharedBufferScenario, after: after(15) }), "not set after"),
-        (Box::new(Removed { scenario: UsbBulkScenario, after: after(500) }), "abort it: MACH"),
+        (
+            Box::new(Removed { scenario: null_driver::SCENARIO, after: after(8000) }),
+            "request: MACH",
+        ),
+        (
+            Box::new(Removed { scenario: shared_buffer::SCENARIO, after: after(15) }),
+            "not set after",
+        ),
+        (Box::new(Removed { scenario: usb_bulk::SCENARIO, after: after(500) }), "abort it: MACH"),
     ];
     for (scenario, sign) in cases {
         let (live, replayed) = both(&*scenario, &[], Time::Simulated { seed: 3 });
@@ -44,10 +46,11 @@ fn a_run_on_real_threads_replays_on_real_threads() {
     let sync = ("part", "sync");
     for connections in ["one", "each"] {
         let set = [sync, ("threads", "4"), ("rounds", "5"), ("connections", connections)];
-        let (live, replayed) = both(&NullDriverScenario, &set, Time::Free);
+        let (live, replayed) = both(&null_driver::SCENARIO, &set, Time::Free);
         assert_eq!(live, replayed);
     }
-    for scenario in [&SharedBufferScenario as &dyn Scenario, &Smc, &UsbBulkScenario] {
+    for scenario in [&shared_buffer::SCENARIO as &dyn Scenario, &smc::SCENARIO, &usb_bulk::SCENARIO]
+    {
         let (live, replayed) = both(scenario, &[], Time::Free);
         assert_eq!(live, replayed, "{}", scenario.name());
     }

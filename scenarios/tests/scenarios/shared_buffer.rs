@@ -1,6 +1,6 @@
 use super::support::{Removed, live, parameters, simulate};
 use dextape::driverkit::Lint;
-use dextape_scenarios::shared_buffer::SharedBufferScenario;
+use dextape_scenarios::shared_buffer::SCENARIO;
 use dextape_scenarios::{Time, run_on_mock};
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn the_naive_dext_cannot_be_unmapped() {
 #[test]
 fn mappings_outlive_the_driver() {
     let after = Duration::from_millis(15);
-    let scenario = Removed { scenario: SharedBufferScenario, after };
+    let scenario = Removed { scenario: SCENARIO, after };
     let parameters = parameters(&scenario, &[]);
     let time = Time::Simulated { seed: 1 };
     let run = run_on_mock(&scenario, &parameters, time, |system| system).unwrap();

@@ -1,5 +1,5 @@
 use super::support::{parameters, simulate};
-use dextape_scenarios::smc::{SMALL, Smc};
+use dextape_scenarios::smc::{SCENARIO, SMALL};
 use dextape_scenarios::{Scenario, Time, registry, run_on_mock};
 
 /// The dump that stands before the report.
@@ -59,7 +59,7 @@ fn keys_can_be_written_as_far_as_their_attributes_let_them() {
 
 #[test]
 fn what_is_recorded_says_all_that_the_client_needs() {
-    let parameters = parameters(&Smc, &[]);
+    let parameters = parameters(&SCENARIO, &[]);
     let recorded = parameters.recorded();
     let recorded: Vec<_> = recorded.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let hidden = ("hidden", "MSSN,CRDP,KPPW,KPST,zCRS");
@@ -75,17 +75,17 @@ fn a_dump_that_is_not_there_is_named() {
     let error = scenario.prepare(&mut parameters).unwrap_err().to_string();
     assert!(error.contains("no/such/dump.txt"), "{error}");
     let time = Time::Simulated { seed: 1 };
-    let error = run_on_mock(&Smc, &parameters, time, |system| system).unwrap_err();
+    let error = run_on_mock(&SCENARIO, &parameters, time, |system| system).unwrap_err();
     assert!(error.to_string().contains("no/such/dump.txt"), "{error}");
 }
 
 #[test]
 fn names_that_are_no_keys_are_refused() {
-    let parameters = parameters(&Smc, &[("hidden", "KPST;zCRS")]);
+    let parameters = parameters(&SCENARIO, &[("hidden", "KPST;zCRS")]);
     let time = Time::Simulated { seed: 1 };
-    let error = run_on_mock(&Smc, &parameters, time, |system| system).unwrap_err();
+    let error = run_on_mock(&SCENARIO, &parameters, time, |system| system).unwrap_err();
     let expected = "read parameter hidden = \"KPST;zCRS\": expected names of four characters with \
                     commas between";
     assert_eq!(error.to_string(), expected);
-    assert_eq!(Smc.name(), "smc");
+    assert_eq!(SCENARIO.name(), "smc");
 }

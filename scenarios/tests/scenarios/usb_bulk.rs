@@ -1,6 +1,6 @@
 use super::support::{Removed, live, parameters, simulate};
 use dextape::driverkit::Lint;
-use dextape_scenarios::usb_bulk::UsbBulkScenario;
+use dextape_scenarios::usb_bulk::SCENARIO;
 use dextape_scenarios::{Time, run_on_mock};
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn real_threads_see_the_same() {
 /// reaches the client (D21).
 #[test]
 fn removal_aborts_what_is_pending() {
-    let scenario = Removed { scenario: UsbBulkScenario, after: Duration::from_millis(500) };
+    let scenario = Removed { scenario: SCENARIO, after: Duration::from_millis(500) };
     let parameters = parameters(&scenario, &[]);
     let time = Time::Simulated { seed: 1 };
     let run = run_on_mock(&scenario, &parameters, time, |system| system).unwrap();
