@@ -53,6 +53,7 @@
 //! - [`schedule`]: tasks and time, simulated or free.
 //! - [`memory`]: memory that client and dext share, and its shadow.
 //! - [`boundary`]: the kernel's rules, each under its number.
+//! - [`fault`]: what goes wrong in a run, as data.
 //! - [`connection`]: the client's side. Start here to write a client.
 //! - [`tape`]: the written side.
 //! - [`driverkit`]: the dext's side. Start here to write a mock dext.
@@ -83,6 +84,8 @@ pub mod schedule;
 pub mod memory;
 
 pub mod boundary;
+
+pub mod fault;
 
 pub mod connection;
 

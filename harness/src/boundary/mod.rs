@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod library;
 mod life;
 mod mapping;
+mod refusal;
 mod reply;
 mod rule;
 mod rule_test;
@@ -34,6 +35,7 @@ pub use mapping::{
     consumes_reference, is_read_only, map_failure, memory_type, unmap_failure,
     unmap_without_memory, user_options,
 };
+pub use refusal::{OpenReach, OpenRefusal};
 pub use reply::{
     ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, refused, reply, scalar,
 };
