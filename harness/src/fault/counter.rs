@@ -193,8 +193,8 @@ mod tests {
         assert_eq!(struck("call * #2: error Busy", 5), [2]);
         assert_eq!(struck("call 0 #4+: error Busy", 6), [4, 5, 6]);
         assert_eq!(struck("call 0 /3: error Busy", 7), [3, 6]);
-        assert_eq!(struck("call 1: error Busy", 3), []);
-        assert_eq!(struck("call 0 0%: error Busy", 100), []);
+        assert!(struck("call 1: error Busy", 3).is_empty());
+        assert!(struck("call 0 0%: error Busy", 100).is_empty());
         assert_eq!(struck("call 0 100%: error Busy", 3), [1, 2, 3]);
     }
 

@@ -35,9 +35,7 @@ impl FromStr for FaultPlan {
     /// Reads the text form, or JSON where the text begins with a brace.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         if text.trim_start().starts_with('{') {
-            return serde_json::from_str(text).map_err(|error| FaultError::new(text, format!(
-                "JSON such as {{\"seed\": 7, \"faults\": [\"call 3 #2: error Busy\"]}} ({error})"
-            )));
+            return json(text);
         }
         let mut plan = Self::default();
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
@@ -46,7 +44,8 @@ impl FromStr for FaultPlan {
             let at = |error: FaultError| FaultError { number: index + 1, ..error };
             if let Some(seed) = part.strip_prefix("seed ") {
                 let seed = seed.trim().parse();
-                plan.seed = seed.map_err(|_| at(FaultError::new(part, "a number behind `seed`")))?;
+                plan.seed =
+                    seed.map_err(|_| at(FaultError::new(part, "a number behind `seed`")))?;
                 continue;
             }
             if plan.faults.len() == FAULTS_MAX {
@@ -56,6 +55,16 @@ impl FromStr for FaultPlan {
         }
         Ok(plan)
     }
+}
+
+fn json(text: &str) -> Result<FaultPlan, FaultError> {
+    let example = r#"{"seed": 7, "faults": ["call 3 #2: error Busy"]}"#;
+    let plan: FaultPlan = serde_json::from_str(text)
+        .map_err(|error| FaultError::new(text, format!("JSON such as {example} ({error})")))?;
+    if plan.faults.len() > FAULTS_MAX {
+        return Err(FaultError::new(text, format!("at most {FAULTS_MAX} faults")));
+    }
+    Ok(plan)
 }
 
 impl FromStr for Fault {
@@ -70,7 +79,13 @@ impl FromStr for Fault {
         let kind = words.next().unwrap_or_default();
         let place = if kind == "open" { None } else { words.next() };
         let place = place.map_or_else(
-            || if kind == "open" { Ok("") } else { Err(wrong(format!("something behind `{kind}`"))) },
+            || {
+                if kind == "open" {
+                    Ok("")
+                } else {
+                    Err(wrong(format!("something behind `{kind}`")))
+                }
+            },
             Ok,
         )?;
         let when = when(words.next()).map_err(wrong)?;
@@ -81,9 +96,7 @@ impl FromStr for Fault {
         let read = || -> Result<Self, String> {
             Ok(match kind {
                 "open" => Self::Open { when, what: open_fault(&what)? },
-                "call" => {
-                    Self::Call { selector: number(place)?, when, what: call_fault(&what)? }
-                }
+                "call" => Self::Call { selector: number(place)?, when, what: call_fault(&what)? },
                 "completion" => Self::Completion {
                     selector: number(place)?,
                     when,
@@ -107,11 +120,9 @@ impl FromStr for Fault {
 
 fn when(word: Option<&str>) -> Result<When, String> {
     let Some(word) = word else { return Ok(When::ALWAYS) };
-    let expected =
-        || format!("how often as `#2`, `#2+`, `/2` or `25%`, found `{}`", cut(word));
-    let count = |digits: &str| {
-        digits.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(expected)
-    };
+    let expected = || format!("how often as `#2`, `#2+`, `/2` or `25%`, found `{}`", cut(word));
+    let count =
+        |digits: &str| digits.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(expected);
     if let Some(first) = word.strip_prefix('#') {
         match first.strip_suffix('+') {
             Some(first) => count(first).map(When::From),
@@ -160,10 +171,9 @@ fn code(word: &str) -> Result<IoReturn, String> {
     match word.parse::<IoReturn>().or_else(|_| short()) {
         Ok(code) if code.is_success() => Err("a code that is no success".into()),
         Ok(code) => Ok(code),
-        Err(_) => Err(format!(
-            "a code such as Busy, kIOReturnBusy or 0xe00002d5, found `{}`",
-            cut(word)
-        )),
+        Err(_) => {
+            Err(format!("a code such as Busy, kIOReturnBusy or 0xe00002d5, found `{}`", cut(word)))
+        }
     }
 }
 
@@ -320,7 +330,28 @@ mod tests {
             "crash 1: dext dies",
             "seed x",
             "{\"seeds\": 1}",
-        ].map(wrong).join("\n"), @"");
+        ].map(wrong).join("\n"), @r##"
+        failed to read fault 1 ("call 3 error Busy"): expected a site, a colon and what happens there, such as `call 3 #2: error Busy`
+        failed to read fault 2 ("call 3: explode"): expected error CODE, delay TIME, never returns, dext dies or device removed in a call; the first and the last two also with `afterwards`
+        failed to read fault 1 ("call: error Busy"): expected something behind `call`
+        failed to read fault 1 ("call x: error Busy"): expected a number of 32 bits or `*`, found `x`
+        failed to read fault 1 ("call 1 #0: error Busy"): expected how often as `#2`, `#2+`, `/2` or `25%`, found `#0`
+        failed to read fault 1 ("call 1 101%: error Busy"): expected how often as `#2`, `#2+`, `/2` or `25%`, found `101%`
+        failed to read fault 1 ("call 1 #1 #2: error Busy"): expected nothing between how often and the colon
+        failed to read fault 1 ("call 1: error Success"): expected a code that is no success
+        failed to read fault 1 ("call 1: error Bussy"): expected a code such as Busy, kIOReturnBusy or 0xe00002d5, found `Bussy`
+        failed to read fault 1 ("open: refuse Busy"): expected a code that the system refuses opens with: NotPermitted, NotPrivileged, Error, Offline or Unsupported (`error` has the dext refuse it)
+        failed to read fault 1 ("open: lost"): expected error CODE, refuse CODE, delay TIME, dext dies or device removed in an open
+        failed to read fault 1 ("completion 1: error Busy"): expected lost, doubled or late TIME for a completion
+        failed to read fault 1 ("map 1: lost"): expected error CODE, refuse, delay TIME, dext dies or device removed in a map
+        failed to read fault 1 ("unmap 1: refuse"): expected error CODE, delay TIME, dext dies or device removed in an unmap
+        failed to read fault 1 ("at 5: dext dies"): expected a time such as 5ms, 20us or 2s, found `5`
+        failed to read fault 1 ("at 18446744073709551615s: dext dies"): expected a time such as 5ms, 20us or 2s, found `18446744073709551615s`
+        failed to read fault 1 ("at 5s #2: dext dies"): expected a time alone, which comes once
+        failed to read fault 1 ("crash 1: dext dies"): expected open, call, completion, map, unmap or at as its site
+        failed to read fault 1 ("seed x"): expected a number behind `seed`
+        failed to read fault 1 ("{\"seeds\": 1}"): expected JSON such as {"seed": 7, "faults": ["call 3 #2: error Busy"]} (unknown field `seeds`, expected `seed` or `faults` at line 1 column 8)
+        "##);
     }
 
     #[test]

@@ -75,20 +75,26 @@ impl MockConnection {
         purpose: ClientMemoryCall,
     ) -> Result<Option<ClientMemory>, IoReturn> {
         let (link, rules) = (&*self.link, self.kernel.rules);
+        let mut refused = false;
         let user_client = link.user_client().ok_or(IoReturn::MIG_SERVER_DIED)?;
         let seen = type_seen(rules, memory_type);
-        upcall(rules, &link.default_queue, || {
+        let answer = upcall(rules, &link.default_queue, || {
             copy_client_memory(
                 link.dext.process(),
                 link.id.0,
                 seen,
                 purpose,
-                |memory_type, options, memory| {
-                    user_client.copy_client_memory_for_type(memory_type, options, memory)
+                |seen, options, memory| {
+                    let own = || user_client.copy_client_memory_for_type(seen, options, memory);
+                    let (result, no_room) =
+                        self.kernel.faulty_memory(link, memory_type, purpose, own);
+                    refused = no_room;
+                    result
                 },
             )
-        })
-        .unwrap_or(Err(IoReturn::MIG_SERVER_DIED))
+        });
+        let answer = answer.unwrap_or(Err(IoReturn::MIG_SERVER_DIED))?;
+        if refused { Err(IoReturn::VM_ERROR) } else { Ok(answer) }
     }
 
     fn is_read_only(&self, memory: &ClientMemory, options: MapOptions) -> bool {

@@ -13,8 +13,8 @@ use crate::boundary::{
     failed, method_hold, refused, reply, scalar, scalar_output_start,
 };
 use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
-use crate::driverkit::CompletionSink;
 use crate::driverkit::bridge::{ExternalMethodCall, ExternalMethodOutcome, external_method};
+use crate::driverkit::{CompletionSink, DextProcess};
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
 use crate::memory::{Backing, Memory};
 use crate::schedule::Monitor;
@@ -50,7 +50,7 @@ impl MockConnection {
         };
         let sink = wake.filter(|_| arrival.completion).map(|wake| {
             let port = port.flatten();
-            completion_sink(&self.kernel, &self.link, port, wake.reference)
+            completion_sink(&self.kernel, &self.link, selector, port, wake.reference)
         });
 
         let mut scalars = [0; SCALARS_MAX];
@@ -69,7 +69,7 @@ impl MockConnection {
         };
         let visit = self.link.gate.come().lock(method_hold(rules));
         self.kernel.schedule.yield_now();
-        let outcome = self.call_dext(call);
+        let outcome = self.call_dext(selector, call);
         drop(visit);
 
         let outcome = match outcome {
@@ -92,16 +92,27 @@ impl MockConnection {
         answer.result
     }
 
-    fn call_dext(&self, call: ExternalMethodCall<'_>) -> Result<ExternalMethodOutcome, IoReturn> {
+    fn call_dext(
+        &self,
+        selector: u32,
+        call: ExternalMethodCall<'_>,
+    ) -> Result<ExternalMethodOutcome, IoReturn> {
         let (link, rules) = (&*self.link, self.kernel.rules);
         let died = IoReturn::MIG_SERVER_DIED;
         let user_client = link.user_client().ok_or(died)?;
+        let mut ending = None;
         let outcome = upcall(rules, &link.method_queue, || {
-            external_method(link.dext.process(), link.id.0, call, |selector, arguments| {
-                user_client.external_method(selector, arguments)
+            external_method(link.dext.process(), link.id.0, call, |seen, arguments| {
+                let own = || user_client.external_method(seen, arguments);
+                let (result, afterwards) = self.kernel.faulty_method(link, selector, own);
+                ending = afterwards;
+                result
             })
         });
         came_out(rules, Operation::Method, link.meanwhile())?;
+        if let Some(ending) = ending {
+            self.kernel.end(link.dext.id(), ending);
+        }
         outcome.ok_or(died)
     }
 }
@@ -289,8 +300,9 @@ fn wait_for_ever(kernel: &Kernel) -> ! {
 
 /// Where the completions of a call go: its wake port, by name only (D19).
 fn completion_sink(
-    kernel: &Kernel,
+    kernel: &Arc<Kernel>,
     link: &Arc<Link>,
+    selector: u32,
     port: Option<&Arc<Port>>,
     reference: Option<&[u64]>,
 ) -> CompletionSink {
@@ -298,6 +310,7 @@ fn completion_sink(
     let reference = completion::reference(rules, reference);
     let held = port.filter(|_| !completion::wake_port_is_weak(rules)).cloned();
     let port = port.map_or_else(Weak::new, Arc::downgrade);
+    let (kernel, process) = (Arc::downgrade(kernel), link.dext.process().downgrade());
     let link = Arc::downgrade(link);
     Arc::new(move |status, arguments| {
         let _ = &held;
@@ -305,10 +318,19 @@ fn completion_sink(
         if !completion::outlives_connection(rules) && ended() {
             return;
         }
-        if let Some(completion) = completion::completion(rules, reference, status, arguments)
-            && let Some(port) = port.upgrade()
-        {
-            port.post(completion);
+        if let Some(completion) = completion::completion(rules, reference, status, arguments) {
+            let port = Weak::clone(&port);
+            let deliver = move || {
+                if let Some(port) = port.upgrade() {
+                    port.post(completion);
+                }
+            };
+            match (kernel.upgrade(), process.upgrade().map(DextProcess::from_inner)) {
+                (Some(kernel), Some(process)) => {
+                    kernel.faulty_completion(&process, selector, deliver);
+                }
+                _ => deliver(),
+            }
         }
     })
 }

@@ -4,9 +4,11 @@
 //! [`MockSystem`] is where to start: publish a [`Service`](crate::driverkit::Service), then be its
 //! client through [`System`](crate::connection::System).
 
+mod builder;
 mod client_memory;
 mod connection;
 mod dext;
+mod faults;
 mod gate;
 mod memory;
 mod method;
@@ -16,5 +18,6 @@ mod registry;
 mod system;
 mod task;
 
+pub use builder::MockBuilder;
 pub use registry::ServiceDescription;
 pub use system::MockSystem;

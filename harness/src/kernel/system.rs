@@ -1,14 +1,17 @@
 //! The mock system: services, clients' ways to them, and what the mock has to tell about the dexts.
 
+use super::builder::MockBuilder;
 use super::connection::{Link, MockConnection};
 use super::dext::{Dext, upcall};
+use super::faults::Faults;
 use super::notice::MockNotices;
 use super::queue::MockQueue;
 use super::registry::{Registry, ServiceDescription};
 use super::task::Task;
 use crate::IoReturn;
 use crate::boundary::{
-    Meanwhile, Operation, Rules, came_out, open as open_check, open_type as type_seen, opened,
+    Meanwhile, OpenReach, Operation, Rules, came_out, open as open_check, open_type as type_seen,
+    opened,
 };
 use crate::call::{ConnectionId, QueueId, ServiceId};
 use crate::connection::{
@@ -19,6 +22,7 @@ use crate::driverkit::{
     DispatchQueue, Finding, Leak, Provider, QUEUE_DEFAULT, QUEUE_EXTERNAL_METHOD, Service,
     UserClient,
 };
+use crate::fault::{FaultPlan, OpenFault, Strike};
 use crate::schedule::{Monitor, Schedule};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,6 +89,7 @@ pub(super) struct Kernel {
     connections: AtomicU64,
     queues: AtomicU64,
     teardowns: Arc<Monitor<u64>>,
+    pub(super) faults: Faults,
 }
 
 /// A teardown that has begun and is over when this is dropped.
@@ -120,6 +125,46 @@ impl Kernel {
         self.links().values().filter(|link| link.dext.id() == service).cloned().collect()
     }
 
+    /// The services that are there.
+    pub(super) fn services(&self) -> Vec<ServiceId> {
+        let all = self.registry().all();
+        all.iter().filter(|dext| !dext.is_terminated()).map(|dext| dext.id()).collect()
+    }
+
+    /// As [`MockSystem::terminate`].
+    pub(super) fn terminate(self: &Arc<Self>, service: ServiceId) {
+        if let Some(dext) = self.withdraw(service) {
+            for link in self.links_of(service) {
+                link.terminate(self);
+            }
+            let pending = self.teardown_begins();
+            let name = format!("stop of {service}");
+            drop(self.schedule.spawn(&name, move || {
+                let _pending = pending;
+                dext.stop();
+            }));
+        }
+    }
+
+    /// As [`MockSystem::crash`].
+    pub(super) fn crash(self: &Arc<Self>, service: ServiceId) {
+        if let Some(dext) = self.withdraw(service) {
+            dext.die();
+            self.faults.wake_hanging();
+            for link in self.links_of(service) {
+                link.terminate(self);
+            }
+        }
+    }
+
+    /// Takes a service out of the registry, once.
+    fn withdraw(&self, service: ServiceId) -> Option<Arc<Dext>> {
+        let mut registry = self.registry();
+        let dext = registry.get(service).filter(|dext| dext.terminate())?;
+        registry.tell(dext.description(), Notice { kind: NoticeKind::Terminated, service });
+        Some(dext)
+    }
+
     /// Forgets a connection of which nobody has a right any more.
     pub(super) fn forget_unheld(&self, connection: ConnectionId) {
         let mut links = self.links();
@@ -146,6 +191,15 @@ impl MockSystem {
     #[doc(hidden)]
     #[must_use]
     pub fn with_rules(schedule: &Schedule, rules: Rules) -> Arc<Self> {
+        Self::builder(schedule).rules(rules).build()
+    }
+
+    /// A system on `schedule` that is set up further, with a plan of faults for instance.
+    pub fn builder(schedule: &Schedule) -> MockBuilder {
+        MockBuilder::new(schedule)
+    }
+
+    pub(super) fn make(schedule: &Schedule, rules: Rules, faults: FaultPlan) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let kernel = Kernel {
             schedule: schedule.clone(),
@@ -157,8 +211,11 @@ impl MockSystem {
             connections: AtomicU64::new(0),
             queues: AtomicU64::new(0),
             teardowns: Arc::new(Monitor::new(schedule, "teardowns", 0)),
+            faults: Faults::new(schedule, faults),
         };
-        Arc::new(Self { kernel: Arc::new(kernel) })
+        let kernel = Arc::new(kernel);
+        kernel.plan_times();
+        Arc::new(Self { kernel })
     }
 
     /// Starts a service and publishes it.
@@ -200,17 +257,7 @@ impl MockSystem {
     ///
     /// Nothing happens to a service that is not there.
     pub fn terminate(&self, service: ServiceId) {
-        if let Some(dext) = self.withdraw(service) {
-            for link in self.kernel.links_of(service) {
-                link.terminate(&self.kernel);
-            }
-            let pending = self.kernel.teardown_begins();
-            let name = format!("stop of {service}");
-            drop(self.kernel.schedule.spawn(&name, move || {
-                let _pending = pending;
-                dext.stop();
-            }));
-        }
+        self.kernel.terminate(service);
     }
 
     /// The dext's process dies: nobody is told, its connections are terminated, and what is on its way
@@ -219,20 +266,7 @@ impl MockSystem {
     ///
     /// Nothing happens to a service that is not there.
     pub fn crash(&self, service: ServiceId) {
-        if let Some(dext) = self.withdraw(service) {
-            dext.die();
-            for link in self.kernel.links_of(service) {
-                link.terminate(&self.kernel);
-            }
-        }
-    }
-
-    /// Takes a service out of the registry, once.
-    fn withdraw(&self, service: ServiceId) -> Option<Arc<Dext>> {
-        let mut registry = self.kernel.registry();
-        let dext = registry.get(service).filter(|dext| dext.terminate())?;
-        registry.tell(dext.description(), Notice { kind: NoticeKind::Terminated, service });
-        Some(dext)
+        self.kernel.crash(service);
     }
 
     /// Waits until every teardown that has begun is over.
@@ -316,6 +350,7 @@ impl MockSystem {
         dext: &Dext,
         connection: ConnectionId,
         open_type: u32,
+        strike: Strike<OpenFault>,
     ) -> Result<(Arc<dyn UserClient>, [DispatchQueue; 2]), IoReturn> {
         let rules = self.kernel.rules;
         let (process, client) = (dext.process(), Some(connection.0));
@@ -323,7 +358,8 @@ impl MockSystem {
         let open_type = type_seen(rules, open_type);
         let make = || {
             let made = in_phase(process, client, Phase::NewUserClient, || {
-                service.new_user_client(open_type)
+                let own = || service.new_user_client(open_type);
+                self.kernel.faulty_open((dext.id(), process), strike, own)
             });
             opened(rules, made.as_ref().map(Option::is_some).map_err(|code| *code))?;
             let Ok(Some(user_client)) = made else { return Err(IoReturn::ERROR) };
@@ -363,10 +399,18 @@ impl System for MockSystem {
         let dext = kernel.registry().get(service);
         open_check(kernel.rules, dext.is_some())?;
         let dext = dext.filter(|dext| !dext.is_terminated()).ok_or(IoReturn::OFFLINE)?;
+        let strike = kernel.faults.open();
+        let refusal = match strike.what {
+            Some(OpenFault::Refused(refusal)) => Some(refusal),
+            _ => None,
+        };
+        if let Some(refusal) = refusal.filter(|refusal| refusal.reach() == OpenReach::NotAsked) {
+            return Err(refusal.code());
+        }
         let id = ConnectionId(kernel.connections.fetch_add(1, Ordering::Relaxed) + 1);
         kernel.schedule.yield_now();
         dext.client_came();
-        let (user_client, queues) = match self.new_user_client(&dext, id, open_type) {
+        let (user_client, queues) = match self.new_user_client(&dext, id, open_type, strike) {
             Ok(made) => made,
             Err(code) => {
                 dext.client_left();
@@ -378,6 +422,13 @@ impl System for MockSystem {
         if dext.is_terminated() {
             // It ended while the user client was being made.
             link.terminate(kernel);
+        }
+        if let Some(refusal) = refusal {
+            // Once it was made (G6).
+            link.terminate(kernel);
+            link.release(kernel);
+            kernel.forget_unheld(id);
+            return Err(refusal.code());
         }
         Ok(Box::new(MockConnection::new(Arc::clone(kernel), link)))
     }

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod asynchronous;
+mod faults;
 mod life;
 mod mapping_table;
 mod threads;

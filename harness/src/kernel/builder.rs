@@ -1,0 +1,55 @@
+//! How a mock system is set up.
+
+use super::MockSystem;
+use crate::boundary::Rules;
+use crate::fault::FaultPlan;
+use crate::schedule::Schedule;
+use std::sync::Arc;
+
+/// A mock system that is being set up.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::kernel::MockSystem;
+/// use dextape::schedule::Schedule;
+///
+/// Schedule::simulate(1, |schedule| {
+///     let faults = "open #1: refuse NotPermitted; call 3: delay 5ms".parse()?;
+///     let mock = MockSystem::builder(schedule).faults(faults).build();
+///     # drop(mock);
+///     Ok::<(), dextape::fault::FaultError>(())
+/// }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is made before build"]
+pub struct MockBuilder {
+    schedule: Schedule,
+    rules: Rules,
+    faults: FaultPlan,
+}
+
+impl MockBuilder {
+    pub(super) fn new(schedule: &Schedule) -> Self {
+        Self { schedule: schedule.clone(), rules: Rules::all(), faults: FaultPlan::default() }
+    }
+
+    /// What goes wrong.
+    pub fn faults(mut self, faults: FaultPlan) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// The rules that are kept; for the tests of the rules.
+    #[doc(hidden)]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// The system, without services yet.
+    #[must_use]
+    pub fn build(self) -> Arc<MockSystem> {
+        MockSystem::make(&self.schedule, self.rules, self.faults)
+    }
+}
