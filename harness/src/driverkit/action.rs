@@ -11,6 +11,7 @@ use crate::call::Scalars;
 use crate::limits::COMPLETION_ARGUMENTS_MAX;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Where the completions of a client's action go: on the far side of it is the kernel.
 pub type CompletionSink = Arc<dyn Fn(IoReturn, &[u64]) + Send + Sync>;
@@ -48,7 +49,15 @@ impl ActionPayload {
 #[derive(Clone)]
 enum Target {
     Client(CompletionSink),
-    Handler { queue: Arc<QueueCore>, context: HandlerContext, handler: Arc<Handler> },
+    Handler {
+        queue: Arc<QueueCore>,
+        context: HandlerContext,
+        handler: Arc<Handler>,
+    },
+    /// Called by a dispatch source on the queue that this is on.
+    Source {
+        handler: Arc<Handler>,
+    },
 }
 
 type Handler = dyn Fn(&OsAction, IoReturn, &[u64]) + Send + Sync;
@@ -91,6 +100,37 @@ impl OsAction {
         Self { object: Object::create(ActionPayload::new(rules, target)) }
     }
 
+    /// An action for an [`InterruptDispatchSource`](super::InterruptDispatchSource): `handler` is
+    /// called on the source's queue with the action, the number of interrupts since the last call
+    /// and the schedule's time of the last one. It has one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    #[doc(alias = "CreateActionInterruptOccurred")]
+    #[doc(alias = "InterruptOccurred")]
+    pub fn interrupt_occurred(
+        handler: impl Fn(&OsAction, u64, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        Self::for_source(move |action, _, arguments| {
+            if let [count, time, ..] = arguments {
+                handler(action, *count, Duration::from_nanos(*time));
+            }
+        })
+    }
+
+    /// An action that a dispatch source calls on its own queue.
+    #[track_caller]
+    pub(super) fn for_source(
+        handler: impl Fn(&OsAction, IoReturn, &[u64]) + Send + Sync + 'static,
+    ) -> Self {
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        let target = Some(Target::Source { handler: Arc::new(handler) });
+        Self { object: Object::create(ActionPayload::new(rules, target)) }
+    }
+
     /// The client's action of an asynchronous call.
     pub(super) fn for_client(
         process: &DextProcess,
@@ -123,12 +163,7 @@ impl OsAction {
     pub(crate) fn fire(&self, status: IoReturn, arguments: &[u64]) {
         // Only to tell of it: what happens then is for the state to say.
         let _ = self.object.alive();
-        let payload = &self.object.payload;
-        let target = {
-            let mut state = payload.state();
-            if state.action.fire(payload.rules) { state.target.clone() } else { None }
-        };
-        match target {
+        match self.fired() {
             None => {}
             Some(Target::Client(sink)) => sink(status, arguments),
             Some(Target::Handler { queue, context, handler }) => {
@@ -137,7 +172,26 @@ impl OsAction {
                     handler(held.action(), status, &arguments);
                 }));
             }
+            Some(Target::Source { handler }) => handler(self, status, arguments),
         }
+    }
+
+    /// Runs the handler on the calling thread, which is on the queue of a dispatch source.
+    pub(super) fn call(&self, status: IoReturn, arguments: &[u64]) {
+        match self.fired() {
+            Some(Target::Handler { handler, .. } | Target::Source { handler }) => {
+                handler(self, status, arguments);
+            }
+            Some(Target::Client(sink)) => sink(status, arguments),
+            None => {}
+        }
+    }
+
+    /// Counts a firing, and gives what it goes to; `None` where the action is aborted.
+    fn fired(&self) -> Option<Target> {
+        let payload = &self.object.payload;
+        let mut state = payload.state();
+        if state.action.fire(payload.rules) { state.target.clone() } else { None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `IOService`, as the writer of a dext implements it, and what stands below it.
 
-use super::UserClient;
+use super::{InterruptLines, UserClient};
 use crate::IoReturn;
 use std::any::Any;
 use std::fmt;
@@ -59,19 +59,33 @@ pub trait Service: Send + Sync + 'static {
 pub struct Provider {
     class: String,
     object: Option<Arc<dyn Any + Send + Sync>>,
+    interrupts: Option<InterruptLines>,
 }
 
 impl Provider {
     /// A provider of which only the class is known, such as `IOUserResources`.
     #[must_use]
     pub fn new(class: &str) -> Self {
-        Self { class: class.to_owned(), object: None }
+        Self { class: class.to_owned(), object: None, interrupts: None }
     }
 
     /// A provider that a driver can use, such as an `IOUSBHostInterface`.
     #[must_use]
     pub fn with_object<T: Any + Send + Sync>(class: &str, object: T) -> Self {
-        Self { class: class.to_owned(), object: Some(Arc::new(object)) }
+        Self { class: class.to_owned(), object: Some(Arc::new(object)), interrupts: None }
+    }
+
+    /// The same provider, whose device interrupts on `lines`.
+    #[must_use]
+    pub fn with_interrupts(mut self, lines: &InterruptLines) -> Self {
+        self.interrupts = Some(lines.clone());
+        self
+    }
+
+    /// The lines on which its device interrupts, where it has any.
+    #[must_use]
+    pub fn interrupts(&self) -> Option<&InterruptLines> {
+        self.interrupts.as_ref()
     }
 
     /// Its class.
