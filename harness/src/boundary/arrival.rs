@@ -57,7 +57,8 @@ pub fn arrival(rules: Rules, selector: u32, request: &Request, wake_port: bool) 
         version: ARGUMENTS_VERSION,
         selector: self::selector(rules, selector),
         scalar_input_count: request.scalar_count,
-        scalar_input_pointer: request.scalar_count > 0 || rules.on(Rule::B11),
+        scalar_input_pointer: request.scalar_count > 0
+            || rules.on(Rule::B11) && rules.open().empty_scalar_input_is_pointer,
         input: input(rules, request.structure),
         scalar_output_count: request.scalars_asked,
         maximum,
@@ -134,7 +135,7 @@ pub fn input_descriptor(rules: Rules) -> InputDescriptor {
 ///
 /// What the call itself gives, where it notices.
 pub fn bad_pointer(rules: Rules) -> Result<IoReturn, IoReturn> {
-    if rules.on(Rule::B6) { Ok(IoReturn::ERROR) } else { Err(IoReturn::BAD_ARGUMENT) }
+    if rules.on(Rule::B6) { Ok(rules.open().bad_pointer) } else { Err(IoReturn::BAD_ARGUMENT) }
 }
 
 /// Whether what the dext wrote through the output descriptor reaches the client after a call that
@@ -148,7 +149,7 @@ pub fn descriptor_writes_stay(rules: Rules, result: IoReturn) -> bool {
 /// (B2).
 #[must_use]
 pub fn scalar_output_start(rules: Rules, clients: u64) -> u64 {
-    if rules.on(Rule::B2) { 0 } else { clients }
+    if rules.on(Rule::B2) { rules.open().scalar_output_start } else { clients }
 }
 
 /// True where inputs and descriptors lose the system's reference after the method (B10).

@@ -52,7 +52,7 @@ pub fn driverkit(
     let Some((checks, has_function)) = dispatch else {
         return without_entry(rules);
     };
-    if !rules.on(Rule::E5) {
+    if !rules.on(Rule::E5) || rules.open().function_checked_first {
         function(rules, has_function)?;
     }
     if rules.on(Rule::E1) {
@@ -74,7 +74,7 @@ fn without_entry(rules: Rules) -> Result<(), IoReturn> {
         // As if the framework knew the end of the table, which a kext's array does (E9).
         return Err(IoReturn::BAD_ARGUMENT);
     }
-    if rules.on(Rule::E7) { Err(IoReturn::UNSUPPORTED) } else { Err(IoReturn::ERROR) }
+    if rules.on(Rule::E7) { Err(rules.open().base_method) } else { Err(IoReturn::ERROR) }
 }
 
 /// Whether a kext's `IOUserClient::externalMethod` goes on to call the entry's function.
@@ -141,6 +141,20 @@ pub fn kext_array(
         }
     }
     if entry.has_function { Ok(()) } else { Err(IoReturn::NO_COMPLETION) }
+}
+
+/// Whether a kext's `IOUserClient::externalMethod` without a dispatch entry, which goes by the old
+/// tables of methods, goes on to call one. `out_of_line` is true where a structure of the call is over
+/// 4096 bytes, either way.
+///
+/// # Errors
+///
+/// `kIOReturnIPCError` for such a structure, `kIOReturnUnsupported` without a method (E10).
+pub fn kext_old_table(rules: Rules, out_of_line: bool, has_method: bool) -> Result<(), IoReturn> {
+    if out_of_line && rules.on(Rule::E10) {
+        return Err(IoReturn::IPC_ERROR);
+    }
+    if has_method { Ok(()) } else { Err(IoReturn::UNSUPPORTED) }
 }
 
 fn completion(checks: &DispatchChecks, facts: &CallFacts) -> Result<(), IoReturn> {

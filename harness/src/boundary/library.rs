@@ -180,7 +180,7 @@ fn output(rules: Rules, shape: &CallShape) -> Result<Transfer, IoReturn> {
 /// D5.
 fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
     if port == WakePort::Foreign && rules.on(Rule::D5) {
-        Err(IoReturn::MACH_SEND_INVALID_RIGHT)
+        Err(rules.open().foreign_wake_port)
     } else {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Open, close, termination and death (groups G and H), and the locks (group K).
+//! Open, close, termination and death (groups G and H).
 
 use super::{Rule, Rules};
 use crate::IoReturn;
@@ -219,33 +219,4 @@ pub fn came_out(rules: Rules, operation: Operation, meanwhile: Meanwhile) -> Res
         Meanwhile::Died if operation == Operation::Map => Err(IoReturn::BAD_ARGUMENT),
         Meanwhile::Died => Err(IoReturn::MIG_SERVER_DIED),
     }
-}
-
-/// How an operation holds the lock of its connection (K1, K2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Together with other methods.
-    Shared,
-    /// Alone.
-    Exclusive,
-    /// Not at all: never, but with K2 switched off.
-    None,
-}
-
-/// How a method holds the lock of its connection.
-#[must_use]
-pub fn method_hold(rules: Rules) -> Hold {
-    if rules.on(Rule::K2) { Hold::Shared } else { Hold::None }
-}
-
-/// How map, unmap and close hold the lock of their connection.
-#[must_use]
-pub fn exclusive_hold(rules: Rules) -> Hold {
-    if rules.on(Rule::K2) { Hold::Exclusive } else { Hold::None }
-}
-
-/// True where an upcall waits for its turn on the dext's queue (K3).
-#[must_use]
-pub fn waits_for_queue(rules: Rules) -> bool {
-    rules.on(Rule::K3)
 }

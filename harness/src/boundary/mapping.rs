@@ -109,6 +109,34 @@ pub fn unmap_without_memory(rules: Rules) -> IoReturn {
     if rules.on(Rule::F19) { IoReturn::SUCCESS } else { IoReturn::BAD_ARGUMENT }
 }
 
+/// What the base `CopyClientMemoryForType` gives, where a dext has none of its own: a map is then a
+/// bad argument (F5), an unmap unsupported (F18, F21).
+pub fn without_client_memory(rules: Rules) -> IoReturn {
+    // Naively a base method does nothing, and succeeds at it.
+    if rules.on(Rule::F21) { IoReturn::UNSUPPORTED } else { IoReturn::SUCCESS }
+}
+
+/// Whether the memory of a mapping is there when the dext is not: it is the kernel's (F22).
+#[must_use]
+pub fn memory_outlives_dext(rules: Rules) -> bool {
+    rules.on(Rule::F22)
+}
+
+/// Whose end is the end of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingHolder {
+    /// The connection's, in the task that opened it (F23).
+    Connection,
+    /// That of the right which is pushed to another task (F26).
+    Right,
+}
+
+/// Whose end is the end of a mapping that a connection makes in its own task, or in another (F26).
+#[must_use]
+pub fn mapping_holder(rules: Rules, own_task: bool) -> MappingHolder {
+    if own_task || !rules.on(Rule::F26) { MappingHolder::Connection } else { MappingHolder::Right }
+}
+
 /// One object that stands for a mapping. Several can lie at one address: a shorter alias is an
 /// object of its own over the longer one (F13).
 #[derive(Clone, Debug)]
@@ -246,6 +274,13 @@ impl MappingTable {
             entry.holders.retain(|held| held.connection != connection);
         }
         self.sweep()
+    }
+
+    /// What a forked child has of the task's mappings: none, and its addresses are free (F27).
+    #[must_use]
+    pub fn forked(&self) -> Self {
+        // Naively a child has all that its parent has.
+        if self.rules.on(Rule::F27) { Self::new(self.rules) } else { self.clone() }
     }
 
     /// Mappings that the task has.

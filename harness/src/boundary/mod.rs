@@ -13,7 +13,11 @@ pub mod completion;
 pub mod dispatch;
 pub mod library;
 mod life;
+mod lock;
 mod mapping;
+pub mod message;
+pub mod number;
+mod open_points;
 mod refusal;
 mod reply;
 mod rule;
@@ -27,14 +31,15 @@ pub use arrival::{
     descriptor_writes_stay, input_descriptor, releases_inputs, scalar_output_start,
 };
 pub use life::{
-    ConnectionState, Consequence, Hold, Meanwhile, Operation, came_out, creator, exclusive_hold,
-    method_hold, open, open_type, opened, waits_for_queue,
+    ConnectionState, Consequence, Meanwhile, Operation, came_out, creator, open, open_type, opened,
 };
+pub use lock::{Hold, LockedOperation, Locking, completion_hold, waits_for_queue};
 pub use mapping::{
-    CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingTable,
-    consumes_reference, is_read_only, map_failure, memory_type, unmap_failure,
-    unmap_without_memory, user_options,
+    CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingHolder, MappingTable,
+    consumes_reference, is_read_only, map_failure, mapping_holder, memory_outlives_dext,
+    memory_type, unmap_failure, unmap_without_memory, user_options, without_client_memory,
 };
+pub use open_points::{OpenPoints, OutputJudge, RangeLength};
 pub use refusal::{OpenReach, OpenRefusal};
 pub use reply::{
     ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, refused, reply, scalar,

@@ -1,7 +1,7 @@
 //! What comes back to the client (group C, A6, A12, A17).
 
 use super::shape::{CallShape, ClientRange, Request, Transfer};
-use super::{Rule, Rules};
+use super::{OutputJudge, Rule, Rules};
 use crate::IoReturn;
 use crate::limits::VARIABLE_OUTPUT_SIZE;
 
@@ -137,8 +137,8 @@ fn structure(rules: Rules, output: Transfer, dext: &DextReply) -> Result<(u64, C
         (Transfer::Variable, None) => Ok((0, CopyOut::Variable { length: 0 })),
         (Transfer::OutOfLine { range, .. }, structure) => {
             let length = structure.unwrap_or(0);
-            if length > 0 && rules.on(Rule::C5) {
-                return Err(IoReturn::BAD_ARGUMENT);
+            if rules.on(Rule::C5) {
+                beside_descriptor(rules, range, structure)?;
             }
             // Naively the client learns how much the dext has set.
             let told = range != ClientRange::Null && !rules.on(Rule::C4);
@@ -147,6 +147,20 @@ fn structure(rules: Rules, output: Transfer, dext: &DextReply) -> Result<(u64, C
         (Transfer::None | Transfer::Inline { .. }, structure) => {
             in_line(rules, asked(output), structure)
         }
+    }
+}
+
+/// C5, as the framework or the kernel sees it.
+fn beside_descriptor(
+    rules: Rules,
+    range: ClientRange,
+    structure: Option<u64>,
+) -> Result<(), IoReturn> {
+    let has_descriptor = range == ClientRange::Somewhere;
+    match (rules.open().output_beside_descriptor, structure) {
+        (OutputJudge::Framework(code), Some(_)) if has_descriptor => Err(code),
+        (_, Some(1..)) => Err(IoReturn::BAD_ARGUMENT),
+        _ => Ok(()),
     }
 }
 

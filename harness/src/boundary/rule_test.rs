@@ -36,6 +36,9 @@ pub fn tests_by_rule() -> impl Iterator<Item = RuleTest> {
             b'A' => "harness/tests/rules/a.rs",
             b'B' => "harness/tests/rules/b.rs",
             b'C' => "harness/tests/rules/c.rs",
+            b'D' if matches!(rule, Rule::D15 | Rule::D16 | Rule::D22) => {
+                "harness/tests/rules/d_message.rs"
+            }
             b'D' => "harness/tests/rules/d.rs",
             b'E' => "harness/tests/rules/e.rs",
             b'F' if *rule < Rule::F15 => "harness/tests/rules/f.rs",

@@ -1,6 +1,6 @@
 //! The set of the rules that are in force.
 
-use super::Rule;
+use super::{OpenPoints, Rule};
 use std::fmt;
 
 const WORDS: usize = Rule::ALL.len().div_ceil(u64::BITS as usize);
@@ -25,13 +25,14 @@ const fn place(rule: Rule) -> (usize, u64) {
 pub struct Rules {
     /// A bit for each rule, in order of number.
     off: [u64; WORDS],
+    open: OpenPoints,
 }
 
 impl Rules {
     /// All rules: what the kernel does.
     #[must_use]
     pub const fn all() -> Self {
-        Self { off: [0; WORDS] }
+        Self { off: [0; WORDS], open: OpenPoints::SUGGESTED }
     }
 
     /// All rules but `rule`: where it would decide, what a plausible imitation would do happens
@@ -42,7 +43,19 @@ impl Rules {
         let mut off = self.off;
         let (word, bit) = place(rule);
         off[word] |= bit;
-        Self { off }
+        Self { off, ..self }
+    }
+
+    /// These rules, with these answers to what they leave open.
+    #[must_use]
+    pub const fn with_open_points(self, open: OpenPoints) -> Self {
+        Self { open, ..self }
+    }
+
+    /// The answers to what the rules leave open.
+    #[must_use]
+    pub const fn open(self) -> OpenPoints {
+        self.open
     }
 
     /// True where `rule` is in force.
@@ -62,6 +75,13 @@ impl Default for Rules {
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let off: Vec<_> = Rule::ALL.iter().filter(|rule| !self.on(**rule)).collect();
-        if off.is_empty() { f.write_str("Rules(all)") } else { write!(f, "Rules(without {off:?})") }
+        match off.is_empty() {
+            true => f.write_str("Rules(all")?,
+            false => write!(f, "Rules(without {off:?}")?,
+        }
+        match self.open == OpenPoints::SUGGESTED {
+            true => f.write_str(")"),
+            false => write!(f, "; {:?})", self.open),
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::descriptor::{DescriptorPayload, Direction, MemoryDescriptor};
 use super::object::{Header, Managed, sealed};
 use super::view::{Access, View};
 use crate::IoReturn;
+use crate::boundary::{RangeLength, Rules};
 use crate::limits::PAGE_SIZE;
 use crate::memory::{Backing, Memory};
 use std::ops::Deref;
@@ -86,7 +87,13 @@ impl BufferMemoryDescriptor {
     #[track_caller]
     #[doc(alias = "GetAddressRange")]
     pub fn address_range(&self) -> AddressRange {
-        let length = self.descriptor.length();
+        let current = self.descriptor.length();
+        let process = self.descriptor.object.header().process();
+        let rules = process.map_or_else(Rules::all, |process| process.rules());
+        let length = match rules.open().address_range_length {
+            RangeLength::Current => current,
+            RangeLength::Capacity => self.descriptor.payload().capacity(),
+        };
         let store = Arc::clone(self.descriptor.live());
         let start = self.descriptor.start();
         let size = (start + length).next_multiple_of(PAGE_SIZE).min(store.size()) - start;

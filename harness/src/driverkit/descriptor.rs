@@ -308,6 +308,10 @@ impl DescriptorPayload {
         self.length.load(Ordering::Acquire)
     }
 
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     /// Takes effect where it is not above the capacity, for later mappings only (I5).
     pub(super) fn set_length(&self, length: u64) {
         if length <= self.capacity {

@@ -1,8 +1,9 @@
 //! `IOUserClient`, as the writer of a dext implements it.
 
 use super::dispatch::super_external_method;
-use super::{DispatchQueue, ExternalMethodArguments, MemoryDescriptor, Provider};
+use super::{DextProcess, DispatchQueue, ExternalMethodArguments, MemoryDescriptor, Provider};
 use crate::IoReturn;
+use crate::boundary::{Rules, without_client_memory};
 
 /// The bit that a dext sets in the options of `copy_client_memory_for_type` to have the client's
 /// mapping read-only (F2); every other bit is ignored.
@@ -92,6 +93,8 @@ pub trait UserClient: Send + Sync + 'static {
     /// Each success hands over one reference, so what is kept must be retained before it is stored in
     /// `memory`. An unmap works only where the same descriptor is given again (F20). `options` is 0
     /// on entry; [`USER_CLIENT_MEMORY_READ_ONLY`] is the only bit that counts (F2).
+    ///
+    /// Without it every map is a bad argument to the client, and every unmap unsupported (F21).
     #[doc(alias = "CopyClientMemoryForType")]
     fn copy_client_memory_for_type(
         &self,
@@ -100,7 +103,8 @@ pub trait UserClient: Send + Sync + 'static {
         memory: &mut Option<MemoryDescriptor>,
     ) -> IoReturn {
         let _ = (memory_type, options, memory);
-        IoReturn::UNSUPPORTED
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        without_client_memory(rules)
     }
 
     /// The queue of that name, asked for once after a start that worked (K3): first

@@ -2,13 +2,17 @@
 
 use super::dext::{Dext, upcall};
 use super::gate::Gate;
+use super::registry::ServiceDescription;
 use super::system::Kernel;
 use crate::IoReturn;
-use crate::boundary::{ConnectionState, Consequence, Meanwhile, exclusive_hold};
+use crate::boundary::{
+    ConnectionState, Consequence, Hold, LockedOperation, Locking, Meanwhile, Rules,
+};
 use crate::call::{ConnectionId, MapOptions};
 use crate::connection::{AsyncWake, Connection, Mapping, MethodInput, MethodOutput};
 use crate::driverkit::bridge::{Phase, forget_client, in_phase};
 use crate::driverkit::{DispatchQueue, Provider, UserClient};
+use crate::registry::Value;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +34,8 @@ pub(super) struct Link {
     pub(super) method_queue: DispatchQueue,
     pub(super) default_queue: DispatchQueue,
     state: Mutex<ConnectionState>,
+    /// What the kernel locks of itself (K1).
+    pub(super) locking: Locking,
     pub(super) gate: Gate,
 }
 
@@ -44,6 +50,7 @@ impl Link {
         let [method_queue, default_queue] = queues;
         Arc::new(Self {
             id,
+            locking: locking(kernel.rules, dext.description()),
             dext,
             user_client: Mutex::new(Some(user_client)),
             method_queue,
@@ -55,6 +62,11 @@ impl Link {
 
     pub(super) fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How an operation holds the lock (K1).
+    pub(super) fn hold(&self, kernel: &Kernel, operation: LockedOperation) -> Hold {
+        self.locking.hold(kernel.rules, operation)
     }
 
     /// The dext's object, until it was stopped.
@@ -129,6 +141,15 @@ impl Link {
     }
 }
 
+/// What the kernel locks of itself for the user clients of a service (K1).
+fn locking(rules: Rules, description: &ServiceDescription) -> Locking {
+    Locking::of_properties(rules, |name| {
+        let value = description.user_client_properties.get(name)?;
+        // Anything but the false object is true.
+        Some(*value != Value::Boolean(false))
+    })
+}
+
 impl MockConnection {
     pub(super) fn new(kernel: Arc<Kernel>, link: Arc<Link>) -> Self {
         Self { kernel, link, dropped: AtomicBool::new(false) }
@@ -176,7 +197,8 @@ impl Connection for MockConnection {
         let reaches = self.link.state().check(self.kernel.rules).is_ok();
         // Only a close that reaches the user client takes its lock.
         let visit = reaches.then(|| {
-            let visit = self.link.gate.come().lock(exclusive_hold(self.kernel.rules));
+            let visit =
+                self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Close));
             self.kernel.schedule.yield_now();
             visit
         });

@@ -4,7 +4,7 @@ use super::connection::MockConnection;
 use super::dext::upcall;
 use crate::IoReturn;
 use crate::boundary::{
-    DescriptorRange, MapRequest, Operation, came_out, exclusive_hold, is_read_only, map_failure,
+    DescriptorRange, LockedOperation, MapRequest, Operation, came_out, is_read_only, map_failure,
     memory_type as type_seen, unmap_failure, unmap_without_memory,
 };
 use crate::call::MapOptions;
@@ -21,7 +21,7 @@ impl MockConnection {
     ) -> Result<Mapping, IoReturn> {
         let rules = self.kernel.rules;
         self.link.state().check(rules)?;
-        let _visit = self.link.gate.come().lock(exclusive_hold(rules));
+        let _visit = self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Map));
         self.kernel.schedule.yield_now();
         let answer = self.ask_for_memory(memory_type, ClientMemoryCall::Map);
         came_out(rules, Operation::Map, self.link.meanwhile())?;
@@ -45,7 +45,8 @@ impl MockConnection {
         if let Err(refused) = self.link.state().check(rules) {
             return refused;
         }
-        let _visit = self.link.gate.come().lock(exclusive_hold(rules));
+        let _visit =
+            self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Unmap));
         self.kernel.schedule.yield_now();
         let answer = self.ask_for_memory(memory_type, ClientMemoryCall::Unmap);
         if let Err(died) = came_out(rules, Operation::Unmap, self.link.meanwhile()) {

@@ -4,13 +4,14 @@ use super::connection::{Link, MockConnection};
 use super::dext::upcall;
 use super::queue::{MockQueue, Port};
 use super::system::Kernel;
+use super::under_way::{Returning, UnderWay, post};
 use crate::IoReturn;
 use crate::boundary::completion;
 use crate::boundary::library::{Stop, send};
 use crate::boundary::{
-    Arrival, CallShape, ClientReply, CopyOut, DextReply, InputForm, Operation, Pointer,
-    ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out, descriptor_writes_stay,
-    failed, method_hold, refused, reply, scalar, scalar_output_start,
+    Arrival, CallShape, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation,
+    Operation, Pointer, ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out,
+    completion_hold, descriptor_writes_stay, failed, refused, reply, scalar, scalar_output_start,
 };
 use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
 use crate::driverkit::bridge::{ExternalMethodCall, ExternalMethodOutcome, external_method};
@@ -48,9 +49,12 @@ impl MockConnection {
         let Some(passage) = Passage::new(&arrival, input, output) else {
             return give(failed(&request, IoReturn::NO_MEMORY), output);
         };
+        // Its completions wait for a call that nothing overtakes (D17).
+        let waits = arrival.completion && !rules.open().completion_overtakes_call;
+        let returning = Returning(waits.then(Arc::default));
         let sink = wake.filter(|_| arrival.completion).map(|wake| {
-            let port = port.flatten();
-            completion_sink(&self.kernel, &self.link, selector, port, wake.reference)
+            let (port, call) = (port.flatten(), returning.0.clone());
+            completion_sink(&self.kernel, &self.link, selector, port, wake.reference, call)
         });
 
         let mut scalars = [0; SCALARS_MAX];
@@ -67,7 +71,8 @@ impl MockConnection {
             output_store: passage.output.clone(),
             completion: sink,
         };
-        let visit = self.link.gate.come().lock(method_hold(rules));
+        let visit =
+            self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Method));
         self.kernel.schedule.yield_now();
         let outcome = self.call_dext(selector, call);
         drop(visit);
@@ -305,6 +310,7 @@ fn completion_sink(
     selector: u32,
     port: Option<&Arc<Port>>,
     reference: Option<&[u64]>,
+    call: Option<Arc<UnderWay>>,
 ) -> CompletionSink {
     let rules = kernel.rules;
     let reference = completion::reference(rules, reference);
@@ -318,12 +324,13 @@ fn completion_sink(
         if !completion::outlives_connection(rules) && ended() {
             return;
         }
+        let link = link.upgrade().filter(|_| completion_hold(rules) != Hold::None);
+        let _visit = link.as_ref().map(|link| link.gate.come().lock(completion_hold(rules)));
         if let Some(completion) = completion::completion(rules, reference, status, arguments) {
-            let port = Weak::clone(&port);
-            let deliver = move || {
-                if let Some(port) = port.upgrade() {
-                    port.post(completion);
-                }
+            let (port, call) = (Weak::clone(&port), call.clone());
+            let deliver = move || match &call {
+                Some(call) => call.post(&port, completion),
+                None => post(&port, completion),
             };
             match (kernel.upgrade(), process.upgrade().map(DextProcess::from_inner)) {
                 (Some(kernel), Some(process)) => {

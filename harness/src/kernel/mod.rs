@@ -17,6 +17,7 @@ mod queue;
 mod registry;
 mod system;
 mod task;
+mod under_way;
 
 pub use builder::MockBuilder;
 pub use registry::ServiceDescription;

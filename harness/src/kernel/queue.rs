@@ -2,9 +2,10 @@
 
 use crate::boundary::Rules;
 use crate::boundary::completion::{Enqueue, enqueue};
+use crate::boundary::message::may_receive;
 use crate::call::{Completion, QueueId};
 use crate::connection::{CompletionQueue, PostObserver};
-use crate::schedule::{Monitor, Schedule};
+use crate::schedule::{Monitor, Schedule, TaskId};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,7 +22,8 @@ pub(super) struct MockQueue {
 impl MockQueue {
     pub(super) fn new(schedule: &Schedule, rules: Rules, system: u64, id: QueueId) -> Self {
         let state = Monitor::new(schedule, "a completion", State::default());
-        Self { port: Arc::new(Port { id, system, rules, state }) }
+        let maker = schedule.current();
+        Self { port: Arc::new(Port { id, system, rules, maker, state }) }
     }
 
     pub(super) fn port(&self) -> &Arc<Port> {
@@ -35,6 +37,8 @@ pub(super) struct Port {
     /// The system that it belongs to: in others it is no receive right (D5).
     system: u64,
     rules: Rules,
+    /// Who made it, which is of no matter (D22).
+    maker: Option<TaskId>,
     state: Monitor<State>,
 }
 
@@ -48,6 +52,12 @@ struct State {
 impl Port {
     pub(super) fn system(&self) -> u64 {
         self.system
+    }
+
+    /// The oldest completion, for whoever asks (D22).
+    fn take(&self, state: &mut State) -> Option<Completion> {
+        let is_maker = self.state.schedule().current() == self.maker;
+        if may_receive(self.rules, is_maker) { state.completions.pop_front() } else { None }
     }
 
     /// A completion reaches the port (D17, D18).
@@ -81,7 +91,7 @@ impl CompletionQueue for MockQueue {
         let deadline = timeout.map(|timeout| monitor.schedule().now().saturating_add(timeout));
         let mut state = monitor.lock();
         loop {
-            if let Some(completion) = state.completions.pop_front() {
+            if let Some(completion) = self.port.take(&mut state) {
                 return Some(completion);
             }
             if deadline.is_some_and(|deadline| monitor.schedule().now() >= deadline) {
@@ -92,7 +102,7 @@ impl CompletionQueue for MockQueue {
     }
 
     fn poll(&self) -> Option<Completion> {
-        self.port.state.lock().completions.pop_front()
+        self.port.take(&mut self.port.state.lock())
     }
 
     fn wake_when_ready(&self, waker: &Waker) {

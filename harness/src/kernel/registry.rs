@@ -30,6 +30,8 @@ pub struct ServiceDescription {
     pub bundle_id: Option<String>,
     /// Further properties.
     pub properties: BTreeMap<String, Value>,
+    /// Properties of its user clients.
+    pub user_client_properties: BTreeMap<String, Value>,
 }
 
 impl ServiceDescription {
@@ -41,7 +43,7 @@ impl ServiceDescription {
             name: user_class.to_owned(),
             user_class: Some(user_class.to_owned()),
             bundle_id: Some(bundle_id.to_owned()),
-            properties: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -55,6 +57,24 @@ impl ServiceDescription {
     #[must_use]
     pub fn property(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.properties.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Gives its user clients a property, such as one that says what the kernel locks of itself (K1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::boundary::Locking;
+    /// use dextape::kernel::ServiceDescription;
+    ///
+    /// // No method of it waits for a map, and no map for a method.
+    /// let description = ServiceDescription::dext("NullDriver", "com.example.null-driver")
+    ///     .user_client_property(Locking::DEFAULT, false);
+    /// ```
+    #[must_use]
+    pub fn user_client_property(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.user_client_properties.insert(key.to_owned(), value.into());
         self
     }
 

@@ -4,7 +4,7 @@ use crate::RuleTest;
 use crate::kit::{Bench, Call, Log, TestDext, bytes};
 use dextape::IoReturn;
 use dextape::boundary::dispatch::{
-    ArrayEntry, CallFacts, DispatchChecks, UNCHECKED, kext, kext_array,
+    ArrayEntry, CallFacts, DispatchChecks, UNCHECKED, kext, kext_array, kext_old_table,
 };
 use dextape::boundary::{Rule, Rules};
 use dextape::connection::{AsyncWake, Connection};
@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::E7, e7),
     (Rule::E8, e8),
     (Rule::E9, e9),
+    (Rule::E10, e10),
 ];
 
 type Entry = UserClientMethodDispatch<()>;
@@ -180,4 +181,12 @@ fn e9(rules: Rules) {
     assert_eq!(call(lacking, 0, &sync), Err(IoReturn::NOT_PRIVILEGED));
     let without = ArrayEntry { has_function: false, ..entry };
     assert_eq!(call(without, 0, &sync), Err(IoReturn::NO_COMPLETION));
+}
+
+fn e10(rules: Rules) {
+    assert_eq!(kext_old_table(rules, false, true), Ok(()));
+    assert_eq!(kext_old_table(rules, true, true), Err(IoReturn::IPC_ERROR));
+    assert_eq!(kext_old_table(rules, false, false), Err(IoReturn::UNSUPPORTED));
+    let before = kext_old_table(rules, true, false);
+    assert_eq!(before, Err(IoReturn::IPC_ERROR), "the structure is looked at first");
 }

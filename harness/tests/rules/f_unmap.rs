@@ -3,10 +3,12 @@
 use crate::RuleTest;
 use crate::kit::{Bench, Cupboard, TestDext};
 use dextape::IoReturn;
-use dextape::boundary::{Rule, Rules};
+use dextape::boundary::{
+    DescriptorRange, MapRequest, MappingHolder, MappingTable, Rule, Rules, mapping_holder,
+};
 use dextape::call::MapOptions;
 use dextape::connection::{Connection, Mapping};
-use dextape::driverkit::{BufferMemoryDescriptor, Direction};
+use dextape::driverkit::{BufferMemoryDescriptor, Direction, OsObject};
 use dextape::memory::AccessError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,9 +20,13 @@ pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::F18, f18),
     (Rule::F19, f19),
     (Rule::F20, f20),
+    (Rule::F21, f21),
+    (Rule::F22, f22),
     (Rule::F23, f23),
     (Rule::F24, f24),
     (Rule::F25, f25),
+    (Rule::F26, f26),
+    (Rule::F27, f27),
 ];
 
 fn any(connection: &dyn Connection) -> Mapping {
@@ -194,4 +200,67 @@ fn f25(rules: Rules) {
             assert!(!is_mapped(&mapping), "but not the last right");
         });
     }
+}
+
+fn f21(rules: Rules) {
+    Bench::connected(rules, &TestDext::new(), |_, connection| {
+        let refused = connection.map_memory(0, MapOptions::ANYWHERE, 0).unwrap_err();
+        assert_eq!(refused, IoReturn::BAD_ARGUMENT);
+        assert_eq!(connection.unmap_memory(0, 0), IoReturn::UNSUPPORTED);
+    });
+}
+
+fn f22(rules: Rules) {
+    let cupboard = Cupboard::of(&[128]);
+    Bench::connected(rules, &TestDext::new().serves(&cupboard), |bench, connection| {
+        let mapping = any(connection);
+        cupboard.buffer(0).address_range().store::<u32>(0, 7).unwrap();
+        cupboard.buffer(0).release();
+        assert_eq!(cupboard.buffer(0).retain_count(), 0);
+        assert_eq!(mapping.load::<u32>(0), Ok(7), "it outlives the dext's release");
+        bench.mock.crash(bench.service);
+        bench.mock.settle();
+        assert_eq!(mapping.load::<u32>(0), Ok(7), "and the dext");
+        mapping.store::<u32>(0, 8).unwrap();
+        assert_eq!(mapping.load::<u32>(0), Ok(8));
+    });
+}
+
+fn request(connection: u64) -> MapRequest {
+    MapRequest {
+        connection,
+        memory_type: 0,
+        descriptor: DescriptorRange { root: 1, offset: 0, length: 128 },
+        read_only: false,
+        options: MapOptions(0),
+        address: 0x2_0000_0000,
+    }
+}
+
+/// A mock system has one task only.
+fn f26(rules: Rules) {
+    const CONNECTION: u64 = 7;
+    const RIGHT: u64 = 1000;
+    let holder = |own_task| match mapping_holder(rules, own_task) {
+        MappingHolder::Connection => CONNECTION,
+        MappingHolder::Right => RIGHT,
+    };
+    let (mut own, mut other) = (MappingTable::new(rules), MappingTable::new(rules));
+    let here = own.map(&request(holder(true))).unwrap();
+    let there = other.map(&request(holder(false))).unwrap();
+    assert_eq!(own.end_connection(CONNECTION), [here.number]);
+    assert!(other.end_connection(CONNECTION).is_empty(), "it is not tied to the connection");
+    assert_eq!(other.end_connection(RIGHT), [there.number], "but to the right of that task");
+}
+
+/// A Rust test cannot fork; the child's table is what it would have.
+fn f27(rules: Rules) {
+    let mut parent = MappingTable::new(rules);
+    let mapped = parent.map(&request(7)).unwrap();
+    let mut child = parent.forked();
+    assert_eq!((parent.len(), child.len()), (1, 0));
+    let again = child.map(&request(7)).unwrap();
+    assert_eq!(again.address, mapped.address, "the place is free in the child");
+    assert_eq!(child.end_connection(7), [again.number]);
+    assert_eq!(parent.len(), 1, "and the parent's mapping is its own");
 }

@@ -58,7 +58,9 @@ impl TestDext {
     pub(crate) fn new() -> Self {
         Self {
             method: Arc::new(|_, _| IoReturn::SUCCESS),
-            memory: Arc::new(|_, _, _| IoReturn::UNSUPPORTED),
+            memory: Arc::new(|memory_type, options, memory| {
+                Base.copy_client_memory_for_type(memory_type, options, memory)
+            }),
             new_client: Arc::new(|_| Ok(true)),
             own_method_queue: false,
             stops: Log::new(),
@@ -124,6 +126,11 @@ impl Service for TestDext {
         Ok(made.then(|| Arc::new(TestClient(self.clone())) as Arc<dyn UserClient>))
     }
 }
+
+/// A user client that has nothing of its own.
+struct Base;
+
+impl UserClient for Base {}
 
 struct TestClient(TestDext);
 
@@ -226,9 +233,18 @@ pub(crate) struct Bench<'a> {
 impl Bench<'_> {
     /// Runs `client` against `dext` under these rules.
     pub(crate) fn run<R>(rules: Rules, dext: &TestDext, client: impl FnOnce(&Bench<'_>) -> R) -> R {
+        Self::run_as(rules, ServiceDescription::dext("TestDext", "com.example.test"), dext, client)
+    }
+
+    /// As [`Bench::run`], with another description of the service.
+    pub(crate) fn run_as<R>(
+        rules: Rules,
+        description: ServiceDescription,
+        dext: &TestDext,
+        client: impl FnOnce(&Bench<'_>) -> R,
+    ) -> R {
         Schedule::simulate(7, |schedule| {
             let mock = MockSystem::with_rules(schedule, rules);
-            let description = ServiceDescription::dext("TestDext", "com.example.test");
             let service = mock.publish(description, Arc::new(dext.clone())).unwrap();
             client(&Bench { schedule, mock, service })
         })

@@ -48,7 +48,7 @@ pub fn copy_client_memory(
     let place = Place::CopyClientMemory { memory_type };
     let _inside = process.enter_at(Some(client), place.clone());
     let made_before = process.objects_made();
-    let (mut options, mut memory) = (0, None);
+    let (mut options, mut memory) = (process.rules().open().memory_options_start, None);
     method(memory_type, &mut options, &mut memory).ok()?;
     let Some(memory) = memory else { return Ok(None) };
 
