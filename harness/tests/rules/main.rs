@@ -17,6 +17,7 @@ mod h;
 mod j;
 mod k;
 mod kit;
+mod open_points;
 
 use dextape::boundary::{Rule, Rules, tests_by_rule};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = registry().into_iter().flat_map(rule_trials).collect();
     trials.push(Trial::test("every_rule_has_one_test_in_the_file_of_its_group", complete));
     trials.extend(appendix_b::trials());
+    trials.extend(open_points::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
