@@ -54,4 +54,14 @@ pub(crate) const PROOFS: &[Proof] = &[
         sample: 256,
         full: 10_000,
     },
+    Proof {
+        name: "rounds",
+        about: "open, map, unmap and close leave no memory, thread or file behind",
+        package: "dextape",
+        target: Some("rounds"),
+        test: "leaves_nothing_behind",
+        variable: "DEXTAPE_ROUNDS",
+        sample: 2_000,
+        full: 200_000,
+    },
 ];

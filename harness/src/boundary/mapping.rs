@@ -283,6 +283,12 @@ impl MappingTable {
         if self.rules.on(Rule::F27) { Self::new(self.rules) } else { self.clone() }
     }
 
+    /// A root descriptor is gone: what its first mapping said of later ones (F3) is forgotten.
+    pub fn forget_descriptor(&mut self, root: u64) {
+        self.seen.remove(&root);
+        self.capped.remove(&root);
+    }
+
     /// Mappings that the task has.
     #[must_use]
     pub fn len(&self) -> usize {

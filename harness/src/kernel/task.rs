@@ -7,18 +7,47 @@ use crate::call::MemoryId;
 use crate::connection::Mapping;
 use crate::memory::{Backing, Memory};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The mappings of the one task whose clients a mock system serves.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) table: MappingTable,
     memories: BTreeMap<u64, Arc<ClientMemory>>,
+    roots: Roots,
+}
+
+/// The memory of the root descriptors that were mapped, so that the table forgets those that are gone.
+#[derive(Debug, Default)]
+struct Roots {
+    known: BTreeMap<u64, Weak<Backing>>,
+    /// Those that were there when the others were last forgotten.
+    live: usize,
+}
+
+impl Roots {
+    /// Known roots that are looked through at least.
+    const FEW: usize = 16;
+
+    /// A root is mapped. Gives those that are gone, now and then.
+    fn mapped(&mut self, root: u64, store: &Arc<Backing>) -> Vec<u64> {
+        self.known.entry(root).or_insert_with(|| Arc::downgrade(store));
+        if self.known.len() < Self::FEW.max(2 * self.live) {
+            return Vec::new();
+        }
+        let gone =
+            |(root, store): (&u64, &Weak<Backing>)| (store.strong_count() == 0).then_some(*root);
+        let gone: Vec<u64> = self.known.iter().filter_map(gone).collect();
+        self.known.retain(|_, store| store.strong_count() > 0);
+        self.live = self.known.len();
+        gone
+    }
 }
 
 impl Task {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { table: MappingTable::new(rules), memories: BTreeMap::new() }
+        let (memories, roots) = (BTreeMap::new(), Roots::default());
+        Self { table: MappingTable::new(rules), memories, roots }
     }
 
     /// Maps what the dext answered. Aliases of one mapping share its memory and its number.
@@ -29,6 +58,9 @@ impl Task {
     ) -> Result<Mapping, IoReturn> {
         let MappedRange { number, address, length, accessible, offset, read_only } =
             self.table.map(request)?;
+        for root in self.roots.mapped(request.descriptor.root, store) {
+            self.table.forget_descriptor(root);
+        }
         let memory = self.memories.entry(number).or_insert_with(|| {
             Arc::new(ClientMemory::new(Arc::clone(store), offset, accessible, read_only))
         });

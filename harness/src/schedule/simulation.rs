@@ -9,6 +9,7 @@ use super::seed::Generator;
 use super::task::TaskId;
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +37,10 @@ pub(super) struct Simulation {
 struct State {
     now: Duration,
     generator: Generator,
-    tasks: Vec<Task>,
+    /// Those that have not finished: of a long run only these are kept.
+    tasks: BTreeMap<TaskId, Task>,
+    /// Tasks and daemons that there were, with those that have finished.
+    spawned: [usize; 2],
     running: Option<TaskId>,
     /// Set at the end of a run: whoever gets the baton unwinds.
     ending: bool,
@@ -56,7 +60,6 @@ struct Task {
 enum Status {
     Ready { notified: bool },
     Waiting { key: usize, what: &'static str, deadline: Option<Duration> },
-    Finished,
 }
 
 impl Simulation {
@@ -65,7 +68,8 @@ impl Simulation {
         let state = State {
             now: Duration::ZERO,
             generator: Generator::new(seed),
-            tasks: vec![Task::new("main", false)],
+            tasks: BTreeMap::from([(TaskId(0), Task::new("main", false))]),
+            spawned: [1, 0],
             running: Some(TaskId(0)),
             ending: false,
             stuck: None,
@@ -119,10 +123,14 @@ impl Simulation {
         body: impl FnOnce() -> Option<Box<dyn Any + Send>> + Send + 'static,
     ) {
         let mut state = self.state();
-        let task = TaskId(state.tasks.len());
-        let before = state.tasks.iter().filter(|other| other.daemon == daemon).count() as u32;
-        let lane = if daemon { DAEMON_LANES + before } else { before + 1 };
-        state.tasks.push(Task::new(name, daemon));
+        let task = TaskId(state.spawned.iter().sum());
+        let before = &mut state.spawned[usize::from(daemon)];
+        *before += 1;
+        let number = *before as u32;
+        let lane = if daemon { DAEMON_LANES + number - 1 } else { number };
+        state.tasks.insert(task, Task::new(name, daemon));
+        // Those that have ended need nobody to wait for them.
+        state.threads.retain(|thread| !thread.is_finished());
         let simulation = Arc::clone(self);
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             CURRENT.set(Some((simulation.number, task, lane)));
@@ -149,13 +157,13 @@ impl Simulation {
         }
         let me = self.expect_current(what);
         let mut state = self.state();
-        state.tasks[me.0].status = Status::Waiting { key, what, deadline };
+        state.set_status(me, Status::Waiting { key, what, deadline });
         state.hand_over();
         self.hold(state, me)
     }
 
     pub(super) fn wake(&self, key: usize) {
-        for task in &mut self.state().tasks {
+        for task in self.state().tasks.values_mut() {
             if matches!(task.status, Status::Waiting { key: waited, .. } if waited == key) {
                 task.status = Status::Ready { notified: true };
             }
@@ -174,7 +182,8 @@ impl Simulation {
 
     /// Waits for the baton. True where the task was notified, false where its deadline came.
     fn hold(&self, mut state: MutexGuard<'_, State>, me: TaskId) -> bool {
-        let baton = Arc::clone(&state.tasks[me.0].baton);
+        let baton = state.tasks.get(&me).map(|task| Arc::clone(&task.baton));
+        let baton = baton.expect("a task that waits has not finished");
         while state.running != Some(me) {
             if state.stuck.is_some() || state.ending {
                 break;
@@ -190,18 +199,18 @@ impl Simulation {
             drop(state);
             resume_unwind(Box::new(Stopped));
         }
-        state.tasks[me.0].status == Status::Ready { notified: true }
+        state.status(me) == Some(Status::Ready { notified: true })
     }
 
     fn wait_for_tasks(&self) {
         let me = TaskId(0);
         loop {
             let mut state = self.state();
-            if state.tasks.iter().skip(1).all(|task| task.daemon || task.is_finished()) {
+            if state.tasks.values().skip(1).all(|task| task.daemon) {
                 return;
             }
-            state.tasks[me.0].status =
-                Status::Waiting { key: 0, what: "the other tasks", deadline: None };
+            let waiting = Status::Waiting { key: 0, what: "the other tasks", deadline: None };
+            state.set_status(me, waiting);
             state.hand_over();
             self.hold(state, me);
         }
@@ -209,7 +218,7 @@ impl Simulation {
 
     fn finish(&self, me: TaskId, panic: Option<Box<dyn Any + Send>>) {
         let mut state = self.state();
-        state.tasks[me.0].status = Status::Finished;
+        state.tasks.remove(&me);
         if let Some(panic) = panic
             && !panic.is::<Stopped>()
             && state.panic.is_none()
@@ -221,8 +230,8 @@ impl Simulation {
             return;
         }
         // Task 0 waits here once its body is over.
-        if let Status::Waiting { key: 0, .. } = state.tasks[0].status {
-            state.tasks[0].status = Status::Ready { notified: true };
+        if let Some(Status::Waiting { key: 0, .. }) = state.status(TaskId(0)) {
+            state.set_status(TaskId(0), Status::Ready { notified: true });
         }
         if state.running == Some(me) {
             state.hand_over();
@@ -232,8 +241,8 @@ impl Simulation {
     fn end(&self) {
         let mut state = self.state();
         state.ending = true;
-        state.tasks[0].status = Status::Finished;
-        for task in &state.tasks {
+        state.tasks.remove(&TaskId(0));
+        for task in state.tasks.values() {
             task.baton.notify_all();
         }
         // A task that is ended may have spawned another one meanwhile.
@@ -260,40 +269,50 @@ impl Simulation {
 }
 
 impl State {
+    /// What a task is doing; `None` once it has finished.
+    fn status(&self, task: TaskId) -> Option<Status> {
+        self.tasks.get(&task).map(|task| task.status)
+    }
+
+    fn set_status(&mut self, task: TaskId, status: Status) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.status = status;
+        }
+    }
+
     /// Draws the next holder of the baton.
     fn hand_over(&mut self) {
         let next = loop {
-            let ready = self.tasks.iter().filter(|task| task.is_ready()).count();
+            let ready = self.tasks.values().filter(|task| task.is_ready()).count();
             if ready > 0 {
                 let chosen = if ready == 1 { 0 } else { self.generator.below(ready as u64) };
                 break self
                     .tasks
                     .iter()
-                    .enumerate()
                     .filter(|(_, task)| task.is_ready())
                     .nth(chosen as usize)
-                    .map(|(index, _)| TaskId(index));
+                    .map(|(number, _)| *number);
             }
-            let Some(deadline) = self.tasks.iter().filter_map(Task::deadline).min() else {
+            let Some(deadline) = self.tasks.values().filter_map(Task::deadline).min() else {
                 break None;
             };
             self.now = self.now.max(deadline);
-            for task in &mut self.tasks {
+            for task in self.tasks.values_mut() {
                 if task.deadline().is_some_and(|due| due <= deadline) {
                     task.status = Status::Ready { notified: false };
                 }
             }
         };
         self.running = next;
-        match next {
-            Some(next) => self.tasks[next.0].baton.notify_all(),
+        match next.and_then(|next| self.tasks.get(&next)) {
+            Some(next) => next.baton.notify_all(),
             None => self.report_stuck(),
         }
     }
 
     fn report_stuck(&mut self) {
         let mut report = format!("stuck at {:?}: every task waits", self.now);
-        for task in &self.tasks {
+        for task in self.tasks.values() {
             if let Status::Waiting { what, .. } = task.status {
                 let daemon = if task.daemon { " (daemon)" } else { "" };
                 // Writing to a string cannot fail.
@@ -301,7 +320,7 @@ impl State {
             }
         }
         self.stuck = Some(report);
-        for task in &self.tasks {
+        for task in self.tasks.values() {
             task.baton.notify_all();
         }
     }
@@ -315,10 +334,6 @@ impl Task {
 
     fn is_ready(&self) -> bool {
         matches!(self.status, Status::Ready { .. })
-    }
-
-    fn is_finished(&self) -> bool {
-        self.status == Status::Finished
     }
 
     fn deadline(&self) -> Option<Duration> {
