@@ -34,7 +34,7 @@ pub mod usb_bulk;
 
 pub use declared::{ClientFn, Declared, PrepareFn, PublishFn};
 pub use error::ScenarioError;
-pub use live::{Live, Time, run_on_mock};
+pub use live::{Live, Time, run_on_faulty_mock, run_on_mock};
 pub use open::open;
 pub use parameter::{Parameter, ParameterError, Parameters};
 pub use registry::{Registry, UnknownScenario};

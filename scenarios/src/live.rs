@@ -3,6 +3,7 @@
 use crate::{Parameters, Scenario, ScenarioError};
 use dextape::connection::System;
 use dextape::driverkit::{Finding, Leak};
+use dextape::fault::FaultPlan;
 use dextape::kernel::MockSystem;
 use dextape::schedule::Schedule;
 use std::sync::Arc;
@@ -63,8 +64,27 @@ pub fn run_on_mock(
     time: Time,
     wrap: impl FnOnce(Arc<dyn System>) -> Arc<dyn System>,
 ) -> Result<Live, ScenarioError> {
+    run_on_faulty_mock(scenario, parameters, time, FaultPlan::default(), wrap)
+}
+
+/// As [`run_on_mock`], where everything goes wrong that is planned.
+///
+/// # Errors
+///
+/// As [`run_on_mock`]; a client that cannot go on because of a fault counts, too.
+///
+/// # Panics
+///
+/// As [`run_on_mock`]; a client that hangs in a call that never returns counts, too.
+pub fn run_on_faulty_mock(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    time: Time,
+    faults: FaultPlan,
+    wrap: impl FnOnce(Arc<dyn System>) -> Arc<dyn System>,
+) -> Result<Live, ScenarioError> {
     let run = |schedule: &Schedule| -> Result<Live, ScenarioError> {
-        let mock = MockSystem::new(schedule);
+        let mock = MockSystem::builder(schedule).faults(faults).build();
         scenario.publish(parameters, &mock)?;
         let mut output = Vec::new();
         let system = wrap(Arc::clone(&mock) as Arc<dyn System>);

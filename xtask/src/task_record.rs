@@ -9,12 +9,13 @@ use crate::{Registry, progress};
 use clap::Args;
 use dextape::connection::System;
 use dextape::driverkit::{Finding, Leak};
+use dextape::fault::{FaultError, FaultPlan};
 use dextape::replay::{ReplayOptions, ReplayReport};
 use dextape::tape::{Scenario as RecordedFrom, Tape};
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, SealReport, seal};
-use dextape_scenarios::{Parameters, Scenario, ScenarioError, Time, run_on_mock};
+use dextape_scenarios::{Parameters, Scenario, ScenarioError, Time, run_on_faulty_mock};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub(crate) struct Record {
     /// Set a parameter of the scenario.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     parameters: Vec<(String, String)>,
+    /// What goes wrong on the mock: a file, or faults such as `call 3 #2: error Busy`, with `;`
+    /// between.
+    #[arg(long, value_name = "FILE|TEXT", conflicts_with = "live")]
+    faults: Option<String>,
     /// Use real threads and real time on the mock instead of simulated ones.
     #[arg(long, conflicts_with = "live")]
     free: bool,
@@ -73,6 +78,7 @@ struct Told {
 pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Result<(), Failure> {
     let scenario = registry.scenarios.find(&asked.scenario).map_err(Failure::environment)?;
     let parameters = parameters(scenario, asked)?;
+    let faults = asked.faults.as_deref().map_or_else(|| Ok(FaultPlan::default()), faults)?;
     let path = asked.out.clone().unwrap_or_else(|| recording(scenario.name()));
     let spinner = progress::spinner(format!("record {}", scenario.name()));
 
@@ -80,10 +86,13 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
-    let recorded = record(scenario, &parameters, asked, &journal);
+    let recorded = record(scenario, &parameters, asked, &faults, &journal);
     spinner.set_message("seal");
     // Whatever became of the client: what it did until then is on the tape.
     let sealed = journal.exists().then(|| seal(&journal, &path, SealOptions::default()));
+    if let (Err(_), Some(Ok(_))) = (&recorded, &sealed) {
+        fs_err::remove_file(&journal).map_err(Failure::environment)?;
+    }
     let recorded = recorded.map_err(|failure| match &sealed {
         Some(Ok(_)) => failure.with(&format!("what it did is on {}", shown(&path))),
         _ => failure,
@@ -141,6 +150,30 @@ fn parameters(scenario: &dyn Scenario, asked: &Record) -> Result<Parameters, Fai
     Ok(parameters)
 }
 
+/// The plan of a file, or of the text itself.
+fn faults(asked: &str) -> Result<FaultPlan, Failure> {
+    /// Far more than a plan of as many faults as one may have.
+    const FILE_MAX: u64 = 1 << 20;
+
+    let path = Path::new(asked);
+    if !path.is_file() {
+        return asked.parse().map_err(|error: FaultError| {
+            Failure::environment(format!("{error} (and there is no file of that name)"))
+        });
+    }
+    let length = fs_err::metadata(path).map_err(Failure::environment)?.len();
+    if length > FILE_MAX {
+        return Err(Failure::environment(format!(
+            "read faults from {}: expected at most {FILE_MAX} bytes, found {length}",
+            shown(path)
+        )));
+    }
+    let text = fs_err::read_to_string(path).map_err(Failure::environment)?;
+    text.parse().map_err(|error: FaultError| {
+        Failure::environment(error).about(&format!("read faults from {}", shown(path)))
+    })
+}
+
 /// The journal beside a tape.
 fn journal_of(tape: &Path) -> PathBuf {
     let name = tape.file_name().and_then(|name| name.to_str()).unwrap_or("recording");
@@ -155,6 +188,7 @@ fn record(
     scenario: &dyn Scenario,
     parameters: &Parameters,
     asked: &Record,
+    faults: &FaultPlan,
     journal: &Path,
 ) -> Result<Recorded, Failure> {
     let mut options = RecordOptions {
@@ -162,6 +196,7 @@ fn record(
             name: scenario.name().to_owned(),
             parameters: parameters.recorded(),
         }),
+        provenance: if faults.is_empty() { vec![] } else { vec![format!("faults: {faults}")] },
         ..RecordOptions::default()
     };
     let live = asked.live.then(IoKitSystem::open).transpose().map_err(no_live)?;
@@ -175,13 +210,13 @@ fn record(
         None => {
             let seed = asked.seed;
             let time = if asked.free { Time::Free } else { Time::Simulated { seed } };
-            run_on_mock(scenario, parameters, time, |system| session.wrap(system)).map(|live| {
-                Recorded {
+            let faults = faults.clone();
+            run_on_faulty_mock(scenario, parameters, time, faults, |system| session.wrap(system))
+                .map(|live| Recorded {
                     output: live.output.into_bytes(),
                     findings: live.findings,
                     leaks: live.leaks,
-                }
-            })
+                })
         }
     });
     session.finish();

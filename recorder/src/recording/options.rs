@@ -19,6 +19,8 @@ pub struct RecordOptions {
     pub policy: Option<String>,
     /// Fields that a replay should not compare, or compare as symbols.
     pub rules: Vec<FieldRule>,
+    /// What else is to be said of how it came about, such as faults that were planned.
+    pub provenance: Vec<String>,
     /// What keeps secrets off the disk.
     pub redactor: Option<Arc<dyn Redactor>>,
     /// What becomes of long bytes that the client hands in.
@@ -35,6 +37,7 @@ impl Default for RecordOptions {
             scenario: None,
             policy: None,
             rules: Vec::new(),
+            provenance: Vec::new(),
             redactor: None,
             long_writes: LongWrites::default(),
             journal: JournalOptions::default(),

@@ -86,7 +86,7 @@ impl RecordingSession {
             policy: options.policy,
             rules: options.rules,
             redactions: redactions.collect(),
-            provenance: Vec::new(),
+            provenance: options.provenance.clone(),
             extra: BTreeMap::new(),
         };
         // A process that dies before it has wrapped a system leaves a tape, too.

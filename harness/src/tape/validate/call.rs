@@ -15,22 +15,27 @@ use crate::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX, VARIABLE_OUTPUT_SIZE};
 pub(super) type Asynchronous<'a> = Option<(bool, Option<&'a [u64]>)>;
 
 /// Checks the leave of a call against its enter. `dead` is what a connection that has certainly ended
-/// answers; `vague` where it may have ended.
+/// answers; `vague` where it may have ended, and `gone` what it answers if it did so unseen.
+#[expect(clippy::too_many_arguments, reason = "one for each thing that is known of the connection")]
 pub(super) fn check(
     call: &Call,
     asynchronous: Asynchronous<'_>,
     returned: &Return,
     dead: Option<IoReturn>,
     vague: bool,
+    gone: Option<IoReturn>,
     rules: Rules,
     wrong: &mut impl FnMut(Wrong),
 ) {
-    let sent = send(rules, &shape(call, asynchronous), dead.map_or(Ok(()), Err));
+    let shape = shape(call, asynchronous);
+    let sent = send(rules, &shape, dead.map_or(Ok(()), Err));
     let request = match sent {
         Ok(request) => request,
         Err(Stop::Fault) => return,
         Err(Stop::Refused(expected)) => {
-            if expected != returned.result && !vague {
+            let unseen = gone.and_then(|gone| send(rules, &shape, Err(gone)).err());
+            let unseen = unseen == Some(Stop::Refused(returned.result));
+            if expected != returned.result && !vague && !unseen {
                 let rule = refusal(call, asynchronous, dead);
                 let message = format!("expected {expected}, found {}", returned.result);
                 wrong((Broken::Boundary(rule), message));

@@ -100,6 +100,14 @@ impl Resources {
         if known.vague { None } else { known.state.check(rules).err() }
     }
 
+    /// What the connection answers from the moment on in which its service goes away: the tape tells of
+    /// that only where the client watches it.
+    pub(super) fn gone(&self, connection: Option<u32>, rules: Rules) -> Option<IoReturn> {
+        let mut state = self.connections.get(&connection?)?.state;
+        let _ = state.terminate(rules);
+        state.check(rules).err()
+    }
+
     /// The event from which on the connection has certainly ended.
     pub(super) fn ended(&self, connection: Option<u32>) -> Option<Sequence> {
         self.connections.get(&connection?)?.ended

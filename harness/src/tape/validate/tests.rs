@@ -287,6 +287,34 @@ fn a_closed_connection_stays_closed() {
 }
 
 #[test]
+fn a_service_that_goes_away_unseen_refuses_before_the_kernel_looks_closer() {
+    let empty = |result| {
+        told(|script| {
+            let reference = Some(vec![]);
+            let enter = Body::AsyncCall { call: call(1, &[]), queue: None, reference };
+            script.operation(1, 1, enter, Body::Return(failure(result)));
+        })
+    };
+    assert_eq!(empty(IoReturn::MACH_SEND_INVALID_DEST), [], "H1 before D3 (A18)");
+    assert_eq!(empty(IoReturn::MIG_SERVER_DIED), [Broken::Boundary(Rule::D3)]);
+    let map = |result| {
+        told(|script| {
+            let enter = Body::Map { memory_type: 0, options: 1, address: 0 };
+            script.operation(1, 1, enter, Body::Mapped { outcome: Err(result) });
+        })
+    };
+    assert_eq!(map(IoReturn::MACH_SEND_INVALID_DEST), [], "H1");
+    assert_eq!(map(IoReturn::MIG_SERVER_DIED), [Broken::Boundary(Rule::F5)], "H4 as F5");
+    // The library refuses before anybody learns that there is nobody (A18).
+    let many = told(|script| {
+        let many = super::super::Call { scalar_count: 17, ..call(1, &[0; 16]) };
+        let leave = Body::Return(failure(IoReturn::MACH_SEND_INVALID_DEST));
+        script.operation(1, 1, Body::Call(many), leave);
+    });
+    assert_eq!(many, [Broken::Boundary(Rule::A2)]);
+}
+
+#[test]
 fn what_cannot_be_read_is_a_finding_with_its_line() {
     let text = sample::every_kind().to_text().unwrap();
     let whole = text.replace("\"selector\":2}", "\"selector\":\"2\"}");

@@ -195,24 +195,35 @@ impl Validator {
         let mut wrong = |finding| found.push(finding);
         let dead = self.resources.dead(event.connection, self.rules);
         let vague = self.resources.is_vague(event.connection);
+        let gone = self.resources.gone(event.connection, self.rules);
         let entered = self.lanes.entered(event);
         match (&event.body, entered) {
             (Body::Return(returned), Some(Body::Call(entered))) => {
                 let dead = self.dead_at_enter(event, dead);
                 let vague = vague && dead.is_none();
-                call::check(entered, None, returned, dead, vague, self.rules, &mut wrong);
+                call::check(entered, None, returned, dead, vague, gone, self.rules, &mut wrong);
             }
             (Body::Return(returned), Some(Body::AsyncCall { call, queue, reference })) => {
                 let asynchronous = Some((queue.is_some(), reference.as_deref()));
                 let dead = self.dead_at_enter(event, dead);
                 let vague = vague && dead.is_none();
-                call::check(call, asynchronous, returned, dead, vague, self.rules, &mut wrong);
+                call::check(
+                    call,
+                    asynchronous,
+                    returned,
+                    dead,
+                    vague,
+                    gone,
+                    self.rules,
+                    &mut wrong,
+                );
             }
             (Body::Mapped { outcome: Err(result) }, _) => {
                 let dead = self.dead_at_enter(event, dead);
                 let vague = vague && dead.is_none();
                 let expected = dead.unwrap_or(map_failure(self.rules, *result));
-                if *result != expected && !vague {
+                let unseen = dead.is_none() && gone == Some(*result);
+                if *result != expected && !vague && !unseen {
                     let message = format!("expected {expected}, found {result}");
                     wrong((Broken::Boundary(Rule::F5), message));
                 }
