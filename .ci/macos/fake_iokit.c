@@ -360,6 +360,32 @@ int32_t IOConnectRelease(uint32_t connect) {
   if (--c->references == 0) live_handles--, c->opened = 0, unmap(c);
   return SUCCESS;
 }
+int32_t IOConnectSetNotificationPort(uint32_t connect, uint32_t type, uint32_t port, uintptr_t reference) {
+  (void)type, (void)port, (void)reference;
+  client *c = of(connect);
+  return c && c->opened ? UNSUPPORTED : INVALID_DEST;
+}
+int32_t IOConnectAddClient(uint32_t connect, uint32_t other) {
+  client *c = of(connect), *o = of(other);
+  if (!c || !c->opened) return INVALID_DEST;
+  return o && o->opened ? UNSUPPORTED : BAD_ARGUMENT;
+}
+int32_t IOConnectGetService(uint32_t connect, uint32_t *service) {
+  (void)service;
+  client *c = of(connect);
+  return c && c->opened ? UNSUPPORTED : INVALID_DEST;
+}
+int32_t IOConnectSetCFProperties(uint32_t connect, value *properties) {
+  client *c = of(connect);
+  if (!properties->kind) abort(); // freed
+  return c && c->opened ? UNSUPPORTED : INVALID_DEST;
+}
+int32_t IOConnectTrap6(uint32_t connect, uint32_t index, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f) {
+  client *target = of(connect);
+  if (!target || !target->opened) return BAD_ARGUMENT;
+  // The real one does nothing; here the arguments are seen.
+  return index >= 2 ? (int32_t)(a + b * 10 + c * 100 + d * 1000 + e * 10000 + f * 100000) : BAD_ARGUMENT;
+}
 int32_t IOServiceClose(uint32_t connect) {
   client *c = of(connect);
   if (!c) return INVALID_DEST;

@@ -13,6 +13,12 @@ pub const ASYNC_REFERENCE_MAX: usize = 8;
 /// Arguments a completion may carry (D13).
 pub const COMPLETION_ARGUMENTS_MAX: usize = 16;
 
+/// Arguments that a trap takes, beside its index (G20).
+pub const TRAP_ARGUMENTS_MAX: usize = 6;
+
+/// Bytes of serialised properties that the kernel takes (G19).
+pub const PROPERTIES_MAX: u64 = 4 << 20;
+
 /// Undelivered completions a wake port holds before further ones are dropped (D18).
 pub const WAKE_PORT_QUEUE_MAX: usize = 65_534;
 

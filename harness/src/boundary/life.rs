@@ -116,28 +116,50 @@ impl ConnectionState {
         self.ever_mapped = true;
     }
 
-    /// The client takes another right (`IOConnectAddRef`). False where it has none.
-    pub fn retain(&mut self) -> bool {
-        let held = self.rights > 0;
-        if held {
-            self.rights = self.rights.saturating_add(1);
+    /// Whether a trap reaches the kernel's object: it is no message, so a dead connection is a bad
+    /// argument either way (G21, H1).
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnBadArgument`.
+    pub fn check_trap(&self, rules: Rules) -> Result<(), IoReturn> {
+        self.check(rules).map_err(|dead| super::other::dead_to_traps(rules, dead))
+    }
+
+    /// The client takes another right (`IOConnectAddRef`). It needs a name to a live port: that of a
+    /// terminated connection is a dead name, but where the connection ever mapped (H1).
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME` without a right, `KERN_INVALID_RIGHT` for a dead name.
+    pub fn add_ref(&mut self) -> Result<(), IoReturn> {
+        if self.rights == 0 {
+            return Err(IoReturn::KERN_INVALID_NAME);
         }
-        held
+        if self.terminated && !self.ever_mapped {
+            return Err(IoReturn::KERN_INVALID_RIGHT);
+        }
+        self.rights = self.rights.saturating_add(1);
+        Ok(())
     }
 
     /// The client drops a right without a close (`IOConnectRelease`, end of the process): without
     /// rights the user client is torn down (G15).
-    pub fn release(&mut self, rules: Rules) -> Consequence {
+    ///
+    /// # Errors
+    ///
+    /// `KERN_INVALID_NAME` without a right.
+    pub fn release(&mut self, rules: Rules) -> Result<Consequence, IoReturn> {
         if self.rights == 0 {
-            return Consequence::default();
+            return Err(IoReturn::KERN_INVALID_NAME);
         }
         self.rights -= 1;
         if self.rights > 0 {
-            return Consequence::default();
+            return Ok(Consequence::default());
         }
         // Naively only a close is a close.
         let stop = rules.on(Rule::G15) && self.end();
-        Consequence { stop, end_mappings: rules.on(Rule::F23) }
+        Ok(Consequence { stop, end_mappings: rules.on(Rule::F23) })
     }
 
     /// `IOServiceClose`: its result, and what follows (G12, G13, H2, F23, F24).
@@ -152,7 +174,7 @@ impl ConnectionState {
             consequence.stop = self.end();
         }
         if super::library::rights_dropped_by_close(rules, result) > 0 {
-            let last = self.release(rules);
+            let last = self.release(rules).unwrap_or_default();
             consequence.stop |= last.stop;
             consequence.end_mappings |= last.end_mappings;
         }

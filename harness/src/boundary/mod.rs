@@ -18,6 +18,7 @@ mod mapping;
 pub mod message;
 pub mod number;
 mod open_points;
+pub mod other;
 mod refusal;
 mod reply;
 mod rule;

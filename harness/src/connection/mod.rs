@@ -9,6 +9,7 @@ mod completion;
 mod mapping;
 mod method;
 mod notice;
+mod other;
 mod system;
 
 pub use crate::registry::{Matching, NoticeKind, Value};
@@ -18,4 +19,5 @@ pub use completion::{CompletionQueue, NextCompletion, PostObserver};
 pub use mapping::Mapping;
 pub use method::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
 pub use notice::{Notice, NoticeQueue};
+pub use other::{OtherCall, OtherReply};
 pub use system::System;

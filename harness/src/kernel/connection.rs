@@ -9,20 +9,19 @@ use crate::boundary::{
     ConnectionState, Consequence, Hold, LockedOperation, Locking, Meanwhile, Rules,
 };
 use crate::call::{ConnectionId, MapOptions};
-use crate::connection::{AsyncWake, Connection, Mapping, MethodInput, MethodOutput};
+use crate::connection::{
+    AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherCall, OtherReply,
+};
 use crate::driverkit::bridge::{Phase, forget_client, in_phase};
 use crate::driverkit::{DispatchQueue, Provider, UserClient};
 use crate::registry::Value;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The client's handle of a connection: one right.
+/// The client's handle of a connection, with all the rights that the client has of it.
 pub(super) struct MockConnection {
     pub(super) kernel: Arc<Kernel>,
     pub(super) link: Arc<Link>,
-    /// The handle's own right is dropped.
-    dropped: AtomicBool,
 }
 
 /// A connection as both sides know it.
@@ -135,9 +134,10 @@ impl Link {
     }
 
     /// The client drops a right without closing (G15).
-    pub(super) fn release(self: &Arc<Self>, kernel: &Arc<Kernel>) {
-        let consequence = self.state().release(kernel.rules);
+    pub(super) fn release(self: &Arc<Self>, kernel: &Arc<Kernel>) -> Result<(), IoReturn> {
+        let consequence = self.state().release(kernel.rules)?;
         self.follow(kernel, consequence);
+        Ok(())
     }
 }
 
@@ -152,7 +152,7 @@ fn locking(rules: Rules, description: &ServiceDescription) -> Locking {
 
 impl MockConnection {
     pub(super) fn new(kernel: Arc<Kernel>, link: Arc<Link>) -> Self {
-        Self { kernel, link, dropped: AtomicBool::new(false) }
+        Self { kernel, link }
     }
 }
 
@@ -202,26 +202,20 @@ impl Connection for MockConnection {
             self.kernel.schedule.yield_now();
             visit
         });
-        let (result, consequence) = {
-            let mut state = self.link.state();
-            let before = state.rights();
-            let closed = state.close(self.kernel.rules);
-            if state.rights() < before {
-                self.dropped.store(true, Ordering::Release);
-            }
-            closed
-        };
+        let (result, consequence) = self.link.state().close(self.kernel.rules);
         drop(visit);
         self.link.follow(&self.kernel, consequence);
         result
+    }
+
+    fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
+        self.other(call)
     }
 }
 
 impl Drop for MockConnection {
     fn drop(&mut self) {
-        if !self.dropped.load(Ordering::Acquire) {
-            self.link.release(&self.kernel);
-        }
+        while self.link.release(&self.kernel).is_ok() {}
         self.kernel.forget_unheld(self.link.id);
     }
 }

@@ -13,7 +13,9 @@ use crate::boundary::{
     Operation, Pointer, ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out,
     completion_hold, descriptor_writes_stay, failed, refused, reply, scalar, scalar_output_start,
 };
-use crate::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+use crate::connection::{
+    AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
+};
 use crate::driverkit::bridge::{ExternalMethodCall, ExternalMethodOutcome, external_method};
 use crate::driverkit::{CompletionSink, DextProcess};
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
@@ -33,10 +35,7 @@ impl MockConnection {
             refuse_borrowed(&output.structure);
         }
         let rules = self.kernel.rules;
-        let port = wake.and_then(|wake| wake.queue).map(|queue| {
-            let queue = queue.as_any().downcast_ref::<MockQueue>().map(MockQueue::port);
-            queue.filter(|port| port.system() == self.kernel.number)
-        });
+        let port = wake.and_then(|wake| wake.queue).map(|queue| self.own_port(queue));
         let shape = shape(input, output, wake.map(|wake| (wake, wake_port(port))));
         let connection = self.link.state().check(rules);
         let request = match send(rules, &shape, connection) {
@@ -97,6 +96,12 @@ impl MockConnection {
         answer.result
     }
 
+    /// The port of a queue of this system; another's is a name without a receive right (D5).
+    pub(super) fn own_port<'q>(&self, queue: &'q dyn CompletionQueue) -> Option<&'q Arc<Port>> {
+        let port = queue.as_any().downcast_ref::<MockQueue>().map(MockQueue::port);
+        port.filter(|port| port.system() == self.kernel.number)
+    }
+
     fn call_dext(
         &self,
         selector: u32,
@@ -134,7 +139,7 @@ fn refuse_borrowed(structure: &StructureOutput<'_>) {
     );
 }
 
-fn wake_port(port: Option<Option<&Arc<Port>>>) -> WakePort {
+pub(super) fn wake_port(port: Option<Option<&Arc<Port>>>) -> WakePort {
     match port {
         None => WakePort::Null,
         Some(None) => WakePort::Foreign,

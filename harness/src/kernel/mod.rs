@@ -13,6 +13,7 @@ mod gate;
 mod memory;
 mod method;
 mod notice;
+mod other;
 mod queue;
 mod registry;
 mod system;

@@ -120,6 +120,11 @@ impl Kernel {
         Teardown(Arc::clone(&self.teardowns))
     }
 
+    /// The connection, where the client has a right of it.
+    pub(super) fn link(&self, connection: ConnectionId) -> Option<Arc<Link>> {
+        self.links().get(&connection).cloned()
+    }
+
     /// The connections of a service that somebody still has a right of.
     fn links_of(&self, service: ServiceId) -> Vec<Arc<Link>> {
         self.links().values().filter(|link| link.dext.id() == service).cloned().collect()
@@ -320,25 +325,6 @@ impl MockSystem {
         self.dexts().iter().flat_map(|dext| dext.process().log()).collect()
     }
 
-    /// The client takes another right of a connection (`IOConnectAddRef`). False where it has none
-    /// left.
-    #[doc(alias = "IOConnectAddRef")]
-    pub fn add_right(&self, connection: ConnectionId) -> bool {
-        let link = self.kernel.links().get(&connection).cloned();
-        link.is_some_and(|link| link.state().retain())
-    }
-
-    /// The client drops a right that it took with [`add_right`](Self::add_right)
-    /// (`IOConnectRelease`).
-    #[doc(alias = "IOConnectRelease")]
-    pub fn drop_right(&self, connection: ConnectionId) {
-        let link = self.kernel.links().get(&connection).cloned();
-        if let Some(link) = link {
-            link.release(&self.kernel);
-            self.kernel.forget_unheld(connection);
-        }
-    }
-
     /// Rights of a connection that the client has.
     #[must_use]
     pub fn rights(&self, connection: ConnectionId) -> u32 {
@@ -435,8 +421,7 @@ impl System for MockSystem {
         if let Some(refusal) = refusal {
             // Once it was made (G6).
             link.terminate(kernel);
-            link.release(kernel);
-            kernel.forget_unheld(id);
+            drop(MockConnection::new(Arc::clone(kernel), link));
             return Err(refusal.code());
         }
         Ok(Box::new(MockConnection::new(Arc::clone(kernel), link)))

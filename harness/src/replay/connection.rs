@@ -4,51 +4,39 @@ use super::memory::ReplayMemory;
 use super::program::{
     Arena, Buffer, CallRules, Flags, Kind, MemoryIndex, Program, Step, StepIndex,
 };
-use super::queue::ReplayQueue;
-use super::request::{CallRequest, FOREIGN_QUEUE, Request, WakeRequest};
+use super::request::{CallRequest, Request, WakeRequest};
 use super::session::{Clock, Session};
 use super::state::State;
 use crate::IoReturn;
 use crate::call::{ConnectionId, MapOptions, MemoryId};
 use crate::connection::{
-    AsyncWake, CompletionQueue, Connection, Mapping, MethodInput, MethodOutput, StructureInput,
-    StructureOutput,
+    AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherCall, OtherReply,
+    StructureInput, StructureOutput,
 };
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
 use crate::memory::{Memory, SharedBuffer};
 use crate::tape::Body;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A connection of a tape.
 pub(super) struct ReplayConnection {
-    session: Arc<Session>,
-    clock: Arc<Clock>,
-    number: u32,
+    pub(super) session: Arc<Session>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) number: u32,
     /// Its stream under `ordered`.
-    stream: u32,
-    closed: AtomicBool,
+    pub(super) stream: u32,
 }
 
 impl ReplayConnection {
     pub(super) fn new(session: &Arc<Session>, clock: &Arc<Clock>, number: u32) -> Self {
         let stream = Program::stream_of(&session.program.connection_streams, number);
-        Self {
-            session: Arc::clone(session),
-            clock: Arc::clone(clock),
-            number,
-            stream,
-            closed: AtomicBool::new(false),
-        }
+        Self { session: Arc::clone(session), clock: Arc::clone(clock), number, stream }
     }
 
     fn wake_request<'a>(&self, wake: &AsyncWake<'a>) -> WakeRequest<'a> {
-        let number = |queue: &dyn CompletionQueue| {
-            let own = queue.as_any().downcast_ref::<ReplayQueue>();
-            own.and_then(|own| own.number_in(&self.session)).unwrap_or(FOREIGN_QUEUE)
-        };
-        WakeRequest { queue: wake.queue.map(number), reference: wake.reference }
+        let queue = wake.queue.map(|queue| self.queue_number(queue));
+        WakeRequest { queue, reference: wake.reference }
     }
 
     #[inline]
@@ -415,26 +403,29 @@ impl Connection for ReplayConnection {
         let connection = self.number;
         let request = Request::Close { connection };
         let entered = session.perform_with(&self.clock, self.stream, &request, |state, _| {
-            state.let_go(connection);
+            // Dropped whatever the kernel's result is (G12).
+            state.closed.insert(connection);
+            state.drop_right(connection);
             Ok(())
         });
         match entered {
             Ok(step) => {
-                self.closed.store(true, Ordering::Relaxed);
                 session.pass_time(&self.clock, step);
                 program.step(step).result
             }
             Err(invented) => invented,
         }
     }
+
+    fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
+        self.other(call)
+    }
 }
 
 impl Drop for ReplayConnection {
     fn drop(&mut self) {
-        // The last right is dropped (G15): its mappings go.
-        if !*self.closed.get_mut() {
-            self.session.state().let_go(self.number);
-        }
+        // With the last right the mappings go (G15).
+        self.session.state().let_go(self.number);
     }
 }
 

@@ -5,8 +5,11 @@ use super::request::{CallRequest, FOREIGN_QUEUE, Request, recorded};
 use crate::IoReturn;
 use crate::connection::{Matching, Value};
 use crate::memory::Update;
-use crate::tape::Body;
+use crate::tape::{Body, OtherCall};
 use std::fmt::Write as _;
+
+/// Characters of properties that a line shows.
+const PROPERTIES_SHOWN: usize = 200;
 
 /// Scalars and bytes that a line shows.
 const SHOWN: usize = 8;
@@ -51,6 +54,9 @@ pub(super) fn request(program: &Program, request: &Request<'_>) -> String {
             )
         }
         Request::Close { connection } => format!("close connection {connection}"),
+        Request::Other { connection, call } => {
+            format!("{} on connection {connection}", other(call))
+        }
         Request::Write { memory, offset, width, bytes, length } => {
             let number =
                 program.memories.get(*memory as usize).map_or(NONE, |memory| memory.number);
@@ -116,7 +122,43 @@ fn leave(body: &Body) -> Option<IoReturn> {
         }
         Body::Opened | Body::Mapped { outcome: Ok(_) } => Some(IoReturn::SUCCESS),
         Body::Mapped { outcome: Err(result) } => Some(*result),
+        Body::OtherReturn { outcome } => Some(outcome.err().unwrap_or(IoReturn::SUCCESS)),
         _ => None,
+    }
+}
+
+/// A call beside methods and memory, without its connection.
+pub(super) fn other(call: &OtherCall) -> String {
+    match call {
+        OtherCall::SetNotificationPort { notification_type, queue: None, .. } => {
+            format!("set no notification port of type {notification_type}")
+        }
+        OtherCall::SetNotificationPort {
+            notification_type, queue: Some(FOREIGN_QUEUE), ..
+        } => format!("set another system's notification port of type {notification_type}"),
+        OtherCall::SetNotificationPort { notification_type, queue: Some(queue), .. } => {
+            format!("set the notification port of type {notification_type} to queue {queue}")
+        }
+        OtherCall::AddClient { client: Some(client) } => format!("add client {client}"),
+        OtherCall::AddClient { client: None } => "add a client that is no connection".to_owned(),
+        OtherCall::GetService => "get the service".to_owned(),
+        OtherCall::SetProperties { properties: None } => {
+            "set properties that cannot be serialised".to_owned()
+        }
+        OtherCall::SetProperties { properties: Some(properties) } => {
+            let mut text = format!("set properties {properties:?}");
+            if let Some((end, _)) = text.char_indices().nth(PROPERTIES_SHOWN) {
+                text.truncate(end);
+                text.push_str(" ..");
+            }
+            text
+        }
+        OtherCall::Trap { index, arguments } => {
+            let arguments: Vec<_> = arguments.iter().map(|word| format!("{word:#x}")).collect();
+            format!("trap {index} ({})", arguments.join(", "))
+        }
+        OtherCall::AddRef => "add a right".to_owned(),
+        OtherCall::Release => "release a right".to_owned(),
     }
 }
 

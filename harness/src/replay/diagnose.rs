@@ -261,6 +261,14 @@ fn is_same_operation(program: &Program, step: StepIndex, request: &Request<'_>) 
         (Request::Close { connection }, Request::Close { connection: other }) => {
             connection == other
         }
+        (
+            Request::Other { connection, call },
+            Request::Other { connection: other, call: other_call },
+        ) => {
+            let (held, given) =
+                (super::other::key_words(call), super::other::key_words(other_call));
+            connection == other && held[0] == given[0]
+        }
         (Request::Write { memory, .. }, Request::Write { memory: other, .. })
         | (Request::Update { memory, .. }, Request::Update { memory: other, .. }) => {
             memory == other

@@ -1,5 +1,6 @@
 //! How what a client asked for differs from what a step of the tape asked for.
 
+use super::describe;
 use super::divergence::{Difference, Shown};
 use super::program::{Buffer, CallRules, Compare, Flags, Kind, Program, StepIndex};
 use super::request::{CallRequest, Request, recorded};
@@ -66,6 +67,7 @@ fn thing(request: &Request<'_>) -> u64 {
             u64::from(memory_type)
         }
         Request::Write { memory, .. } | Request::Update { memory, .. } => u64::from(memory),
+        Request::Other { call, .. } => super::other::key_words(call)[0],
         _ => 0,
     }
 }
@@ -198,6 +200,15 @@ pub(super) fn differences(
         }
         (Request::Close { connection }, Request::Close { connection: other }) => {
             found.text("connection", connection, other);
+        }
+        (
+            Request::Other { connection, call },
+            Request::Other { connection: other, call: other_call },
+        ) => {
+            found.text("connection", connection, other);
+            if !super::other::same(program, call, other_call) {
+                found.text("call", describe::other(call), describe::other(other_call));
+            }
         }
         (held @ Request::Write { .. }, given @ Request::Write { .. }) => {
             write_differences(&mut found, program, step, &held, &given);

@@ -153,6 +153,15 @@ pub(super) fn covers(ranges: &[(u64, u64, Compare)], index: u64) -> bool {
     ranges.iter().any(|(offset, length, _)| index >= *offset && index - offset < *length)
 }
 
+/// True where both are the same queue or none. One that the tape's own system never made is as foreign
+/// as the client's.
+pub(super) fn queues_match(program: &Program, held: Option<u32>, given: Option<u32>) -> bool {
+    match (held, given) {
+        (Some(held), Some(FOREIGN_QUEUE)) => program.queues.binary_search(&held).is_err(),
+        (held, given) => held == given,
+    }
+}
+
 fn reference_matches(
     program: &Program,
     rules: &CallRules,
@@ -160,12 +169,7 @@ fn reference_matches(
     call: &CallRequest<'_>,
 ) -> bool {
     let (Some(held), Some(given)) = (&held.wake, &call.wake) else { return true };
-    let queue = match (held.queue, given.queue) {
-        // A queue that the tape's own system never made is as foreign as the client's.
-        (Some(held), Some(FOREIGN_QUEUE)) => program.queues.binary_search(&held).is_err(),
-        (held, given) => held == given,
-    };
-    if !queue {
+    if !queues_match(program, held.queue, given.queue) {
         return false;
     }
     let (held, given) = match (held.reference, given.reference) {
@@ -279,6 +283,10 @@ fn other_matches(
         | (held @ Request::Close { .. }, given @ Request::Close { .. }) => {
             held.numbers() == given.numbers()
         }
+        (
+            Request::Other { connection: held, call: held_call },
+            Request::Other { connection, call },
+        ) => held == connection && super::other::same(program, held_call, call),
         (
             Request::Write {
                 memory: held_memory,

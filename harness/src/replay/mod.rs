@@ -14,6 +14,7 @@ mod divergence;
 mod matching;
 mod memory;
 mod options;
+mod other;
 mod patches;
 mod plain;
 mod polling;

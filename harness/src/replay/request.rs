@@ -3,7 +3,7 @@
 use super::program::{Arena, Buffer, Flags, Kind, MemoryIndex, NONE, Program, StepIndex};
 use crate::connection::Matching;
 use crate::memory::{Update, Width};
-use crate::tape::{Body, OutputKind};
+use crate::tape::{Body, OtherCall, OutputKind};
 
 /// An operation of the client, or of a step.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,7 @@ pub(super) enum Request<'a> {
     Map { connection: u32, memory_type: u32, options: u32, address: u64 },
     Unmap { connection: u32, memory_type: u32, memory: Option<u32> },
     Close { connection: u32 },
+    Other { connection: u32, call: &'a OtherCall },
     Write { memory: MemoryIndex, offset: u64, width: Option<Width>, bytes: &'a [u8], length: u64 },
     Update { memory: MemoryIndex, offset: u64, width: Width, update: Update },
 }
@@ -74,6 +75,7 @@ impl Request<'_> {
             Self::Map { .. } => Kind::Map,
             Self::Unmap { .. } => Kind::Unmap,
             Self::Close { .. } => Kind::Close,
+            Self::Other { .. } => Kind::Other,
             Self::Write { .. } => Kind::Write,
             Self::Update { .. } => Kind::Update,
         }
@@ -99,7 +101,8 @@ impl Request<'_> {
             Self::Call(CallRequest { connection, .. })
             | Self::Map { connection, .. }
             | Self::Unmap { connection, .. }
-            | Self::Close { connection } => Some(*connection),
+            | Self::Close { connection }
+            | Self::Other { connection, .. } => Some(*connection),
             Self::Write { memory, .. } | Self::Update { memory, .. } => {
                 program.memories.get(*memory as usize).map(|memory| memory.connection)
             }
@@ -165,6 +168,7 @@ pub(super) fn recorded(program: &Program, index: StepIndex) -> Request<'_> {
             memory: *memory,
         },
         Body::Close => Request::Close { connection: step.connection },
+        Body::OtherCall(call) => Request::Other { connection: step.connection, call },
         Body::Write { offset, width, .. } => Request::Write {
             memory,
             offset: *offset,

@@ -34,6 +34,8 @@ pub(super) struct State {
     buffers: Vec<(SharedBuffer, MemoryIndex)>,
     /// Connections that the client has closed, or dropped.
     pub(super) closed: HashSet<u32>,
+    /// Rights of the connections that had more than one, or have fewer.
+    rights: HashMap<u32, u64>,
     /// References that the client gave with calls whose rules let them differ.
     pub(super) references: HashMap<StepIndex, Vec<u64>>,
     /// Differences that a mask covered.
@@ -63,6 +65,7 @@ impl State {
             seen: vec![0; program.patches.len().div_ceil(64)],
             buffers: Vec::new(),
             closed: HashSet::new(),
+            rights: HashMap::new(),
             references: HashMap::new(),
             masked: 0,
             wakers: Vec::new(),
@@ -184,7 +187,21 @@ impl State {
         }
     }
 
-    /// A connection is closed or dropped: its mappings go (F23).
+    /// The client takes another right of a connection.
+    pub(super) fn add_right(&mut self, connection: u32) {
+        *self.rights.entry(connection).or_insert(1) += 1;
+    }
+
+    /// The client drops a right of a connection; with the last one its mappings go (F23, F24).
+    pub(super) fn drop_right(&mut self, connection: u32) {
+        let rights = self.rights.entry(connection).or_insert(1);
+        *rights = rights.saturating_sub(1);
+        if *rights == 0 {
+            self.let_go(connection);
+        }
+    }
+
+    /// A connection has no right left: its mappings go (F23).
     pub(super) fn let_go(&mut self, connection: u32) {
         self.closed.insert(connection);
         for memory in &mut self.memories {

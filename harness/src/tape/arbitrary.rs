@@ -1,8 +1,8 @@
 //! Strategies of events and tapes: whatever the format can hold, whether or not it can have happened.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OutputKind, Return,
-    Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
+    Return, Structure,
 };
 use super::fields::NUMBER_MAX;
 use super::header::Header;
@@ -11,6 +11,7 @@ use super::sample;
 use super::whole::Tape;
 use crate::IoReturn;
 use crate::call::Scalars;
+use crate::limits::TRAP_ARGUMENTS_MAX;
 use crate::memory::{Update, Width};
 use crate::registry::{Matching, NoticeKind, Value};
 use proptest::collection::{btree_map, vec};
@@ -152,6 +153,8 @@ pub fn body() -> impl Strategy<Value = Body> {
         registry(),
         calls(),
         memory(),
+        other_call().prop_map(Body::OtherCall),
+        outcome(option::of(number())).prop_map(|outcome| Body::OtherReturn { outcome }),
         code().prop_map(|result| Body::OpenFailed { result }),
         (number(), number()).prop_map(|(service, open_type)| Body::Open { service, open_type }),
         Just(Body::Opened),
@@ -238,6 +241,27 @@ fn calls() -> impl Strategy<Value = Body> {
         (number(), option::of(any::<u64>()))
             .prop_map(|(queue, timeout)| Body::Wait { queue, timeout }),
         any::<bool>().prop_map(|timed_out| Body::Woke { timed_out }),
+    ]
+}
+
+fn other_call() -> impl Strategy<Value = OtherCall> {
+    let number = any::<u32>;
+    prop_oneof![
+        (number(), option::of(number()), any::<u64>()).prop_map(
+            |(notification_type, queue, reference)| OtherCall::SetNotificationPort {
+                notification_type,
+                queue,
+                reference,
+            }
+        ),
+        option::of(number()).prop_map(|client| OtherCall::AddClient { client }),
+        Just(OtherCall::GetService),
+        option::of(value()).prop_map(|properties| OtherCall::SetProperties { properties }),
+        (number(), vec(any::<u64>(), 0..=TRAP_ARGUMENTS_MAX)).prop_map(|(index, arguments)| {
+            OtherCall::Trap { index, arguments: Scalars::clamped(&arguments) }
+        }),
+        Just(OtherCall::AddRef),
+        Just(OtherCall::Release),
     ]
 }
 

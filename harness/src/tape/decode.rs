@@ -1,12 +1,12 @@
 //! From the fields of a line to an event.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
 };
-use super::fields::{Field, Kind};
+use super::fields::{Field, Kind, OTHER_CALLS};
 use super::line::Line;
 use crate::IoReturn;
-use crate::limits::ASYNC_REFERENCE_MAX;
+use crate::limits::{ASYNC_REFERENCE_MAX, TRAP_ARGUMENTS_MAX};
 use crate::memory::{Update, Width};
 use crate::registry::NoticeKind;
 
@@ -59,7 +59,9 @@ fn body(mut line: Line) -> Result<Body, String> {
     let result = code(Field::Result);
     let failed = line.has(Field::Result);
     let outcome = [Services, Value, Memory, Length, Size, CaptureField, ReadOnly];
-    if failed && let Some(field) = outcome.iter().find(|field| line.has(**field)) {
+    let service = (kind == Kind::OtherReturn).then_some(Field::Service);
+    let mut outcome = outcome.into_iter().chain(service);
+    if failed && let Some(field) = outcome.find(|field| line.has(*field)) {
         return Err(format!("`{}` or `{}`, not both", field.key(), Field::Result.key()));
     }
     Ok(match kind {
@@ -161,6 +163,10 @@ fn body(mut line: Line) -> Result<Body, String> {
         Kind::Unmapped => Body::Unmapped { result },
         Kind::Close => Body::Close,
         Kind::Closed => Body::Closed { result },
+        Kind::OtherCall => Body::OtherCall(other_call(&mut line)?),
+        Kind::OtherReturn => Body::OtherReturn {
+            outcome: if failed { Err(result) } else { Ok(small(&line, Field::Service)) },
+        },
         Kind::Write => Body::Write {
             memory: number(Field::Memory),
             offset: line.number(Field::Offset),
@@ -208,6 +214,45 @@ fn body(mut line: Line) -> Result<Body, String> {
         }),
         Kind::Fork => Body::Fork { child: number(Field::Child) },
         Kind::Exec => Body::Exec,
+    })
+}
+
+fn other_call(line: &mut Line) -> Result<OtherCall, String> {
+    let own: &[Field] = match line.number(Field::What) {
+        0 => &[Field::NotificationType, Field::Queue, Field::Reference],
+        1 => &[Field::Client],
+        3 => &[Field::Value],
+        4 => &[Field::Index, Field::Scalars],
+        _ => &[],
+    };
+    let fields = Field::ALL.iter().filter(|field| Kind::OtherCall.fields() & field.bit() != 0);
+    let mut foreign = fields.filter(|field| **field != Field::What && !own.contains(field));
+    if let Some(field) = foreign.find(|field| line.has(**field)) {
+        let what = OTHER_CALLS[line.number(Field::What) as usize];
+        return Err(format!("no `{}` of the call {what}", field.key()));
+    }
+    Ok(match line.number(Field::What) {
+        0 => OtherCall::SetNotificationPort {
+            notification_type: line.number(Field::NotificationType) as u32,
+            queue: small(line, Field::Queue),
+            reference: match line.reference[..] {
+                [] => 0,
+                [reference] => reference,
+                _ => return Err("`reference` to have one entry".to_owned()),
+            },
+        },
+        1 => OtherCall::AddClient { client: small(line, Field::Client) },
+        2 => OtherCall::GetService,
+        3 => OtherCall::SetProperties { properties: line.rare.value.take() },
+        4 => OtherCall::Trap {
+            index: line.number(Field::Index) as u32,
+            arguments: match line.scalars.len() {
+                0..=TRAP_ARGUMENTS_MAX => line.scalars,
+                _ => return Err(format!("`scalars` to have at most {TRAP_ARGUMENTS_MAX} entries")),
+            },
+        },
+        5 => OtherCall::AddRef,
+        _ => OtherCall::Release,
     })
 }
 

@@ -1,14 +1,14 @@
 //! The words of a transcript: what an event says, for people.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
 };
 use super::hex;
 use super::payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
 use super::writer::LoadBlob;
 use crate::IoReturn;
 use crate::memory::Update;
-use crate::registry::{Matching, NoticeKind, Value};
+use crate::registry::NoticeKind;
 use std::sync::Arc;
 
 /// Bytes that stand in a line before it is cut short.
@@ -47,16 +47,16 @@ impl Description {
         self.line.extend_from_slice(text.as_bytes());
     }
 
-    fn number(&mut self, number: impl Into<u64>) {
+    pub(super) fn number(&mut self, number: impl Into<u64>) {
         hex::push_decimal(&mut self.line, number.into());
     }
 
-    fn hex(&mut self, number: u64) {
+    pub(super) fn hex(&mut self, number: u64) {
         hex::push_number(&mut self.line, number);
     }
 
     /// A text, with quotes and without control characters.
-    fn quoted(&mut self, text: &str) {
+    pub(super) fn quoted(&mut self, text: &str) {
         self.text(&format!("{text:?}"));
     }
 
@@ -204,6 +204,7 @@ impl Description {
                 Body::Mapped { .. } => "mapped",
                 Body::Unmapped { .. } => "unmapped",
                 Body::Closed { .. } => "closed",
+                Body::OtherReturn { .. } => "return",
                 _ => "open",
             });
             self.of(event);
@@ -336,6 +337,7 @@ impl Description {
                 }
             }
             Body::Close => self.text("close"),
+            Body::OtherCall(call) => self.other_call(call),
             Body::Write { memory, offset, width, data } => {
                 self.text(if width.is_some() { "store" } else { "write" });
                 self.place(*memory, *offset);
@@ -460,8 +462,57 @@ impl Description {
                 });
                 self.text(if *read_only { ", read-only" } else { "" });
             }
-            Body::Mapped { outcome: Err(result) } => self.result(*result),
+            Body::Mapped { outcome: Err(result) } | Body::OtherReturn { outcome: Err(result) } => {
+                self.result(*result);
+            }
+            Body::OtherReturn { outcome: Ok(service) } => {
+                self.result(IoReturn::SUCCESS);
+                if let Some(service) = service {
+                    self.text(" service ");
+                    self.number(*service);
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn other_call(&mut self, call: &OtherCall) {
+        match call {
+            OtherCall::SetNotificationPort { notification_type, queue, .. } => {
+                self.text("set notification port of type ");
+                self.number(*notification_type);
+                match queue {
+                    Some(queue) => {
+                        self.text(" to queue ");
+                        self.number(*queue);
+                    }
+                    None => self.text(" to none"),
+                }
+            }
+            OtherCall::AddClient { client: Some(client) } => {
+                self.text("add client c");
+                self.number(*client);
+            }
+            OtherCall::AddClient { client: None } => {
+                self.text("add client, which is no connection")
+            }
+            OtherCall::GetService => self.text("get service"),
+            OtherCall::SetProperties { properties: Some(properties) } => {
+                self.text("set properties ");
+                self.value(properties);
+            }
+            OtherCall::SetProperties { properties: None } => {
+                self.text("set properties that cannot be serialised");
+            }
+            OtherCall::Trap { index, arguments } => {
+                self.text("trap ");
+                self.number(*index);
+                self.text("(");
+                self.scalars(arguments);
+                self.text(")");
+            }
+            OtherCall::AddRef => self.text("add a right"),
+            OtherCall::Release => self.text("release a right"),
         }
     }
 
@@ -533,55 +584,6 @@ impl Description {
         for (index, number) in numbers.iter().enumerate() {
             self.text(if index > 0 { ", " } else { " " });
             self.number(*number);
-        }
-    }
-
-    fn matching(&mut self, matching: &Matching) {
-        for (index, (key, value)) in matching.conditions().enumerate() {
-            if index > 0 {
-                self.text(", ");
-            }
-            self.quoted(key);
-            self.text(" ");
-            self.value(value);
-        }
-        if matching.conditions().next().is_none() {
-            self.text("all");
-        }
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::Boolean(boolean) => self.text(if *boolean { "true" } else { "false" }),
-            Value::Number(number) => self.hex(*number),
-            Value::String(text) => self.quoted(text),
-            Value::Data(bytes) => {
-                self.text("<");
-                self.payload(&Payload::bytes(bytes));
-                self.text(">");
-            }
-            Value::Array(values) => {
-                self.text("[");
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        self.text(", ");
-                    }
-                    self.value(value);
-                }
-                self.text("]");
-            }
-            Value::Dictionary(entries) => {
-                self.text("{");
-                for (index, (key, value)) in entries.iter().enumerate() {
-                    if index > 0 {
-                        self.text(", ");
-                    }
-                    self.quoted(key);
-                    self.text(": ");
-                    self.value(value);
-                }
-                self.text("}");
-            }
         }
     }
 

@@ -2,13 +2,14 @@
 //! that an event has one spelling.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
 };
-use super::fields::{CAPTURES, Field, NOTICES, NUMBER_MAX, OPERATIONS};
+use super::fields::{CAPTURES, Field, NOTICES, NUMBER_MAX, OPERATIONS, OTHER_CALLS};
 use super::hex;
 use super::payload::Payload;
 use super::value;
 use crate::IoReturn;
+use crate::limits::TRAP_ARGUMENTS_MAX;
 use crate::memory::{Update, Width};
 use crate::registry::{NoticeKind, Value};
 
@@ -307,6 +308,9 @@ impl LineText<'_> {
                 self.optional(Field::Memory, *memory);
             }
             Body::Unmapped { result } | Body::Closed { result } => self.result(*result),
+            Body::OtherCall(call) => self.other_call(call),
+            Body::OtherReturn { outcome: Ok(service) } => self.optional(Field::Service, *service),
+            Body::OtherReturn { outcome: Err(result) } => self.code(Field::Result, *result),
             Body::Write { memory, offset, width, data } => {
                 self.small(Field::Memory, *memory);
                 self.hex_unless_zero(Field::Offset, *offset);
@@ -381,6 +385,53 @@ impl LineText<'_> {
             OutputKind::Null { size } => self.hex(Field::OutputNull, size),
             OutputKind::Variable => self.flag(Field::OutputVariable, true),
         }
+    }
+
+    /// What a call has stands before its name, as in the table of fields.
+    fn other_call(&mut self, call: &OtherCall) {
+        let what = match call {
+            OtherCall::SetNotificationPort { notification_type, queue, reference } => {
+                self.optional(Field::Queue, *queue);
+                if *reference != 0 {
+                    self.hexes(Field::Reference, &[*reference]);
+                }
+                self.what(0);
+                if *notification_type != 0 {
+                    self.small(Field::NotificationType, *notification_type);
+                }
+                return;
+            }
+            OtherCall::AddClient { client } => {
+                self.what(1);
+                self.optional(Field::Client, *client);
+                return;
+            }
+            OtherCall::GetService => 2,
+            OtherCall::SetProperties { properties } => {
+                if let Some(properties) = properties {
+                    self.value(Field::Value, properties);
+                }
+                3
+            }
+            OtherCall::Trap { index, arguments } => {
+                if arguments.len() > TRAP_ARGUMENTS_MAX {
+                    self.refuse(format!("a trap to have at most {TRAP_ARGUMENTS_MAX} arguments"));
+                }
+                self.scalars(Field::Scalars, arguments);
+                self.what(4);
+                if *index != 0 {
+                    self.small(Field::Index, *index);
+                }
+                return;
+            }
+            OtherCall::AddRef => 5,
+            OtherCall::Release => 6,
+        };
+        self.what(what);
+    }
+
+    fn what(&mut self, what: usize) {
+        self.text(Field::What, OTHER_CALLS[what]);
     }
 
     fn returned(&mut self, returned: &Return) {

@@ -247,6 +247,14 @@ pub enum Body {
         result: IoReturn,
     },
 
+    /// Enter of a call beside methods and memory.
+    OtherCall(OtherCall),
+    /// Leave of such a call.
+    OtherReturn {
+        /// The service that was asked for, where it was told (G18); or what the client was told.
+        outcome: Result<Option<u32>, IoReturn>,
+    },
+
     /// The client wrote to shared memory: an expectation, never applied by a replayer.
     Write {
         /// The memory.
@@ -340,6 +348,8 @@ impl Body {
             Self::Unmapped { .. } => Kind::Unmapped,
             Self::Close => Kind::Close,
             Self::Closed { .. } => Kind::Closed,
+            Self::OtherCall(_) => Kind::OtherCall,
+            Self::OtherReturn { .. } => Kind::OtherReturn,
             Self::Write { .. } => Kind::Write,
             Self::Update { .. } => Kind::Update,
             Self::Patch { .. } => Kind::Patch,
@@ -364,6 +374,7 @@ impl Body {
                 | Self::Map { .. }
                 | Self::Unmap { .. }
                 | Self::Close
+                | Self::OtherCall(_)
         )
     }
 
@@ -379,6 +390,7 @@ impl Body {
                 | Self::Mapped { .. }
                 | Self::Unmapped { .. }
                 | Self::Closed { .. }
+                | Self::OtherReturn { .. }
         )
     }
 
@@ -393,6 +405,7 @@ impl Body {
                 | (Self::Mapped { .. }, Self::Map { .. })
                 | (Self::Unmapped { .. }, Self::Unmap { .. })
                 | (Self::Closed { .. }, Self::Close)
+                | (Self::OtherReturn { .. }, Self::OtherCall(_))
         )
     }
 
@@ -482,6 +495,48 @@ pub struct Return {
     /// The bytes: of an in-line or variable output those returned; of an out-of-line output the whole
     /// buffer after the call, also on failure (B8). `None` where there are none to tell.
     pub structure: Option<Payload>,
+}
+
+/// Enter of a call beside methods and memory: those of [`connection::OtherCall`], with numbers of the
+/// tape.
+///
+/// [`connection::OtherCall`]: crate::connection::OtherCall
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum OtherCall {
+    /// `IOConnectSetNotificationPort`.
+    SetNotificationPort {
+        /// The type.
+        notification_type: u32,
+        /// The queue; `None` for `MACH_PORT_NULL`.
+        queue: Option<u32>,
+        /// The client's reference: kept, but no expectation, since it is often a pointer and never
+        /// comes back (G16).
+        reference: u64,
+    },
+    /// `IOConnectAddClient`.
+    AddClient {
+        /// The other connection; `None` for what is none.
+        client: Option<u32>,
+    },
+    /// `IOConnectGetService`.
+    GetService,
+    /// `IOConnectSetCFProperties`.
+    SetProperties {
+        /// The properties; `None` where they could not be serialised.
+        properties: Option<Value>,
+    },
+    /// `IOConnectTrap0` to `IOConnectTrap6`.
+    Trap {
+        /// The index.
+        index: u32,
+        /// The arguments, six at most.
+        arguments: Scalars,
+    },
+    /// `IOConnectAddRef`.
+    AddRef,
+    /// `IOConnectRelease`.
+    Release,
 }
 
 /// What a map gave.

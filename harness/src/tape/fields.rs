@@ -82,6 +82,15 @@ macro_rules! fields {
 pub(super) const CAPTURES: &[&str] =
     &["accessor", "page_protection", "trap", "sync_points", "uncaptured"];
 pub(super) const OPERATIONS: &[&str] = &["swap", "add", "or", "and", "compare_exchange"];
+pub(super) const OTHER_CALLS: &[&str] = &[
+    "set_notification_port",
+    "add_client",
+    "get_service",
+    "set_properties",
+    "trap",
+    "add_ref",
+    "release",
+];
 pub(super) const NOTICES: &[&str] = &["arrived", "terminated"];
 
 fields! {
@@ -146,15 +155,19 @@ fields! {
     Queues "queues" Form::Numbers, "Live completion queues.";
     Pending "pending" Form::Counts, "Asynchronous calls that may still complete.";
     Child "child" Form::Number, "Process number of the child.";
+    What "what" Form::Word(OTHER_CALLS), "Which call beside methods and memory it is.";
+    NotificationType "notification_type" Form::Number, "Type of notification. Default 0.";
+    Client "client" Form::Number, "Number of the connection that is added; left out for what is none.";
+    Index "index" Form::Number, "Index of the trap. Default 0.";
     Result "result" Form::Code, "What the client was told. Default: it worked.";
 }
 
 // A line notes the fields that it has in one word.
-const _: () = assert!(Field::ALL.len() <= 64);
+const _: () = assert!(Field::ALL.len() <= 128);
 
 impl Field {
     /// Bit of the field in a set of fields.
-    pub(super) const fn bit(self) -> u64 {
+    pub(super) const fn bit(self) -> u128 {
         1 << self as u32
     }
 
@@ -189,12 +202,12 @@ macro_rules! kinds {
             }
 
             /// Set of the fields without which the event says nothing.
-            pub(super) const fn required(self) -> u64 {
+            pub(super) const fn required(self) -> u128 {
                 match self { $(Self::$kind => 0 $(| Field::$required.bit())*,)* }
             }
 
             /// Set of all fields of the kind, but for the common ones.
-            pub(super) const fn fields(self) -> u64 {
+            pub(super) const fn fields(self) -> u128 {
                 self.required()
                     | match self { $(Self::$kind => 0 $(| Field::$optional.bit())*,)* }
             }
@@ -224,6 +237,8 @@ kinds! {
     Unmapped "unmapped" [] [Result];
     Close "close" [] [];
     Closed "closed" [] [Result];
+    OtherCall "other_call" [What] [NotificationType Queue Reference Client Value Index Scalars];
+    OtherReturn "other_return" [] [Service Result];
     Write "write" [Memory Data] [Offset Width];
     Update "update" [Memory Width Operation Operand] [Offset Expected];
     Patch "patch" [Memory Data] [Offset Read LastEqual];

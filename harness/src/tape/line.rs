@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Line {
     /// Set of the fields that the line has.
-    pub(super) present: u64,
+    pub(super) present: u128,
     /// The kind; `Err` with its name where this version does not know it.
     pub(super) kind: Result<Kind, String>,
     numbers: [u64; Field::ALL.len()],

@@ -21,6 +21,7 @@ pub mod arbitrary;
 mod blob;
 mod decode;
 mod describe;
+mod describe_value;
 mod encode;
 mod error;
 mod event;
@@ -55,8 +56,8 @@ mod writer;
 pub use blob::BlobIndex;
 pub use error::{TapeError, TapeErrorKind};
 pub use event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OutputKind, Return,
-    Sequence, Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
+    Return, Sequence, Structure,
 };
 pub use fields::Kind;
 pub use header::{

@@ -1,8 +1,8 @@
 //! A small tape that holds every kind of event and every form of payload, for tests and examples.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OutputKind, Return,
-    Sequence, Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
+    Return, Sequence, Structure,
 };
 use super::header::{Comparison, Field, FieldRule, Header, Host, Scenario, ServiceIdentity};
 use super::payload::{Digest, Payload};
@@ -378,8 +378,41 @@ fn ends(script: &mut Script, shared: Sequence, mapped: Sequence) {
     script.event(1, Some(1), Some(close), Body::Closed { result: IoReturn::SUCCESS });
     let close = script.event(1, Some(1), None, Body::Close);
     script.event(1, Some(1), Some(close), Body::Closed { result: IoReturn::SUCCESS });
+    others(script);
     let fork = script.event(1, None, None, Body::Fork { child: 2 });
     script.event_of(2, 1, None, Some(fork), Body::Exec);
     let reason = "the journal was full".to_owned();
     script.event(1, None, None, Body::Gap { events: Some(3), reason });
+}
+
+/// The calls beside methods and memory, on two connections of which one outlives its close.
+fn others(script: &mut Script) {
+    for connection in [2, 3] {
+        let open = script.event(1, None, None, Body::Open { service: 2, open_type: 0 });
+        script.event(1, Some(connection), Some(open), Body::Opened);
+    }
+    let properties = Value::Dictionary(BTreeMap::from([("level".to_owned(), Value::Number(3))]));
+    let other = OtherCall::SetNotificationPort {
+        notification_type: 1,
+        queue: Some(2),
+        reference: 0x7f00_0000_1000,
+    };
+    let unsupported = Err(IoReturn::UNSUPPORTED);
+    let calls = [
+        (other, unsupported),
+        (OtherCall::AddClient { client: Some(3) }, unsupported),
+        (OtherCall::AddClient { client: None }, Err(IoReturn::BAD_ARGUMENT)),
+        (OtherCall::GetService, unsupported),
+        (OtherCall::GetService, Ok(Some(2))),
+        (OtherCall::SetProperties { properties: Some(properties) }, unsupported),
+        (OtherCall::SetProperties { properties: None }, unsupported),
+        (OtherCall::Trap { index: 2, arguments: Scalars::clamped(&[1, 2, 3, 4, 5, 6]) }, Ok(None)),
+        (OtherCall::AddRef, Ok(None)),
+    ];
+    for (call, outcome) in calls {
+        script.operation(1, 2, Body::OtherCall(call), Body::OtherReturn { outcome });
+    }
+    let released = Body::OtherReturn { outcome: Ok(None) };
+    script.operation(1, 2, Body::Close, Body::Closed { result: IoReturn::SUCCESS });
+    script.operation(1, 2, Body::OtherCall(OtherCall::Release), released);
 }

@@ -175,6 +175,7 @@ fn is_failure(body: &Body) -> bool {
         Body::Matched { outcome, .. } => outcome.is_err(),
         Body::Property { outcome, .. } => outcome.is_err(),
         Body::Mapped { outcome } => outcome.is_err(),
+        Body::OtherReturn { outcome } => outcome.is_err(),
         Body::OpenFailed { .. } | Body::Gap { .. } => true,
         Body::Watch { result, .. }
         | Body::Return(super::Return { result, .. })
@@ -267,7 +268,7 @@ mod tests {
         assert_eq!(numbers(TranscriptOptions { lane: Some(0), ..all() }), [31, 36]);
         assert_eq!(
             numbers(TranscriptOptions { errors_only: true, ..all() }),
-            [2, 5, 11, 17, 27, 36, 40, 43, 68]
+            [2, 5, 11, 17, 27, 36, 40, 43, 70, 72, 74, 76, 80, 82, 94]
         );
         // A call with all that it brought about: its return, completions and patch.
         assert_eq!(
@@ -276,7 +277,7 @@ mod tests {
         );
         assert_eq!(
             numbers(TranscriptOptions { kinds: vec![Kind::Mapped, Kind::Fork], ..all() }),
-            [43, 45, 47, 66]
+            [43, 45, 47, 92]
         );
         let of_connection = numbers(TranscriptOptions { connection: Some(1), ..all() });
         assert_eq!(of_connection[..2], [13, 15], "the open that made it is shown whole");

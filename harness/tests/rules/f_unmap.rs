@@ -174,11 +174,11 @@ fn f23(rules: Rules) {
 fn f24(rules: Rules) {
     Bench::connected(rules, &serving(), |bench, connection| {
         let mapping = any(connection);
-        assert!(bench.mock.add_right(connection.id()));
+        assert_eq!(connection.add_ref(), IoReturn::SUCCESS);
         assert_eq!(connection.close(), IoReturn::SUCCESS);
         bench.mock.settle();
         assert!(is_mapped(&mapping), "another right is held");
-        bench.mock.drop_right(connection.id());
+        assert_eq!(connection.release(), IoReturn::SUCCESS);
         assert!(!is_mapped(&mapping));
     });
 }

@@ -36,6 +36,14 @@ fn h1(rules: Rules) {
         assert_eq!(all(&*never), [IoReturn::MACH_SEND_INVALID_DEST; 3]);
         assert_eq!(all(&*failed), [IoReturn::MACH_SEND_INVALID_DEST; 3], "a failed map is none");
         assert_eq!(all(&*once), [IoReturn::BAD_ARGUMENT; 3], "even if since unmapped");
+        let ways = |connection: &dyn Connection| {
+            [connection.add_client(None), connection.set_notification_port(0, None, 0)]
+        };
+        assert_eq!(ways(&*never), [IoReturn::MACH_SEND_INVALID_DEST; 2]);
+        assert_eq!(ways(&*once), [IoReturn::BAD_ARGUMENT; 2]);
+        // A right of it is one to a dead name, but where the port stands for the mappings.
+        assert_eq!(never.add_ref(), IoReturn::KERN_INVALID_RIGHT);
+        assert_eq!(once.add_ref(), IoReturn::SUCCESS);
         // The client's own counts still come first.
         let too_many = Call { scalars: &[0; 17], ..Call::default() };
         assert_eq!(too_many.sync(&*once).result, IoReturn::MIG_ARRAY_TOO_LARGE);

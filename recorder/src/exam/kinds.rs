@@ -1,7 +1,8 @@
 //! One event of every kind, and more where a kind has several forms.
 
 use crate::journal::{
-    Call, Data, Journal, Keyframe, KeyframeMemory, Record, Return, Stamp, Structure, Token,
+    Call, Data, Journal, Keyframe, KeyframeMemory, OtherCall, Record, Return, Stamp, Structure,
+    Token,
 };
 use dextape::IoReturn;
 use dextape::call::Scalars;
@@ -16,6 +17,7 @@ pub fn every_kind() -> Vec<Body> {
     let mut bodies = registry();
     bodies.extend(calls());
     bodies.extend(memory());
+    bodies.extend(others());
     bodies.extend(marks());
     bodies
 }
@@ -148,6 +150,35 @@ fn memory() -> Vec<Body> {
     bodies
 }
 
+fn others() -> Vec<Body> {
+    let port = |queue| tape::OtherCall::SetNotificationPort {
+        notification_type: 7,
+        queue,
+        reference: 0x7fff_1234_5678,
+    };
+    let properties = Value::Dictionary(BTreeMap::from([
+        ("level".to_owned(), Value::Number(3)),
+        ("name".to_owned(), Value::from("a")),
+    ]));
+    let arguments = Scalars::clamped(&[1, 2, 3, 4, 5, u64::MAX]);
+    let calls = [
+        port(None),
+        port(Some(1)),
+        tape::OtherCall::AddClient { client: Some(2) },
+        tape::OtherCall::AddClient { client: None },
+        tape::OtherCall::GetService,
+        tape::OtherCall::SetProperties { properties: Some(properties) },
+        tape::OtherCall::SetProperties { properties: None },
+        tape::OtherCall::Trap { index: 2, arguments },
+        tape::OtherCall::Trap { index: 0, arguments: Scalars::EMPTY },
+        tape::OtherCall::AddRef,
+        tape::OtherCall::Release,
+    ];
+    let outcomes = [Ok(None), Ok(Some(1)), Err(IoReturn::UNSUPPORTED)];
+    let returns = outcomes.map(|outcome| Body::OtherReturn { outcome });
+    calls.map(Body::OtherCall).into_iter().chain(returns).collect()
+}
+
 fn marks() -> Vec<Body> {
     let keyframe = tape::Keyframe {
         connections: vec![(1, 1), (2, 1)],
@@ -260,6 +291,8 @@ fn append_memory_or_mark(journal: &Journal, stamp: Stamp, body: &Body) -> Option
             read: *read,
             last_equal: last_equal.and_then(Token::new),
         }),
+        Body::OtherCall(call) => append(Record::OtherCall(record_other_call(call)?)),
+        Body::OtherReturn { outcome } => append(Record::OtherReturn { outcome: *outcome }),
         Body::Terminated { service } => append(Record::Terminated { service: *service }),
         Body::Gap { events, reason } => append(Record::Gap { events: *events, reason }),
         Body::Keyframe(keyframe) => append_keyframe(journal, stamp, keyframe),
@@ -267,6 +300,27 @@ fn append_memory_or_mark(journal: &Journal, stamp: Stamp, body: &Body) -> Option
         Body::Exec => append(Record::Exec),
         _ => None,
     }
+}
+
+fn record_other_call(call: &tape::OtherCall) -> Option<OtherCall<'_>> {
+    Some(match call {
+        tape::OtherCall::SetNotificationPort { notification_type, queue, reference } => {
+            OtherCall::SetNotificationPort {
+                notification_type: *notification_type,
+                queue: *queue,
+                reference: *reference,
+            }
+        }
+        tape::OtherCall::AddClient { client } => OtherCall::AddClient { client: *client },
+        tape::OtherCall::GetService => OtherCall::GetService,
+        tape::OtherCall::SetProperties { properties } => {
+            OtherCall::SetProperties { properties: properties.as_ref() }
+        }
+        tape::OtherCall::Trap { index, arguments } => OtherCall::Trap { index: *index, arguments },
+        tape::OtherCall::AddRef => OtherCall::AddRef,
+        tape::OtherCall::Release => OtherCall::Release,
+        _ => return None,
+    })
 }
 
 fn record_call(call: &tape::Call) -> Option<Call<'_>> {

@@ -6,7 +6,7 @@ use dextape::IoReturn;
 use dextape::call::{ConnectionId, MapOptions, MemoryId, ServiceId};
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, Mapping, Matching, MethodInput, MethodOutput,
-    NoticeQueue, StructureInput, StructureOutput, System, Value,
+    NoticeQueue, OtherCall, OtherReply, StructureInput, StructureOutput, System, Value,
 };
 use dextape::memory::Backing;
 use dextape::schedule::Schedule;
@@ -97,6 +97,10 @@ impl Connection for TrivialConnection {
 
     fn close(&self) -> IoReturn {
         IoReturn::SUCCESS
+    }
+
+    fn other_call(&self, _call: &OtherCall<'_>) -> OtherReply {
+        Ok(None)
     }
 }
 

@@ -6,7 +6,7 @@ use dextape::IoReturn;
 use dextape::call::{ConnectionId, MapOptions, ServiceId};
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, Mapping, Matching, MethodInput, MethodOutput,
-    NoticeQueue, System, Value,
+    NoticeQueue, OtherCall, OtherReply, System, Value,
 };
 use dextape::schedule::Schedule;
 use dextape::tape::Host;
@@ -113,6 +113,10 @@ impl Connection for IoKitConnection {
     }
 
     fn close(&self) -> IoReturn {
+        match *self {}
+    }
+
+    fn other_call(&self, _: &OtherCall<'_>) -> OtherReply {
         match *self {}
     }
 }

@@ -5,11 +5,11 @@ use super::kind;
 use dextape::IoReturn;
 use dextape::call::Scalars;
 use dextape::connection::{Matching, NoticeKind, Value};
-use dextape::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX};
+use dextape::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX, TRAP_ARGUMENTS_MAX};
 use dextape::memory::{Update, Width};
 use dextape::tape::{
-    Body, Call, Capture, Digest, Header, Keyframe, KeyframeMemory, MappedMemory, OutputKind,
-    Payload, Return, ServiceIdentity, Structure,
+    Body, Call, Capture, Digest, Header, Keyframe, KeyframeMemory, MappedMemory, OtherCall,
+    OutputKind, Payload, Return, ServiceIdentity, Structure,
 };
 use std::collections::BTreeMap;
 
@@ -108,6 +108,8 @@ fn take_body(kind: u8, bytes: &mut Bytes<'_>) -> Result<Body, Fault> {
         kind::UNMAPPED => Body::Unmapped { result: bytes.result()? },
         kind::CLOSE => Body::Close,
         kind::CLOSED => Body::Closed { result: bytes.result()? },
+        kind::OTHER_CALL => Body::OtherCall(take_other_call(bytes)?),
+        kind::OTHER_RETURN => Body::OtherReturn { outcome: bytes.outcome(Bytes::maybe_number)? },
         kind::WRITE => Body::Write {
             memory: bytes.number()?,
             offset: bytes.long()?,
@@ -258,6 +260,34 @@ fn take_call(bytes: &mut Bytes<'_>) -> Result<Call, Fault> {
         _ => return Err(Fault("an unknown kind of input")),
     };
     Ok(Call { selector, scalars, scalar_count, input, scalars_asked, output })
+}
+
+fn take_other_call(bytes: &mut Bytes<'_>) -> Result<OtherCall, Fault> {
+    Ok(match bytes.byte()? {
+        0 => OtherCall::SetNotificationPort {
+            notification_type: bytes.number()?,
+            queue: bytes.maybe_number()?,
+            reference: bytes.long()?,
+        },
+        1 => OtherCall::AddClient { client: bytes.maybe_number()? },
+        2 => OtherCall::GetService,
+        3 => OtherCall::SetProperties {
+            properties: match bytes.flag()? {
+                true => Some(take_value(bytes, VALUE_DEPTH_MAX)?),
+                false => None,
+            },
+        },
+        4 => {
+            let (index, arguments) = (bytes.number()?, bytes.scalars()?);
+            if arguments.len() > TRAP_ARGUMENTS_MAX {
+                return Err(Fault("more than 6 arguments of a trap"));
+            }
+            OtherCall::Trap { index, arguments }
+        }
+        5 => OtherCall::AddRef,
+        6 => OtherCall::Release,
+        _ => return Err(Fault("an unknown call")),
+    })
 }
 
 fn take_data(bytes: &mut Bytes<'_>) -> Result<Payload, Fault> {

@@ -1,12 +1,12 @@
 //! A record's body as bytes. [`decode`](super::decode) is its mirror.
 
 use super::kind;
-use super::record::{Call, Data, Record, Return, Structure};
+use super::record::{Call, Data, OtherCall, Record, Return, Structure};
 use super::sink::Sink;
 use super::{Keyframe, Token};
 use dextape::IoReturn;
 use dextape::connection::{Matching, NoticeKind, Value};
-use dextape::limits::SCALARS_MAX;
+use dextape::limits::{SCALARS_MAX, TRAP_ARGUMENTS_MAX};
 use dextape::memory::Update;
 use dextape::tape::{Capture, OutputKind};
 
@@ -41,6 +41,8 @@ impl Record<'_> {
             Self::Unmapped { .. } => kind::UNMAPPED,
             Self::Close => kind::CLOSE,
             Self::Closed { .. } => kind::CLOSED,
+            Self::OtherCall(_) => kind::OTHER_CALL,
+            Self::OtherReturn { .. } => kind::OTHER_RETURN,
             Self::Write { .. } => kind::WRITE,
             Self::Update { .. } => kind::UPDATE,
             Self::Patch { .. } => kind::PATCH,
@@ -58,7 +60,10 @@ impl Record<'_> {
             Self::Matched { matching, .. } | Self::Watch { matching, .. } => {
                 matching.conditions().all(|(_, value)| is_shallow(value, VALUE_DEPTH_MAX))
             }
-            Self::Property { outcome: Ok(Some(value)), .. } => is_shallow(value, VALUE_DEPTH_MAX),
+            Self::Property { outcome: Ok(Some(value)), .. }
+            | Self::OtherCall(OtherCall::SetProperties { properties: Some(value) }) => {
+                is_shallow(value, VALUE_DEPTH_MAX)
+            }
             _ => true,
         }
     }
@@ -153,6 +158,10 @@ impl Record<'_> {
                 sink.number(memory_type);
                 sink.maybe_number(memory);
             }
+            Self::OtherCall(call) => put_other_call(sink, call),
+            Self::OtherReturn { outcome } => put_outcome(sink, outcome, |sink, service| {
+                sink.maybe_number(service);
+            }),
             Self::Write { memory, offset, width, data } => {
                 sink.number(memory);
                 sink.long(offset);
@@ -221,6 +230,36 @@ fn put_call<S: Sink>(sink: &mut S, call: &Call<'_>) {
             sink.byte(3);
             sink.long(size);
         }
+    }
+}
+
+fn put_other_call<S: Sink>(sink: &mut S, call: OtherCall<'_>) {
+    match call {
+        OtherCall::SetNotificationPort { notification_type, queue, reference } => {
+            sink.byte(0);
+            sink.number(notification_type);
+            sink.maybe_number(queue);
+            sink.long(reference);
+        }
+        OtherCall::AddClient { client } => {
+            sink.byte(1);
+            sink.maybe_number(client);
+        }
+        OtherCall::GetService => sink.byte(2),
+        OtherCall::SetProperties { properties } => {
+            sink.byte(3);
+            sink.byte(u8::from(properties.is_some()));
+            if let Some(properties) = properties {
+                put_value(sink, properties);
+            }
+        }
+        OtherCall::Trap { index, arguments } => {
+            sink.byte(4);
+            sink.number(index);
+            put_scalars(sink, &arguments[..arguments.len().min(TRAP_ARGUMENTS_MAX)]);
+        }
+        OtherCall::AddRef => sink.byte(5),
+        OtherCall::Release => sink.byte(6),
     }
 }
 

@@ -21,6 +21,8 @@ kinds! {
     CALL = 30,
     ASYNC_CALL = 31,
     RETURN = 32,
+    OTHER_CALL = 33,
+    OTHER_RETURN = 34,
     POSTED = 40,
     DELIVERED = 41,
     WAIT = 42,

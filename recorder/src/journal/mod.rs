@@ -31,5 +31,7 @@ pub use decode::Content;
 pub use error::JournalError;
 pub use options::JournalOptions;
 pub use reader::{Entry, JournalReader};
-pub use record::{Call, Data, Keyframe, KeyframeMemory, Record, Return, Stamp, Structure};
+pub use record::{
+    Call, Data, Keyframe, KeyframeMemory, OtherCall, Record, Return, Stamp, Structure,
+};
 pub use token::Token;

@@ -170,6 +170,14 @@ pub enum Record<'a> {
         result: IoReturn,
     },
 
+    /// Enter of a call beside methods and memory.
+    OtherCall(OtherCall<'a>),
+    /// Leave of such a call.
+    OtherReturn {
+        /// The service that was asked for, where it was told, or what the client was told.
+        outcome: Result<Option<u32>, IoReturn>,
+    },
+
     /// The client wrote to shared memory.
     Write {
         /// The memory.
@@ -265,6 +273,43 @@ pub enum Structure<'a> {
         /// The size stated.
         size: u64,
     },
+}
+
+/// Enter of a call beside methods and memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OtherCall<'a> {
+    /// `IOConnectSetNotificationPort`.
+    SetNotificationPort {
+        /// The type.
+        notification_type: u32,
+        /// The queue; `None` for `MACH_PORT_NULL`.
+        queue: Option<u32>,
+        /// The client's reference.
+        reference: u64,
+    },
+    /// `IOConnectAddClient`.
+    AddClient {
+        /// The other connection; `None` for what is none.
+        client: Option<u32>,
+    },
+    /// `IOConnectGetService`.
+    GetService,
+    /// `IOConnectSetCFProperties`.
+    SetProperties {
+        /// The properties; `None` where they could not be serialised.
+        properties: Option<&'a Value>,
+    },
+    /// A trap.
+    Trap {
+        /// The index.
+        index: u32,
+        /// The arguments; those after the first six are left out.
+        arguments: &'a [u64],
+    },
+    /// `IOConnectAddRef`.
+    AddRef,
+    /// `IOConnectRelease`.
+    Release,
 }
 
 /// Leave of a call.

@@ -11,8 +11,8 @@ use crate::journal::{Call, Record, Return, Structure, Token};
 use dextape::IoReturn;
 use dextape::call::{ConnectionId, MapOptions};
 use dextape::connection::{
-    AsyncWake, CompletionQueue, Connection, Mapping, MethodInput, MethodOutput, StructureInput,
-    StructureOutput,
+    AsyncWake, CompletionQueue, Connection, Mapping, MethodInput, MethodOutput, OtherCall,
+    OtherReply, StructureInput, StructureOutput, System,
 };
 use dextape::limits::{ASYNC_REFERENCE_MAX, ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
 use dextape::memory::Memory;
@@ -25,8 +25,10 @@ const REFERENCE_ENTRIES: usize = ASYNC_REFERENCE_MAX * 2;
 
 #[derive(Debug)]
 pub(crate) struct RecordingConnection {
-    context: Arc<Context>,
-    inner: Box<dyn Connection>,
+    pub(super) context: Arc<Context>,
+    /// The system that it is a connection of.
+    pub(super) system: Arc<dyn System>,
+    pub(super) inner: Box<dyn Connection>,
     number: u32,
 }
 
@@ -49,15 +51,20 @@ struct Underway {
 }
 
 impl RecordingConnection {
-    pub(crate) fn new(context: Arc<Context>, inner: Box<dyn Connection>, number: u32) -> Self {
-        Self { context, inner, number }
+    pub(crate) fn new(
+        context: Arc<Context>,
+        system: Arc<dyn System>,
+        inner: Box<dyn Connection>,
+        number: u32,
+    ) -> Self {
+        Self { context, system, inner, number }
     }
 
-    fn append(&self, record: &Record<'_>) -> Option<Token> {
+    pub(super) fn append(&self, record: &Record<'_>) -> Option<Token> {
         self.context.append(Some(self.number), None, record)
     }
 
-    fn leave(&self, enter: Option<Token>, record: &Record<'_>) -> Option<Token> {
+    pub(super) fn leave(&self, enter: Option<Token>, record: &Record<'_>) -> Option<Token> {
         self.context.leave(Some(self.number), enter, record)
     }
 
@@ -306,6 +313,10 @@ impl Connection for RecordingConnection {
         self.leave(enter, &Record::Closed { result });
         result
     }
+
+    fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
+        self.other(call)
+    }
 }
 
 impl Buffers {
@@ -318,15 +329,15 @@ impl Buffers {
 }
 
 /// The queue of an asynchronous call.
-struct Wake<'a> {
+pub(super) struct Wake<'a> {
     /// Number on the tape.
-    number: u32,
+    pub(super) number: u32,
     /// The queue as the inner system knows it; `None` where it is not of this system (D5).
-    own: Option<&'a dyn CompletionQueue>,
+    pub(super) own: Option<&'a dyn CompletionQueue>,
 }
 
 impl<'a> Wake<'a> {
-    fn of(queue: &'a dyn CompletionQueue, context: &Arc<Context>) -> Self {
+    pub(super) fn of(queue: &'a dyn CompletionQueue, context: &Arc<Context>) -> Self {
         match queue.as_any().downcast_ref::<RecordingQueue>() {
             Some(recording) => {
                 Self { number: recording.number(), own: recording.inner_of(context) }

@@ -11,6 +11,7 @@ mod memory;
 mod notices;
 mod numbers;
 mod options;
+mod other;
 mod queue;
 mod reads;
 mod redact;

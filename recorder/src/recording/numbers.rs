@@ -1,7 +1,7 @@
 //! Numbers of the tape, given out in order of first use.
 
 use crate::journal::Token;
-use dextape::call::{MemoryId, QueueId, ServiceId};
+use dextape::call::{ConnectionId, MemoryId, QueueId, ServiceId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,6 +45,7 @@ impl Numbers {
 /// Handles of one system and their numbers on the tape.
 #[derive(Debug)]
 pub(crate) struct Handles<M> {
+    connections: HashMap<ConnectionId, u32>,
     services: HashMap<ServiceId, u32>,
     memories: HashMap<MemoryId, M>,
     /// Number of the memory that was last mapped at an address, and the event that mapped it.
@@ -56,11 +57,22 @@ pub(crate) struct Handles<M> {
 impl<M: Clone> Handles<M> {
     pub(crate) fn new() -> Self {
         Self {
+            connections: HashMap::new(),
             services: HashMap::new(),
             memories: HashMap::new(),
             addresses: HashMap::new(),
             foreign_queues: HashMap::new(),
         }
+    }
+
+    /// A connection was opened and has this number.
+    pub(crate) fn opened(&mut self, connection: ConnectionId, number: u32) {
+        self.connections.insert(connection, number);
+    }
+
+    /// Number of a connection; `None` for what is none of this system.
+    pub(crate) fn connection(&self, connection: ConnectionId) -> Option<u32> {
+        self.connections.get(&connection).copied()
     }
 
     /// Number of a service, and whether it was given out just now.

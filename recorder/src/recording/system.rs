@@ -102,7 +102,9 @@ impl System for RecordingSystem {
             Ok(inner) => {
                 let number = self.context.session.numbers.connections.next();
                 self.context.leave(Some(number), enter, &Record::Opened);
-                Ok(Box::new(RecordingConnection::new(Arc::clone(&self.context), inner, number)))
+                self.context.handles().opened(inner.id(), number);
+                let (context, system) = (Arc::clone(&self.context), Arc::clone(&self.inner));
+                Ok(Box::new(RecordingConnection::new(context, system, inner, number)))
             }
             Err(result) => {
                 self.context.leave(None, enter, &Record::OpenFailed { result });

@@ -272,14 +272,16 @@ impl Sealing {
             | Body::Wait { .. }
             | Body::Map { .. }
             | Body::Unmap { .. }
-            | Body::Close => self.enters += 1,
+            | Body::Close
+            | Body::OtherCall(_) => self.enters += 1,
             Body::Opened
             | Body::OpenFailed { .. }
             | Body::Return(_)
             | Body::Woke { .. }
             | Body::Mapped { .. }
             | Body::Unmapped { .. }
-            | Body::Closed { .. } => self.leaves += u64::from(cause.is_some()),
+            | Body::Closed { .. }
+            | Body::OtherReturn { .. } => self.leaves += u64::from(cause.is_some()),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use dextape::call::{
 };
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, Mapping, Matching, MethodInput, MethodOutput, Notice,
-    NoticeKind, NoticeQueue, StructureInput, StructureOutput, System, Value,
+    NoticeKind, NoticeQueue, OtherCall, OtherReply, StructureInput, StructureOutput, System, Value,
 };
 use dextape::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX, SCALARS_MAX};
 use dextape::memory::{AccessError, Backing, Memory, SharedBuffer, Update, Width};
@@ -300,6 +300,34 @@ impl Connection for TestConnection {
     fn close(&self) -> IoReturn {
         self.alive.store(false, Ordering::Relaxed);
         IoReturn::SUCCESS
+    }
+
+    /// Each kind of call has an answer by which it can be told.
+    fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
+        match *call {
+            OtherCall::SetNotificationPort { queue: None, .. } => Err(IoReturn::UNSUPPORTED),
+            OtherCall::SetNotificationPort { queue: Some(queue), .. } => {
+                let queue = queue.as_any().downcast_ref::<TestQueue>();
+                let device = std::ptr::from_ref(&*self.device).addr();
+                match queue.filter(|queue| queue.0.device == device) {
+                    Some(_) => Err(IoReturn::UNSUPPORTED),
+                    None => Err(IoReturn::MACH_SEND_INVALID_RIGHT),
+                }
+            }
+            OtherCall::AddClient { client } => match client {
+                Some(client) => Err(IoReturn(0x1000 + client.0 as u32)),
+                None => Err(IoReturn::BAD_ARGUMENT),
+            },
+            OtherCall::GetService => Ok(Some(ServiceId(SERVICES[1].0))),
+            OtherCall::SetProperties { properties: Some(Value::Dictionary(entries)) } => {
+                Err(IoReturn(0x2000 + entries.len() as u32))
+            }
+            OtherCall::SetProperties { .. } => Err(IoReturn::UNSUPPORTED),
+            OtherCall::Trap { index, arguments } => {
+                Err(IoReturn(index + arguments.iter().sum::<u64>() as u32))
+            }
+            OtherCall::AddRef | OtherCall::Release => Ok(None),
+        }
     }
 }
 

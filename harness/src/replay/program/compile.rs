@@ -166,6 +166,7 @@ impl Compiler<'_> {
             }
             Body::Unmap { .. } => self.enter(index, event, Kind::Unmap),
             Body::Close => self.enter(index, event, Kind::Close),
+            Body::OtherCall(_) => self.enter(index, event, Kind::Other),
             Body::Wait { queue, .. } => {
                 self.enter(index, event, Kind::Wait);
                 let outcome = self.outcome(Outcome::Unknown);
@@ -214,6 +215,11 @@ impl Compiler<'_> {
                 };
                 if let Some(step) = self.leave(index, event, kind)? {
                     step.result = *result;
+                }
+            }
+            Body::OtherReturn { outcome } => {
+                if let Some(step) = self.leave(index, event, Kind::Other)? {
+                    step.result = outcome.err().unwrap_or(IoReturn::SUCCESS);
                 }
             }
 

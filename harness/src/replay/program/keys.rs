@@ -2,6 +2,7 @@
 
 use super::{CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex};
 use crate::memory::{Update, Width};
+use crate::replay::other::key_words;
 use crate::replay::progress::Progress;
 use crate::replay::request::{self, CallRequest, Request};
 use std::hash::{BuildHasher, RandomState};
@@ -147,6 +148,10 @@ impl KeyTable {
                 hash.word(memory.map_or(u64::MAX, u64::from));
             }
             Request::Close { connection } => hash.word(u64::from(*connection)),
+            Request::Other { connection, call } => {
+                hash.word(u64::from(*connection));
+                key_words(call).into_iter().for_each(|word| hash.word(word));
+            }
             Request::Write { memory, offset, width, bytes, length } => {
                 hash.pair(*memory, width.map_or(0, Width::bytes) as u32);
                 hash.word(*offset);

@@ -76,7 +76,7 @@ impl Program {
     /// The connection by which `ordered` orders a step, else its queue, else nothing: the registry.
     fn ordered_by(&self, step: &Step) -> Result<u32, Option<u32>> {
         match step.kind {
-            Kind::Call | Kind::AsyncCall | Kind::Map | Kind::Unmap | Kind::Close => {
+            Kind::Call | Kind::AsyncCall | Kind::Map | Kind::Unmap | Kind::Close | Kind::Other => {
                 Ok(step.connection)
             }
             Kind::Write | Kind::Update => Ok(self

@@ -46,6 +46,8 @@ pub(in crate::replay) enum Kind {
     Map,
     Unmap,
     Close,
+    /// A call beside methods and memory.
+    Other,
     Write,
     Update,
 }

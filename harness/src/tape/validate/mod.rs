@@ -4,6 +4,7 @@
 mod call;
 mod finding;
 mod lanes;
+mod other;
 mod resources;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Connections, memories and queues: there before they are used.
 
-use super::super::event::{Body, Event, Keyframe, MappedMemory, OutputKind, Sequence, Structure};
+use super::super::event::{
+    Body, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Sequence, Structure,
+};
 use super::finding::Broken;
 use super::lanes::Wrong;
 use crate::IoReturn;
@@ -29,10 +31,11 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// Checks an event and takes in what it brings. `holes` where events may be missing before it.
+    /// Checks an event and takes in what it brings. `entered` is the enter of a leave, `holes` where events may be missing before it.
     pub(super) fn event(
         &mut self,
         event: &Event,
+        entered: Option<&Body>,
         page_size: u64,
         holes: bool,
         rules: Rules,
@@ -77,6 +80,22 @@ impl Resources {
                     if ![expected, after_removal].contains(result) && !known.vague {
                         let message = format!("expected {expected}, found {result}");
                         wrong((Broken::Boundary(Rule::H2), message));
+                    }
+                }
+            }
+            Body::OtherReturn { outcome: Ok(_) } => {
+                if let Some(known) = self.connections.get_mut(&connection) {
+                    match entered {
+                        Some(Body::OtherCall(OtherCall::AddRef)) => {
+                            let _ = known.state.add_ref();
+                        }
+                        Some(Body::OtherCall(OtherCall::Release)) => {
+                            let _ = known.state.release(rules);
+                            if known.state.rights() == 0 {
+                                known.ended.get_or_insert(event.sequence);
+                            }
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -170,6 +189,8 @@ impl Resources {
                 | Body::Unmapped { .. }
                 | Body::Close
                 | Body::Closed { .. }
+                | Body::OtherCall(_)
+                | Body::OtherReturn { .. }
         );
         match event.connection {
             None if of_connection => {
@@ -194,7 +215,10 @@ impl Resources {
             Body::Notice { queue: number, .. }
             | Body::Delivered { queue: number, .. }
             | Body::Wait { queue: number, .. } => queue(*number),
-            Body::AsyncCall { queue: Some(number), .. } => queue(*number),
+            Body::AsyncCall { queue: Some(number), .. }
+            | Body::OtherCall(OtherCall::SetNotificationPort { queue: Some(number), .. }) => {
+                queue(*number);
+            }
             Body::Write { memory, offset, width, data } => {
                 self.access(*memory, *offset, *width, data.length(), holes, wrong);
             }

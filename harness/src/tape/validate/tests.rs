@@ -43,10 +43,10 @@ fn at(events: &mut [Event], sequence: u64) -> &mut Event {
 #[test]
 fn the_sample_is_valid_in_memory_and_as_text() {
     let tape = sample::every_kind();
-    assert_eq!(tape.validate().to_string(), "68 events, valid");
+    assert_eq!(tape.validate().to_string(), "94 events, valid");
     let text = tape.to_text().unwrap();
     let reader = TapeReader::from_bytes(text.into_bytes()).unwrap();
-    assert_eq!(validate_reader(reader).unwrap().to_string(), "68 events, valid");
+    assert_eq!(validate_reader(reader).unwrap().to_string(), "94 events, valid");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_tape_may_begin_with_a_keyframe() {
 fn lanes_keep_their_positions_and_times() {
     assert_eq!(broken(|events| at(events, 59).position += 1), [(Some(59), Broken::Lane)]);
     assert_eq!(broken(|events| at(events, 59).time = 0), [(Some(59), Broken::Lane)]);
-    assert_eq!(broken(|events| at(events, 67).process = 3).len(), 1);
+    assert_eq!(broken(|events| at(events, 93).process = 3).len(), 1);
     let second = told(|script| {
         script.event(1, None, None, Body::Fork { child: 1 });
     });

@@ -6,6 +6,7 @@ use super::super::header::Header;
 use super::call;
 use super::finding::{Broken, TapeFinding, Validation};
 use super::lanes::{Lanes, Wrong};
+use super::other;
 use super::resources::Resources;
 use crate::IoReturn;
 use crate::boundary::completion;
@@ -94,8 +95,13 @@ impl Validator {
         self.operation(event, &mut found);
         let holes = self.holes;
         let mut wrong = |finding| found.push(finding);
+        let entered = match event.body {
+            Body::OtherReturn { .. } => self.lanes.entered(event).cloned(),
+            _ => None,
+        };
         self.lanes.event(event, holes, &mut wrong);
-        self.resources.event(event, self.page_size, holes, self.rules, &mut wrong);
+        let (entered, page_size) = (entered.as_ref(), self.page_size);
+        self.resources.event(event, entered, page_size, holes, self.rules, &mut wrong);
         self.remember(event);
         for (broken, message) in found {
             let sequence = Some(event.sequence);
@@ -228,6 +234,13 @@ impl Validator {
                     wrong((Broken::Boundary(Rule::F5), message));
                 }
                 failed(*result, &mut wrong);
+            }
+            (Body::OtherReturn { outcome }, Some(Body::OtherCall(call))) => {
+                let dead = self.dead_at_enter(event, dead);
+                other::check(call, *outcome, dead, self.rules, &mut wrong);
+                if let Err(result) = outcome {
+                    failed(*result, &mut wrong);
+                }
             }
             (Body::Matched { outcome: Err(result), .. }, _)
             | (Body::Property { outcome: Err(result), .. }, _)

@@ -7,7 +7,8 @@ use super::system::Shared;
 use dextape::IoReturn;
 use dextape::call::{ConnectionId, MapOptions};
 use dextape::connection::{
-    AsyncWake, Connection, Mapping, MethodInput, MethodOutput, StructureInput, StructureOutput,
+    AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherCall, OtherReply,
+    StructureInput, StructureOutput,
 };
 use dextape::limits::{
     ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX, SCALARS_MAX, VARIABLE_OUTPUT_SIZE,
@@ -32,20 +33,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 #[derive(Debug)]
 pub struct IoKitConnection {
     id: ConnectionId,
-    /// `None` once it has been closed.
-    right: RwLock<Option<Arc<Right>>>,
+    pub(super) rights: Arc<Rights>,
     /// What is mapped, in the order of the maps. Held during every map, unmap and close, which the
     /// kernel lets through one at a time anyway (K1).
     mapped: Mutex<Vec<Arc<MappedMemory>>>,
     /// Buffers over 4096 bytes that asynchronous calls refer to, by address. The kernel keeps their
     /// addresses and never tells when it lets go, so they stay until the user client is gone.
     lent: Mutex<BTreeMap<u64, SharedBuffer>>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// The client's references to the right to a user client: one, but where it took more. None once it
+/// has given up all.
+#[derive(Debug)]
+pub(super) struct Rights(RwLock<Vec<Arc<Right>>>);
+
+impl Rights {
+    /// One of them, kept for the length of a call: its name cannot come to mean another connection
+    /// while the call is on its way.
+    pub(super) fn one(&self) -> Option<Arc<Right>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
+    /// Takes out one of them, and says whether others are left.
+    pub(super) fn take(&self) -> (Option<Arc<Right>>, bool) {
+        let mut rights = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let right = rights.pop();
+        (right, !rights.is_empty())
+    }
+
+    /// Adds a reference (F24).
+    pub(super) fn add(&self) -> Result<(), IoReturn> {
+        let mut rights = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let connect = rights.first().ok_or(IoReturn::KERN_INVALID_NAME)?.0;
+        // SAFETY: the right is alive; where the library refuses there is no reference more.
+        check(unsafe { IOConnectAddRef(connect) })?;
+        rights.push(Arc::new(Right(connect)));
+        Ok(())
+    }
 }
 
 /// One reference to the right to a user client.
 #[derive(Debug)]
-struct Right(io_connect_t);
+pub(super) struct Right(io_connect_t);
 
 impl Drop for Right {
     fn drop(&mut self) {
@@ -65,22 +95,12 @@ impl IoKitConnection {
         connect: io_connect_t,
         shared: Arc<Shared>,
     ) -> Self {
-        Self {
-            id,
-            right: RwLock::new(Some(Arc::new(Right(connect)))),
-            mapped: Mutex::default(),
-            lent: Mutex::default(),
-            shared,
-        }
+        let rights = Arc::new(Rights(RwLock::new(vec![Arc::new(Right(connect))])));
+        shared.opened(id, &rights);
+        Self { id, rights, mapped: Mutex::default(), lent: Mutex::default(), shared }
     }
 
-    /// The right, kept for the length of a call: its name cannot come to mean another connection
-    /// while the call is on its way.
-    fn right(&self) -> Option<Arc<Right>> {
-        self.right.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn mapped(&self) -> MutexGuard<'_, Vec<Arc<MappedMemory>>> {
+    pub(super) fn mapped(&self) -> MutexGuard<'_, Vec<Arc<MappedMemory>>> {
         self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,6 +128,18 @@ impl IoKitConnection {
         result.err().unwrap_or(IoReturn::SUCCESS)
     }
 
+    /// Drops one reference to the right (G15). With the last one go the mappings, so nobody may touch
+    /// them any more.
+    pub(super) fn release_one(&self) -> Result<(), IoReturn> {
+        let mut mapped = self.mapped();
+        let (right, others) = self.rights.take();
+        if !others {
+            Self::forget_mapped(&mut mapped);
+        }
+        // The library is told when the last call that uses the reference has come back.
+        right.map(drop).ok_or(IoReturn::KERN_INVALID_NAME)
+    }
+
     /// Ends all access to mapped memory for good.
     fn forget_mapped(mapped: &mut Vec<Arc<MappedMemory>>) {
         for memory in mapped.drain(..) {
@@ -118,7 +150,7 @@ impl IoKitConnection {
 
 /// The name of a right; of a closed connection the null name, to which the library itself answers
 /// `MACH_SEND_INVALID_DEST` after its own checks (A15, A18).
-fn name(right: Option<&Arc<Right>>) -> mach_port_t {
+pub(super) fn name(right: Option<&Arc<Right>>) -> mach_port_t {
     right.map_or(MACH_PORT_NULL, |right| right.0)
 }
 
@@ -255,7 +287,7 @@ impl Connection for IoKitConnection {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
-        let right = self.right();
+        let right = self.rights.one();
         let connect = name(right.as_ref());
         if matches!(output.structure, StructureOutput::Variable(_)) {
             return call_variable(connect, selector, input, output);
@@ -298,7 +330,7 @@ impl Connection for IoKitConnection {
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
         refuse_borrowed(selector, input, output);
-        let right = self.right();
+        let right = self.rights.one();
         let wake_port = match wake.queue {
             None => MACH_PORT_NULL,
             Some(queue) => match queue.as_any().downcast_ref::<IoKitQueue>() {
@@ -371,7 +403,7 @@ impl Connection for IoKitConnection {
         address: u64,
     ) -> Result<Mapping, IoReturn> {
         let mut mapped = self.mapped();
-        let right = self.right();
+        let right = self.rights.one();
         let (mut at, mut length) = (address, 0);
         // SAFETY: the name of this task.
         let task = unsafe { mach_task_self() };
@@ -395,7 +427,7 @@ impl Connection for IoKitConnection {
 
     fn unmap_memory(&self, memory_type: u32, address: u64) -> IoReturn {
         self.while_unmapping(|| {
-            let right = self.right();
+            let right = self.rights.one();
             // SAFETY: the name of this task.
             let task = unsafe { mach_task_self() };
             let connect = name(right.as_ref());
@@ -406,8 +438,10 @@ impl Connection for IoKitConnection {
 
     fn close(&self) -> IoReturn {
         let mut mapped = self.mapped();
-        Self::forget_mapped(&mut mapped);
-        let right = self.right.write().unwrap_or_else(PoisonError::into_inner).take();
+        let (right, others) = self.rights.take();
+        if !others {
+            Self::forget_mapped(&mut mapped);
+        }
         let connect = name(right.as_ref());
         if right.is_some() {
             // Closing drops one reference (G12); this one takes its place until the last call that
@@ -420,6 +454,10 @@ impl Connection for IoKitConnection {
         drop(right);
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).clear();
         check(result).err().unwrap_or(IoReturn::SUCCESS)
+    }
+
+    fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
+        self.other(call)
     }
 }
 
@@ -437,7 +475,7 @@ fn refuse_borrowed(selector: u32, input: &MethodInput<'_>, output: &MethodOutput
 
 impl Drop for IoKitConnection {
     fn drop(&mut self) {
-        // The last reference goes with `right`, and the mappings with it (G15, F23).
+        // The last reference goes with `rights`, and the mappings with it (G15, F23).
         Self::forget_mapped(&mut self.mapped());
     }
 }

@@ -11,6 +11,7 @@ mod host;
 mod mapping;
 mod notice;
 mod object;
+mod other;
 mod port;
 mod service;
 mod system;

@@ -3,11 +3,11 @@
 use super::super::LiveError;
 use super::super::matching::table;
 use super::completion::IoKitQueue;
-use super::connection::IoKitConnection;
+use super::connection::{IoKitConnection, Rights};
 use super::foundation::CfValue;
 use super::mapping::MappedMemory;
 use super::notice::IoKitNotices;
-use super::object::{IoIterator, next};
+use super::object::{IoIterator, IoObject, next};
 use super::service::{self, Services};
 use super::{check, host};
 use dextape::IoReturn;
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     connections: AtomicU64,
     queues: AtomicU64,
     memories: Mutex<Memories>,
+    /// The rights of the connections that the client still has.
+    rights: Mutex<BTreeMap<ConnectionId, Weak<Rights>>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,24 @@ struct Memories {
 }
 
 impl Shared {
+    /// Remembers a connection that was opened.
+    pub(super) fn opened(&self, connection: ConnectionId, rights: &Arc<Rights>) {
+        let mut all = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, rights| rights.strong_count() > 0);
+        all.insert(connection, Arc::downgrade(rights));
+    }
+
+    /// The rights of a connection that the client still has.
+    pub(super) fn rights_of(&self, connection: ConnectionId) -> Option<Arc<Rights>> {
+        let all = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&connection).and_then(Weak::upgrade)
+    }
+
+    /// The number of a service.
+    pub(super) fn number(&self, service: IoObject) -> Result<ServiceId, IoReturn> {
+        self.services.number(service)
+    }
+
     /// Takes in what a map gave. Two connections of one task that map the same descriptor get the
     /// same address (F14), and so the same number.
     ///
@@ -77,6 +97,7 @@ impl IoKitSystem {
             connections: AtomicU64::new(0),
             queues: AtomicU64::new(0),
             memories: Mutex::default(),
+            rights: Mutex::default(),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
