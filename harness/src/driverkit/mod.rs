@@ -43,7 +43,7 @@ pub use leak::{Leak, LeakReport};
 pub use map::{MappingOptions, MemoryMap};
 pub use object::OsObject;
 pub use process::{DextProcess, Entered, UserClientNumber, os_log, uptime};
-pub use queue::DispatchQueue;
+pub use queue::{DispatchQueue, QueueOptions};
 pub use service::{Provider, Service};
 pub use shared_ptr::OsSharedPtr;
 pub use timer::TimerDispatchSource;

@@ -1,5 +1,7 @@
 //! `IODispatchQueue`: a serial queue of handlers.
 
+mod sleep;
+
 use super::object::{Object, Payload, handle};
 use super::process::{Context, HandlerContext};
 use crate::IoReturn;
@@ -13,7 +15,9 @@ use std::time::Duration;
 /// A serial queue: its handlers run one at a time, in order, in the dext's process.
 ///
 /// They run on a daemon task of the schedule that is started with the first handler. The queue ends
-/// when it is released and what was dispatched has run, or with its process.
+/// when it is released and what was dispatched has run, or with its process. Whoever runs on a
+/// [reentrant](QueueOptions::REENTRANT) queue can [`sleep`](Self::sleep) and leave it to others
+/// meanwhile.
 ///
 /// # Examples
 ///
@@ -37,6 +41,24 @@ use std::time::Duration;
 #[doc(alias = "IODispatchQueue")]
 pub struct DispatchQueue {
     pub(super) object: Arc<Object<QueuePayload>>,
+}
+
+/// What a queue is made for: bits of `IODispatchQueue::Create`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueOptions(pub u64);
+
+impl QueueOptions {
+    /// Nothing special: who runs on the queue has it until done.
+    pub const NONE: Self = Self(0);
+    /// `kIODispatchQueueReentrant`: who runs on the queue may release it with
+    /// [`DispatchQueue::sleep`].
+    pub const REENTRANT: Self = Self(1);
+
+    /// True where every bit of `other` is set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 pub(crate) struct QueuePayload {
@@ -74,10 +96,25 @@ impl DispatchQueue {
     #[track_caller]
     #[doc(alias = "Create")]
     pub fn create(name: &str) -> Result<Self, IoReturn> {
+        Self::create_with_options(name, QueueOptions::NONE)
+    }
+
+    /// As [`create`](Self::create), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    ///
+    /// # Panics
+    ///
+    /// As [`create`](Self::create).
+    #[track_caller]
+    #[doc(alias = "Create")]
+    pub fn create_with_options(name: &str, options: QueueOptions) -> Result<Self, IoReturn> {
         let Some((process, _)) = Context::process_and_client() else {
             panic!("failed to make queue {name}: the thread works for no dext process");
         };
-        let core = QueueCore::new(name, process.schedule());
+        let core = QueueCore::with_options(name, process.schedule(), options);
         Ok(Self { object: Object::create(QueuePayload { core, owned: true }) })
     }
 
@@ -165,6 +202,7 @@ impl DispatchQueue {
 /// The queue itself, which outlives its object as long as handlers are left.
 pub(crate) struct QueueCore {
     name: String,
+    options: QueueOptions,
     monitor: Monitor<State>,
 }
 
@@ -176,7 +214,12 @@ struct State {
     sequence: u64,
     /// Who runs on the queue now.
     busy: Option<ThreadId>,
+    /// There is a daemon, or one is on its way.
     serving: bool,
+    /// The daemon; another one takes over from one whose handler sleeps.
+    server: Option<ThreadId>,
+    /// Who has left the queue to others until it is woken.
+    sleepers: Vec<sleep::Sleeper>,
     /// The object is gone: the queue ends when nothing is left.
     released: bool,
     /// The process is gone: the queue ends now.
@@ -223,8 +266,12 @@ impl Job {
 
 impl QueueCore {
     pub(crate) fn new(name: &str, schedule: &Schedule) -> Arc<Self> {
+        Self::with_options(name, schedule, QueueOptions::NONE)
+    }
+
+    fn with_options(name: &str, schedule: &Schedule, options: QueueOptions) -> Arc<Self> {
         let monitor = Monitor::new(schedule, "a handler of a dispatch queue", State::default());
-        Arc::new(Self { name: name.to_owned(), monitor })
+        Arc::new(Self { name: name.to_owned(), options, monitor })
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -275,24 +322,11 @@ impl QueueCore {
             "failed to wait for queue {}: the caller runs on it and would wait for itself",
             self.name
         );
-        if state.busy.is_some() || !state.items.is_empty() {
-            state.sequence += 1;
-            let ticket = state.sequence;
-            state.items.push_back(Item::Turn(ticket));
-            // The daemon may be idle in front of an item that is not due for it.
-            while !(state.stopped || state.busy.is_none() && state.is_turn_of(ticket)) {
-                state.wait_until(None);
-            }
-            if !state.stopped {
-                state.items.pop_front();
-            }
-        }
-        if state.stopped {
+        if !state.take_turn(me) {
             return None;
         }
-        state.busy = Some(me);
         drop(state);
-        let _busy = Busy { core: self };
+        let _busy = Busy { core: self, me };
         Some(body())
     }
 
@@ -330,11 +364,14 @@ impl QueueCore {
     }
 
     fn daemon(&self) {
+        let me = std::thread::current().id();
         let mut state = self.monitor.lock();
+        state.server = Some(me);
         loop {
             state.move_due(self.now());
             if state.stopped || state.released && state.is_empty() {
                 state.serving = false;
+                state.server = None;
                 return;
             }
             let Some(job) = state.take_job() else {
@@ -342,23 +379,30 @@ impl QueueCore {
                 state.wait_until(next);
                 continue;
             };
-            state.busy = Some(std::thread::current().id());
+            state.busy = Some(me);
             drop(state);
             {
                 // Where the handler panics, the daemon ends and the next dispatch starts another.
-                let _busy = Busy { core: self };
-                let serving = Serving { core: self };
+                let _busy = Busy { core: self, me };
+                let serving = Serving { core: self, me };
                 job.run(&self.name);
                 std::mem::forget(serving);
             }
             state = self.monitor.lock();
+            if state.server != Some(me) {
+                // Another one has taken over while the handler slept.
+                return;
+            }
         }
     }
 }
 
 impl State {
     fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.timed.is_empty() && self.busy.is_none()
+        self.items.is_empty()
+            && self.timed.is_empty()
+            && self.busy.is_none()
+            && self.sleepers.is_empty()
     }
 
     fn is_turn_of(&self, ticket: u64) -> bool {
@@ -385,14 +429,43 @@ impl State {
     }
 }
 
+impl MonitorGuard<'_, State> {
+    /// Waits until it is the turn of the calling thread, which is `me`, and has it run on the queue.
+    /// False where the queue has ended.
+    fn take_turn(&mut self, me: ThreadId) -> bool {
+        if self.busy.is_some() || !self.items.is_empty() {
+            self.sequence += 1;
+            let ticket = self.sequence;
+            self.items.push_back(Item::Turn(ticket));
+            // The daemon may be idle in front of an item that is not due for it.
+            while !(self.stopped || self.busy.is_none() && self.is_turn_of(ticket)) {
+                self.wait_until(None);
+            }
+            if !self.stopped {
+                self.items.pop_front();
+            }
+        }
+        if !self.stopped {
+            self.busy = Some(me);
+        }
+        !self.stopped
+    }
+}
+
 /// Somebody runs on the queue; the next one may when this is dropped.
 struct Busy<'a> {
     core: &'a QueueCore,
+    me: ThreadId,
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.core.monitor.lock().busy = None;
+        let mut state = self.core.monitor.lock();
+        // One that slept until the queue ended has not come back to it.
+        if state.busy == Some(self.me) {
+            state.busy = None;
+        }
+        drop(state);
         self.core.monitor.notify_all();
     }
 }
@@ -400,11 +473,16 @@ impl Drop for Busy<'_> {
 /// The daemon runs a handler; dropped only where that panics.
 struct Serving<'a> {
     core: &'a QueueCore,
+    me: ThreadId,
 }
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        self.core.monitor.lock().serving = false;
+        let mut state = self.core.monitor.lock();
+        if state.server == Some(self.me) {
+            state.serving = false;
+            state.server = None;
+        }
     }
 }
 
