@@ -137,6 +137,12 @@ impl AddressRange {
     pub fn length(&self) -> u64 {
         self.length
     }
+
+    /// The same memory for somebody else, such as the model of a device.
+    #[must_use]
+    pub fn to_memory(&self) -> Arc<dyn Memory> {
+        Arc::new(self.view.clone())
+    }
 }
 
 impl Deref for AddressRange {

@@ -54,9 +54,9 @@ pub(crate) struct DescriptorPayload {
 
 /// The memory behind a descriptor and its sub-descriptors.
 struct Store {
-    live: Arc<Backing>,
+    live: Arc<dyn Memory>,
     /// For memory of the client that is copied on write: the copy that the first mapping took (B5).
-    snapshot: Option<Mutex<Option<Arc<Backing>>>>,
+    snapshot: Option<Mutex<Option<Arc<dyn Memory>>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ enum Class {
     Buffer,
     /// Handed in by the kernel.
     Client,
+    /// Of a device: handed in by a provider.
+    Device,
 }
 
 impl Payload for DescriptorPayload {
@@ -83,18 +85,18 @@ handle!(MemoryDescriptor, DescriptorPayload);
 
 impl Store {
     /// What a mapping of the dext shows.
-    fn to_map(&self) -> Option<Arc<Backing>> {
+    fn to_map(&self) -> Option<Arc<dyn Memory>> {
         let Some(snapshot) = &self.snapshot else { return Some(Arc::clone(&self.live)) };
         let mut snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         if snapshot.is_none() {
-            *snapshot = Some(copy_of(&self.live)?);
+            *snapshot = Some(copy_of(&*self.live)?);
         }
         snapshot.clone()
     }
 }
 
 /// A copy of a whole store; `None` where the machine has no such memory.
-fn copy_of(store: &Backing) -> Option<Arc<Backing>> {
+fn copy_of(store: &dyn Memory) -> Option<Arc<dyn Memory>> {
     let copy = Backing::try_new(store.size())?;
     let mut part = vec![0; PAGE_SIZE as usize];
     for offset in (0..store.size()).step_by(part.len()) {
@@ -141,6 +143,58 @@ impl MemoryDescriptor {
             capacity,
             length: AtomicU64::new(capacity),
             direction,
+        };
+        Self { object: Object::create(payload) }
+    }
+
+    /// A descriptor of a device's memory or registers, all of it, with one reference: what a provider
+    /// hands to its driver. A dext keeps it and returns it from `copy_client_memory_for_type`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::driverkit::{DextProcess, MappingOptions, MemoryDescriptor, OsSharedPtr};
+    /// use dextape::memory::{FifoRegister, RegisterFile, Registers, Width};
+    /// use dextape::schedule::Schedule;
+    /// use std::sync::Arc;
+    ///
+    /// let schedule = Schedule::free();
+    /// let fifo = Arc::new(FifoRegister::new(16, 0));
+    /// let file = RegisterFile::new().with(0, Width::Four, Arc::clone(&fifo));
+    /// let registers = Registers::new(&schedule, 0x1000, file);
+    ///
+    /// let process = DextProcess::new("com.example.dext", &schedule);
+    /// let _inside = process.enter();
+    /// let memory = OsSharedPtr::adopt(MemoryDescriptor::of_device(registers));
+    /// let map = memory.create_mapping(MappingOptions::NONE, 0, 0, 0, 0).map(OsSharedPtr::adopt)?;
+    /// fifo.push(7);
+    /// assert_eq!(map.load::<u32>(0), Ok(7));
+    /// assert_eq!(map.load::<u32>(0), Ok(0), "the first read has taken it");
+    /// # Ok::<(), dextape::IoReturn>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    pub fn of_device(memory: Arc<dyn Memory>) -> Self {
+        Self::of_device_as(memory, 0)
+    }
+
+    /// As [`of_device`](Self::of_device), standing for the object of number `root`, so that the kernel
+    /// takes all that stand for it as one (F11); 0 is itself.
+    #[track_caller]
+    pub(super) fn of_device_as(memory: Arc<dyn Memory>, root: u64) -> Self {
+        let capacity = memory.size();
+        let payload = DescriptorPayload {
+            class: Class::Device,
+            store: Arc::new(Store { live: memory, snapshot: None }),
+            root,
+            start: 0,
+            capacity,
+            length: AtomicU64::new(capacity),
+            direction: Direction::IN_OUT,
         };
         Self { object: Object::create(payload) }
     }
@@ -294,7 +348,7 @@ impl MemoryDescriptor {
     }
 
     /// The memory itself, as a device or the kernel sees it: never a snapshot.
-    pub(super) fn live(&self) -> &Arc<Backing> {
+    pub(super) fn live(&self) -> &Arc<dyn Memory> {
         &self.payload().store.live
     }
 

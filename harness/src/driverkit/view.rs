@@ -3,14 +3,14 @@
 use super::finding::{Lint, Place};
 use super::object::Managed;
 use super::process::Context;
-use crate::memory::{AccessError, Backing, Memory, Update, Width};
+use crate::memory::{AccessError, Memory, Update, Width};
 use std::sync::Arc;
 
 /// Bytes of a store, as long as `owner` has references.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) owner: Arc<dyn Managed>,
-    pub(crate) store: Arc<Backing>,
+    pub(crate) store: Arc<dyn Memory>,
     /// First byte in the store.
     pub(crate) start: u64,
     /// Bytes accessible.
@@ -72,6 +72,10 @@ impl View {
 impl Memory for View {
     fn is_read_only(&self) -> bool {
         self.access != Access::ReadWrite
+    }
+
+    fn is_registers(&self) -> bool {
+        self.store.is_registers()
     }
 
     fn size(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Memory of a dext as it lies mapped in the client.
 
-use crate::memory::{AccessError, Backing, Memory, Update, Width};
+use crate::memory::{AccessError, Memory, Update, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// whatever becomes of the dext (F22), until the mapping ends.
 #[derive(Debug)]
 pub(super) struct ClientMemory {
-    store: Arc<Backing>,
+    store: Arc<dyn Memory>,
     start: u64,
     size: u64,
     read_only: bool,
@@ -17,7 +17,7 @@ pub(super) struct ClientMemory {
 
 impl ClientMemory {
     /// `size` bytes at `start` of `store`, or what there is of them.
-    pub(super) fn new(store: Arc<Backing>, start: u64, size: u64, read_only: bool) -> Self {
+    pub(super) fn new(store: Arc<dyn Memory>, start: u64, size: u64, read_only: bool) -> Self {
         let size = size.min(store.size().saturating_sub(start));
         Self { store, start, size, read_only, mapped: AtomicBool::new(true) }
     }
@@ -71,6 +71,10 @@ impl Memory for ClientMemory {
         self.read_only
     }
 
+    fn is_registers(&self) -> bool {
+        self.store.is_registers()
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         let at = self.locate_word(offset, width)?;
         self.store.load_word(at, width).map_err(seen_from(self.start))
@@ -103,11 +107,12 @@ impl Memory for ClientMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Backing;
 
     #[test]
     fn a_window_has_its_own_offsets_and_ends() {
         let store = Backing::new(64);
-        let window = ClientMemory::new(Arc::clone(&store), 8, 16, false);
+        let window = ClientMemory::new(Arc::<Backing>::clone(&store), 8, 16, false);
         let memory: &dyn Memory = &window;
         memory.store::<u32>(4, 7).unwrap();
         assert_eq!(store.load_word(12, Width::Four), Ok(7));

@@ -5,7 +5,7 @@ use crate::IoReturn;
 use crate::boundary::{MapRequest, MappedRange, MappingTable, Rules};
 use crate::call::MemoryId;
 use crate::connection::Mapping;
-use crate::memory::{Backing, Memory};
+use crate::memory::Memory;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
@@ -54,7 +54,7 @@ impl Task {
     pub(super) fn map(
         &mut self,
         request: &MapRequest,
-        store: &Arc<Backing>,
+        store: &Arc<dyn Memory>,
     ) -> Result<Mapping, IoReturn> {
         let MappedRange { number, address, length, accessible, offset, read_only } =
             self.table.map(request)?;

@@ -65,6 +65,12 @@ pub trait Memory: Send + Sync + fmt::Debug {
         false
     }
 
+    /// True for device registers, where a read may change what the next one gives: whoever stands
+    /// between never reads them of its own accord, and takes each read of the client as an event.
+    fn is_registers(&self) -> bool {
+        false
+    }
+
     /// Reads one aligned word, zero-extended.
     ///
     /// # Errors

@@ -8,10 +8,13 @@
 //!    words, as it does on a Mac.
 //! 4. What would be a fault on a Mac (out of range, unmapped, a write to read-only memory) is an
 //!    [`AccessError`] value, and so is an unaligned typed access.
+//! 5. Device registers ([`Registers`]) are memory, too, but each access runs code of the device:
+//!    nobody reads them but the program itself, and each of its reads is one event on a tape.
 
 mod access;
 mod backing;
 mod raw;
+mod registers;
 mod shadow;
 mod shared_buffer;
 mod word;
@@ -20,6 +23,10 @@ pub use access::{AccessError, Memory};
 pub(crate) use access::{check_range, check_word};
 pub use backing::Backing;
 pub use raw::RawMemory;
+pub use registers::{
+    ComputedRegister, Doorbell, FifoRegister, PlainRegister, ReadToClear, Register, RegisterFile,
+    RegisterModel, Registers, WriteOneToClear,
+};
 pub use shadow::Shadow;
 pub use shared_buffer::SharedBuffer;
 pub use word::{Update, Width, Word};

@@ -78,7 +78,7 @@ impl ReplayMemory {
             Some(Reason::Uncaptured(self.memory))
         } else {
             let reader = self.session.known_lane(&state);
-            let applied = state.apply_due(program, self.memory, (offset, length), reader);
+            let applied = state.apply_due(program, self.memory, (offset, length), reader, NONE);
             applied.err().map(|NotKept(patch)| Reason::PatchNotKept(patch))
         };
         if let Some(reason) = reason {
@@ -155,6 +155,11 @@ impl Memory for ReplayMemory {
         self.session.program.memories[self.memory as usize].read_only
     }
 
+    fn is_registers(&self) -> bool {
+        let info = &self.session.program.memories[self.memory as usize];
+        info.capture == Capture::Registers
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.check_word(offset, width)?;
         let mut word = [0; 8];
@@ -182,7 +187,7 @@ impl Memory for ReplayMemory {
             self.session.perform_with(&self.clock, self.stream, &request, |state, step| {
                 let reader = Some(program.step(step).lane);
                 state.apply_before(program, self.memory, range, step)?;
-                state.apply_due(program, self.memory, range, reader)?;
+                state.apply_due(program, self.memory, range, reader, step)?;
                 if self.front.is_none() {
                     old = update_shadow(state, self.memory, offset, width, update);
                 }

@@ -1,9 +1,11 @@
 //! What a client sees of shared memory: the shadow, and the patches that are due.
 
 use super::PatchTiming;
-use super::program::{LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex};
+use super::program::{Kind, LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex};
 use super::state::State;
 use crate::memory::{Backing, Memory, Shadow};
+use crate::tape::Capture;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// One memory of the client.
@@ -17,6 +19,8 @@ pub(super) struct MemoryState {
     pub(super) holders: Vec<u32>,
     /// Patches whose predecessors have happened, in the order in which they became due.
     armed: Vec<Armed>,
+    /// Of registers instead: the reads that come, each one a patch, in the order of the tape.
+    reads: VecDeque<PatchIndex>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +40,19 @@ impl MemoryState {
             None => self.shadow.write(offset, bytes),
         }
     }
+
+    fn put_patch(&mut self, program: &Program, index: PatchIndex) -> Result<(), NotKept> {
+        let patch = &program.patches[index as usize];
+        if patch.opaque {
+            return Err(NotKept(index));
+        }
+        self.put(patch.offset, program.arena.bytes(patch.at, patch.length));
+        Ok(())
+    }
+}
+
+fn is_registers(program: &Program, memory: MemoryIndex) -> bool {
+    program.memories[memory as usize].capture == Capture::Registers
 }
 
 /// A patch is due, and its bytes are not on the tape.
@@ -49,7 +66,17 @@ impl State {
         let mut index = first;
         while let Some(patch) = program.patches.get(index as usize) {
             let memory = &mut self.memories[patch.memory as usize];
-            if supersedes && patch.previous == NONE && !memory.armed.is_empty() {
+            if is_registers(program, patch.memory) {
+                memory.reads.push_back(index);
+                index = patch.next;
+                continue;
+            }
+            // An update that is being made has yet to read the older ones.
+            let updates = || {
+                let anchor = program.steps.get(patch.anchor as usize);
+                anchor.is_some_and(|step| step.kind == Kind::Update)
+            };
+            if supersedes && patch.previous == NONE && !memory.armed.is_empty() && !updates() {
                 // Whoever reads what the older one changed would see the newer one over it.
                 memory.armed.retain(|armed| {
                     let older = &program.patches[armed.patch as usize];
@@ -64,19 +91,25 @@ impl State {
         }
     }
 
-    /// Applies what a read of `length` bytes at `offset` sees for the first time.
+    /// Applies what a read of `length` bytes at `offset` sees for the first time. `update` is the step
+    /// that reads, where it is one ([`NONE`] otherwise): what follows it on the tape came later.
     pub(super) fn apply_due(
         &mut self,
         program: &Program,
         memory: MemoryIndex,
-        (offset, length): (u64, u64),
+        place: (u64, u64),
         reader: Option<LaneIndex>,
+        update: StepIndex,
     ) -> Result<(), NotKept> {
-        let (timing, progress, seen) = (self.timing, &self.progress, &mut self.seen);
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {
-            return Ok(());
+            // Of registers all patches are reads.
+            let any = !state.reads.is_empty() && update == NONE;
+            return if any { self.apply_read(program, memory, place, reader) } else { Ok(()) };
         }
+        let (offset, length) = place;
+        let (timing, progress, seen) = (self.timing, &self.progress, &mut self.seen);
+        let state = &mut self.memories[memory as usize];
         // Patches that this read has applied or may not see yet: what comes later in their lane and
         // overlaps them was seen by a later read.
         let mut held: Vec<PatchIndex> = Vec::new();
@@ -84,7 +117,8 @@ impl State {
         while let Some(armed) = state.armed.get_mut(place) {
             let index = armed.patch;
             let patch = &program.patches[index as usize];
-            if !patch.overlaps(offset, length) {
+            let follows = update != NONE && patch.anchor == update;
+            if follows || !patch.overlaps(offset, length) {
                 place += 1;
                 continue;
             }
@@ -121,6 +155,66 @@ impl State {
         Ok(())
     }
 
+    /// A read of registers (what an update saw stands before it): it sees what the next read of its place saw that its lane made when it
+    /// was recorded, whatever the timing. Once the lane has gone on, what it did not read is passed
+    /// over; a read more than were recorded sees what the last one saw.
+    fn apply_read(
+        &mut self,
+        program: &Program,
+        memory: MemoryIndex,
+        (offset, length): (u64, u64),
+        reader: Option<LaneIndex>,
+    ) -> Result<(), NotKept> {
+        let (progress, seen) = (&self.progress, &mut self.seen);
+        let state = &mut self.memories[memory as usize];
+        let mut place = 0;
+        while let Some(index) = state.reads.get(place).copied() {
+            let patch = &program.patches[index as usize];
+            let mine = reader.is_none_or(|reader| reader == patch.lane);
+            if !mine || !patch.overlaps(offset, length) {
+                place += 1;
+                continue;
+            }
+            state.reads.remove(place);
+            state.put_patch(program, index)?;
+            if progress.anchor(patch.lane) == patch.anchor {
+                seen[index as usize / 64] |= 1 << (index % 64);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`apply_before`](Self::apply_before), of registers. What an update found there is the last
+    /// of them.
+    fn apply_reads_before(
+        &mut self,
+        program: &Program,
+        memory: MemoryIndex,
+        (offset, length): (u64, u64),
+        step: StepIndex,
+    ) -> Result<(), NotKept> {
+        let step = program.step(step);
+        let seen = &mut self.seen;
+        let state = &mut self.memories[memory as usize];
+        let (mut place, mut last) = (0, None);
+        while let Some(index) = state.reads.get(place).copied() {
+            let patch = &program.patches[index as usize];
+            let before = patch.lane == step.lane && patch.event < step.enter;
+            if !before || !patch.overlaps(offset, length) {
+                place += 1;
+                continue;
+            }
+            state.reads.remove(place);
+            state.put_patch(program, index)?;
+            last = Some(index);
+        }
+        if let Some(index) = last.filter(|_| step.kind == Kind::Update) {
+            seen[index as usize / 64] |= 1 << (index % 64);
+        }
+        Ok(())
+    }
+
     /// Applies the patches that stand before `step` in its lane and overlap what it writes: the
     /// client's bytes come over them.
     pub(super) fn apply_before(
@@ -130,6 +224,9 @@ impl State {
         (offset, length): (u64, u64),
         step: StepIndex,
     ) -> Result<(), NotKept> {
+        if is_registers(program, memory) {
+            return self.apply_reads_before(program, memory, (offset, length), step);
+        }
         let step = program.step(step);
         let state = &mut self.memories[memory as usize];
         let mut place = 0;
@@ -137,7 +234,14 @@ impl State {
             let patch = &program.patches[armed.patch as usize];
             let before = patch.lane == step.lane && patch.event < step.enter;
             if before && patch.overlaps(offset, length) {
-                place -= Self::apply(program, state, place)?.len() - 1;
+                let gone = Self::apply(program, state, place)?;
+                place -= gone.len() - 1;
+                if step.kind == Kind::Update {
+                    // The update gives the client what the word held before.
+                    for index in gone {
+                        self.seen[index as usize / 64] |= 1 << (index % 64);
+                    }
+                }
             } else {
                 place += 1;
             }
@@ -171,11 +275,7 @@ impl State {
             !take
         });
         for index in &going {
-            let patch = &program.patches[*index as usize];
-            if patch.opaque {
-                return Err(NotKept(*index));
-            }
-            state.put(patch.offset, program.arena.bytes(patch.at, patch.length));
+            state.put_patch(program, *index)?;
         }
         Ok(going)
     }

@@ -274,6 +274,7 @@ fn memory() -> impl Strategy<Value = Body> {
         Capture::Trap,
         Capture::SyncPoints,
         Capture::Uncaptured,
+        Capture::Registers,
     ]);
     let mapped = (number(), long(), long(), capture, any::<bool>()).prop_map(
         |(memory, length, size, capture, read_only)| MappedMemory {

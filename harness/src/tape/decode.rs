@@ -150,6 +150,7 @@ fn body(mut line: Line) -> Result<Body, String> {
                         1 => Capture::PageProtection,
                         2 => Capture::Trap,
                         3 => Capture::SyncPoints,
+                        5 => Capture::Registers,
                         _ => Capture::Uncaptured,
                     },
                     read_only: line.has(Field::ReadOnly),

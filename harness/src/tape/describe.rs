@@ -459,6 +459,7 @@ impl Description {
                     Capture::Trap => ", seen by traps",
                     Capture::SyncPoints => ", seen at sync points",
                     Capture::Uncaptured => ", uncaptured",
+                    Capture::Registers => ", registers",
                 });
                 self.text(if *read_only { ", read-only" } else { "" });
             }

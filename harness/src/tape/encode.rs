@@ -462,6 +462,7 @@ impl LineText<'_> {
             Capture::Trap => 2,
             Capture::SyncPoints => 3,
             Capture::Uncaptured => 4,
+            Capture::Registers => 5,
         };
         if capture != 0 {
             self.text(Field::Capture, CAPTURES[capture]);

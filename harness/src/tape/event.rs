@@ -278,7 +278,8 @@ pub enum Body {
         /// What was done.
         update: Update,
     },
-    /// The client saw bytes that differ from its shadow: the dext or the device changed them.
+    /// The client saw bytes that differ from its shadow: the dext or the device changed them. Of
+    /// device registers ([`Capture::Registers`]) each read is one, whatever it saw.
     Patch {
         /// The memory.
         memory: u32,
@@ -568,6 +569,9 @@ pub enum Capture {
     SyncPoints,
     /// Not at all: what the client saw there is not on the tape.
     Uncaptured,
+    /// Through accessors, and each read is a patch by itself, whether or not it saw what the client
+    /// knew: device registers, where a read may change what the next one gives.
+    Registers,
 }
 
 /// The state at one point of a recording, so that a tape can begin in the middle.

@@ -80,7 +80,7 @@ macro_rules! fields {
 }
 
 pub(super) const CAPTURES: &[&str] =
-    &["accessor", "page_protection", "trap", "sync_points", "uncaptured"];
+    &["accessor", "page_protection", "trap", "sync_points", "uncaptured", "registers"];
 pub(super) const OPERATIONS: &[&str] = &["swap", "add", "or", "and", "compare_exchange"];
 pub(super) const OTHER_CALLS: &[&str] = &[
     "set_notification_port",

@@ -145,6 +145,7 @@ fn memory() -> Vec<Body> {
         Capture::Trap,
         Capture::SyncPoints,
         Capture::Uncaptured,
+        Capture::Registers,
     ];
     bodies.extend(ways.map(|capture| Body::Mapped { outcome: Ok(mapped(capture)) }));
     bodies

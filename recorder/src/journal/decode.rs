@@ -312,6 +312,7 @@ fn take_mapped(bytes: &mut Bytes<'_>) -> Result<MappedMemory, Fault> {
         2 => Capture::Trap,
         3 => Capture::SyncPoints,
         4 => Capture::Uncaptured,
+        5 => Capture::Registers,
         _ => return Err(Fault("an unknown way of capture")),
     };
     Ok(MappedMemory { memory, length, size, capture, read_only })

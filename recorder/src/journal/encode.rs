@@ -429,6 +429,7 @@ fn capture_number(capture: Capture) -> u8 {
         Capture::PageProtection => 1,
         Capture::Trap => 2,
         Capture::SyncPoints => 3,
+        Capture::Registers => 5,
         // What a later version captured otherwise is, to this one, not captured.
         _ => 4,
     }

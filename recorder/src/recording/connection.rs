@@ -276,11 +276,12 @@ impl Connection for RecordingConnection {
                 Arc::new(WatchedMemory::new(&self.context.schedule, number))
             })
         };
+        let registers = mapping.memory().is_registers();
         let outcome = Ok(MappedMemory {
             memory: watched.number(),
             length: mapping.length(),
             size: mapping.memory().size(),
-            capture: Capture::Accessor,
+            capture: if registers { Capture::Registers } else { Capture::Accessor },
             read_only: mapping.memory().is_read_only(),
         });
         let mapped = self.leave(enter, &Record::Mapped { outcome });

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::redact::FieldPlace;
-use super::watched::Watched;
+use super::watched::{Change, Watched};
 use crate::journal::{Record, Token};
 use dextape::memory::{AccessError, Memory, Update, Width};
 use dextape::schedule::{Monitor, Schedule};
@@ -39,6 +39,8 @@ pub(crate) struct RecordingMemory {
     connection: u32,
     /// Memory type that it was mapped as; `None` for a shared buffer.
     memory_type: Option<u32>,
+    /// Each read is an event by itself.
+    registers: bool,
     /// The event that gave the client this access.
     origin: OnceLock<Token>,
 }
@@ -51,7 +53,9 @@ impl RecordingMemory {
         connection: u32,
         memory_type: Option<u32>,
     ) -> Self {
-        Self { context, watched, inner, connection, memory_type, origin: OnceLock::new() }
+        let registers = inner.is_registers();
+        let origin = OnceLock::new();
+        Self { context, watched, inner, connection, memory_type, registers, origin }
     }
 
     /// The event that gave the client this access is on the tape now.
@@ -74,15 +78,20 @@ impl RecordingMemory {
         self.context.append(Some(self.connection), self.origin(), record)
     }
 
-    /// The client has seen these bytes: a patch where it could not know them. `counts` where the
-    /// access is a read that is no event by itself.
+    /// The client has seen these bytes: a patch where it could not know them, which is always so of
+    /// registers. `counts` where the access is a read that is no event by itself.
     fn saw(&self, watched: &mut Watched<Token>, offset: u64, seen: &[u8], counts: bool) {
         let session = &self.context.session;
         if seen.is_empty() || !session.is_recording() {
             return;
         }
         let (memory, length) = (self.watched.number, seen.len() as u64);
-        let Some(change) = watched.compare(offset, seen) else {
+        let change = if self.registers {
+            Some(Change { range: offset..offset + length, last_equal: None })
+        } else {
+            watched.compare(offset, seen)
+        };
+        let Some(change) = change else {
             let last = session.lanes.with(|lane| {
                 if counts {
                     lane.reads.count(memory, offset, length);
@@ -136,6 +145,10 @@ impl Memory for RecordingMemory {
 
     fn is_read_only(&self) -> bool {
         self.inner.is_read_only()
+    }
+
+    fn is_registers(&self) -> bool {
+        self.registers
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

@@ -9,6 +9,9 @@ mod null_driver;
 /// A buffer that both sides write, mapped rightly and naively.
 mod shared_buffer;
 
+/// Registers with side effects, recorded and replayed.
+mod registers;
+
 /// Transfers of every size, with a stall, an abort and a read that is too small.
 mod usb_bulk;
 

@@ -5,7 +5,7 @@ use crate::boundary::{self, DescriptorRange};
 use crate::driverkit::finding::{Lint, Place};
 use crate::driverkit::object::sealed::Handle;
 use crate::driverkit::{DextProcess, Direction, MemoryDescriptor, OsObject, UserClientNumber};
-use crate::memory::Backing;
+use crate::memory::Memory;
 use std::sync::Arc;
 
 /// What the kernel asks for.
@@ -24,7 +24,7 @@ pub struct ClientMemory {
     /// descriptors of two processes may have the same.
     pub descriptor: DescriptorRange,
     /// The memory; whoever maps it holds it (F22). The range's offset counts from its start.
-    pub store: Arc<Backing>,
+    pub store: Arc<dyn Memory>,
     /// The options as the dext left them (F2).
     pub options: u64,
     /// Which way data goes (F3).

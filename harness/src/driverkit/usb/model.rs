@@ -1,6 +1,6 @@
 //! The device as it sees the bus: packets.
 
-use crate::memory::{Backing, Memory};
+use crate::memory::Memory;
 use std::fmt;
 
 /// What a device answers to a packet.
@@ -93,13 +93,13 @@ pub enum ControlData<'packet, 'memory> {
 /// Bytes of the host's memory on their way to the device.
 pub struct OutPacket<'a> {
     /// `None` for a packet without data.
-    store: Option<&'a Backing>,
+    store: Option<&'a dyn Memory>,
     start: u64,
     length: usize,
 }
 
 impl<'a> OutPacket<'a> {
-    pub(super) fn new(store: Option<&'a Backing>, start: u64, length: usize) -> Self {
+    pub(super) fn new(store: Option<&'a dyn Memory>, start: u64, length: usize) -> Self {
         Self { store, start, length }
     }
 
@@ -136,7 +136,7 @@ impl fmt::Debug for OutPacket<'_> {
 
 /// Bytes of the host's memory that the device may fill.
 pub struct InPacket<'a> {
-    store: Option<&'a Backing>,
+    store: Option<&'a dyn Memory>,
     start: u64,
     /// Bytes of memory left, at most the packet's maximum.
     room: usize,
@@ -145,7 +145,12 @@ pub struct InPacket<'a> {
 }
 
 impl<'a> InPacket<'a> {
-    pub(super) fn new(store: Option<&'a Backing>, start: u64, room: usize, maximum: usize) -> Self {
+    pub(super) fn new(
+        store: Option<&'a dyn Memory>,
+        start: u64,
+        room: usize,
+        maximum: usize,
+    ) -> Self {
         Self { store, start, room: room.min(maximum), maximum, written: 0 }
     }
 

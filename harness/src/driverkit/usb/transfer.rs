@@ -6,7 +6,7 @@ use crate::driverkit::MemoryDescriptor;
 use crate::driverkit::finding::Lint;
 use crate::driverkit::object::sealed::Handle;
 use crate::driverkit::process::Context;
-use crate::memory::Backing;
+use crate::memory::Memory;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct UsbTransfer {
 /// Memory of a transfer: that of a descriptor, held as long as the transfer needs it.
 #[derive(Clone, Debug)]
 pub(super) struct TransferMemory {
-    store: Option<Arc<Backing>>,
+    store: Option<Arc<dyn Memory>>,
     start: u64,
     length: u32,
 }

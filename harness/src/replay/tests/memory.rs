@@ -333,3 +333,111 @@ fn another_buffer_or_other_bytes_in_it_differ() {
     });
     assert_eq!(report.differences[0].field, "structure input");
 }
+
+/// Opens, maps memory 1 as registers and goes on as `rest` tells.
+fn registers(
+    timing: PatchTiming,
+    rest: impl FnOnce(&mut Story),
+) -> (Replayer, Box<dyn Connection>, Mapping) {
+    let mut story = Story::new();
+    story.open(1);
+    story.map_as(1, 1, Capture::Registers);
+    rest(&mut story);
+    let replayer = story.replayer(ReplayOptions::default().patches(timing));
+    let connection = open(&*free(&replayer));
+    let mapping = map(&*connection);
+    (replayer, connection, mapping)
+}
+
+#[test]
+fn each_read_of_a_register_gets_its_own_value() {
+    for timing in [PatchTiming::FirstRead, PatchTiming::AsRecorded] {
+        let (replayer, connection, mapping) = registers(timing, |story| {
+            story.call(1, 1, &kick());
+            for value in [7, 7, 8, 8, 0] {
+                story.patch(1, 1, 0, &[value], 1);
+            }
+            story.patch(1, 1, 4, &[3], 1);
+            story.patch(1, 1, 0, &[9, 0, 0, 0, 3], 1);
+        });
+        assert!(mapping.is_registers());
+        assert_eq!(mapping.load::<u8>(0), Ok(0), "not before the call");
+        let _ = kick().make(&*connection);
+        let reads: Vec<_> = (0..5).map(|_| mapping.load::<u8>(0).unwrap()).collect();
+        assert_eq!(reads, [7, 7, 8, 8, 0]);
+        assert_eq!(mapping.load::<u8>(4), Ok(3));
+        assert_eq!(mapping.read_vec(0, 5).unwrap(), [9, 0, 0, 0, 3]);
+        assert_eq!(mapping.load::<u8>(0), Ok(9), "one more sees what the last one saw");
+        let report = replayer.finish().unwrap();
+        assert!(report.is_complete() && report.unread_patches.is_empty(), "{report}");
+    }
+}
+
+#[test]
+fn reads_of_registers_that_the_lane_left_out_are_passed_over_and_reported() {
+    let (replayer, connection, mapping) = registers(PatchTiming::FirstRead, |story| {
+        story.call(1, 1, &kick());
+        for value in [1, 2, 3] {
+            story.patch(1, 1, 0, &[value], 1);
+        }
+        story.call(1, 1, &kick());
+        story.patch(1, 1, 0, &[4], 1);
+        story.patch(1, 1, 0, &[5], 1);
+    });
+    let _ = kick().make(&*connection);
+    assert_eq!(mapping.load::<u8>(0), Ok(1));
+    let _ = kick().make(&*connection);
+    assert_eq!(mapping.load::<u8>(0), Ok(4));
+    assert_eq!(mapping.load::<u8>(0), Ok(5));
+    assert_eq!(replayer.finish().unwrap().unread_patches.len(), 2);
+}
+
+#[test]
+fn an_update_sees_what_stands_before_it_and_nothing_that_came_later() {
+    for capture in [Capture::Accessor, Capture::Registers] {
+        let mut story = Story::new();
+        story.open(1);
+        story.map_as(1, 1, capture);
+        story.patch(1, 1, 0, &[7], 1);
+        let update =
+            Body::Update { memory: 1, offset: 0, width: Width::One, update: Update::Add(1) };
+        story.event(1, Some(1), None, update);
+        story.patch(1, 1, 0, &[20], 1);
+        let replayer = story.replayer(ReplayOptions::default());
+        let connection = open(&*free(&replayer));
+        let mapping = map(&*connection);
+        assert_eq!(mapping.fetch_add::<u8>(0, 1), Ok(7), "{capture:?}");
+        assert_eq!(mapping.load::<u8>(0), Ok(20), "{capture:?}");
+        let report = replayer.finish().unwrap();
+        assert!(report.unread_patches.is_empty(), "the update has read the first: {report}");
+    }
+}
+
+#[test]
+fn the_clients_writes_come_over_what_registers_held_before() {
+    let (replayer, _connection, mapping) = registers(PatchTiming::FirstRead, |story| {
+        story.patch(1, 1, 0, &[1], 1);
+        story.patch(1, 1, 0, &[2], 1);
+        story.write(1, 1, 0, &[9]);
+        story.patch(1, 1, 0, &[0], 1);
+    });
+    assert_eq!(mapping.load::<u8>(0), Ok(1));
+    mapping.copy_in(0, &[9]).unwrap();
+    assert_eq!(mapping.load::<u8>(0), Ok(0), "the device has taken the byte");
+    let report = replayer.finish().unwrap();
+    assert_eq!(report.unread_patches.len(), 1, "{report}");
+}
+
+#[test]
+fn many_reads_of_a_register_take_no_longer_each() {
+    let count = 20_000;
+    let (replayer, _connection, mapping) = registers(PatchTiming::FirstRead, |story| {
+        for read in 0..count {
+            story.patch(1, 1, 0, &[(read % 3) as u8], 1);
+        }
+    });
+    for read in 0..count {
+        assert_eq!(mapping.load::<u8>(0), Ok((read % 3) as u8), "{read}");
+    }
+    assert!(replayer.finish().unwrap().unread_patches.is_empty());
+}
