@@ -20,7 +20,7 @@ pub(super) struct Task {
 /// The memory of the root descriptors that were mapped, so that the table forgets those that are gone.
 #[derive(Debug, Default)]
 struct Roots {
-    known: BTreeMap<u64, Weak<Backing>>,
+    known: BTreeMap<u64, Weak<dyn Memory>>,
     /// Those that were there when the others were last forgotten.
     live: usize,
 }
@@ -30,13 +30,13 @@ impl Roots {
     const FEW: usize = 16;
 
     /// A root is mapped. Gives those that are gone, now and then.
-    fn mapped(&mut self, root: u64, store: &Arc<Backing>) -> Vec<u64> {
+    fn mapped(&mut self, root: u64, store: &Arc<dyn Memory>) -> Vec<u64> {
         self.known.entry(root).or_insert_with(|| Arc::downgrade(store));
         if self.known.len() < Self::FEW.max(2 * self.live) {
             return Vec::new();
         }
         let gone =
-            |(root, store): (&u64, &Weak<Backing>)| (store.strong_count() == 0).then_some(*root);
+            |(root, store): (&u64, &Weak<dyn Memory>)| (store.strong_count() == 0).then_some(*root);
         let gone: Vec<u64> = self.known.iter().filter_map(gone).collect();
         self.known.retain(|_, store| store.strong_count() > 0);
         self.live = self.known.len();

@@ -4,7 +4,7 @@ use super::support::parameters;
 use super::tapes;
 use dextape::IoReturn;
 use dextape::call::MapOptions;
-use dextape::connection::{Connection, Mapping, Matching, System};
+use dextape::connection::{Mapping, Matching, System};
 use dextape::driverkit::{
     BufferMemoryDescriptor, DeviceTask, Direction, MappingOptions, MemoryDescriptor, OsObject,
     OsSharedPtr, Service, UserClient, os_log,
