@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use crate::output::{Format, Output};
+use crate::task_fidelity::Fidelity;
 use crate::task_record::Record;
 use crate::task_recover::Recover;
 use crate::task_replay::Replay;
@@ -10,8 +11,8 @@ use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_list, task_prove, task_record, task_recover,
-    task_replay, task_reseal, task_schema, task_show, task_verify,
+    Registry, task_bench, task_completions, task_fidelity, task_list, task_prove, task_record,
+    task_recover, task_replay, task_reseal, task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -62,6 +63,8 @@ enum Verb {
     },
     /// Print the JSON Schema of the tape.
     Schema(Schema),
+    /// Print the table of the boundary's rules and where each is tested.
+    Fidelity(Fidelity),
     /// Print what a shell sources to complete this command line.
     Completions {
         /// The shell.
@@ -83,6 +86,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Bench { names } => task_bench::run(registry, &names, &mut out),
         Verb::Prove { names, sample } => task_prove::run(registry, &names, sample, &mut out),
         Verb::Schema(schema) => task_schema::run(&schema, &mut out),
+        Verb::Fidelity(fidelity) => task_fidelity::run(&fidelity, &mut out),
         Verb::Completions { shell } => task_completions::run(shell, &mut out),
     }?;
     out.finish()

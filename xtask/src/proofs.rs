@@ -59,7 +59,7 @@ pub(crate) const PROOFS: &[Proof] = &[
         about: "open, map, unmap and close leave no memory, thread or file behind",
         package: "dextape",
         target: Some("rounds"),
-        test: "leaves_nothing_behind",
+        test: "opening_mapping_unmapping_and_closing",
         variable: "DEXTAPE_ROUNDS",
         sample: 2_000,
         full: 200_000,

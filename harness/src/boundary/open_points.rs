@@ -21,7 +21,7 @@ use crate::IoReturn;
 ///         close_waits_for_stop: true,
 ///         ..OpenPoints::SUGGESTED
 ///     };
-///     let mock = MockSystem::with_open_points(schedule, open);
+///     let mock = MockSystem::builder(schedule).open_points(open).build();
 /// #   let _ = mock;
 /// });
 /// ```

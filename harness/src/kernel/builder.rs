@@ -1,7 +1,7 @@
 //! How a mock system is set up.
 
 use super::MockSystem;
-use crate::boundary::Rules;
+use crate::boundary::{OpenPoints, Rules};
 use crate::fault::FaultPlan;
 use crate::schedule::Schedule;
 use std::sync::Arc;
@@ -37,6 +37,12 @@ impl MockBuilder {
     /// What goes wrong.
     pub fn faults(mut self, faults: FaultPlan) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// How it answers what Apple's source leaves open.
+    pub fn open_points(mut self, open: OpenPoints) -> Self {
+        self.rules = self.rules.with_open_points(open);
         self
     }
 

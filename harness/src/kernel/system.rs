@@ -10,8 +10,8 @@ use super::registry::{Registry, ServiceDescription};
 use super::task::Task;
 use crate::IoReturn;
 use crate::boundary::{
-    Meanwhile, OpenPoints, OpenReach, Operation, Rules, came_out, memory_outlives_dext,
-    open as open_check, open_type as type_seen, opened,
+    Meanwhile, OpenReach, Operation, Rules, came_out, memory_outlives_dext, open as open_check,
+    open_type as type_seen, opened,
 };
 use crate::call::{ConnectionId, QueueId, ServiceId};
 use crate::connection::{
@@ -193,12 +193,6 @@ impl MockSystem {
     #[must_use]
     pub fn new(schedule: &Schedule) -> Arc<Self> {
         Self::with_rules(schedule, Rules::all())
-    }
-
-    /// A system that answers so what Apple's source leaves open.
-    #[must_use]
-    pub fn with_open_points(schedule: &Schedule, open: OpenPoints) -> Arc<Self> {
-        Self::with_rules(schedule, Rules::all().with_open_points(open))
     }
 
     /// A system that keeps these rules only; for the tests of the rules.

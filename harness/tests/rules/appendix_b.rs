@@ -1,12 +1,14 @@
 //! Appendix B of the semantics reference: what Apple's own library and message stubs were seen to do,
-//! row by row, as far as a Rust client can express it. The four rows of NULL pointers that fault are
-//! in the tests of A3 and A6, the wrong kind of port in that of A16, and an output of 2^32 bytes in
-//! that of A13.
+//! row by row. What a Rust client cannot express (NULL where it is followed, a port that is no
+//! connection, an output that no machine has room for) is asked of the boundary.
 
 use crate::caught;
 use crate::kit::{Answer, Bench, Call, OLD_BYTE, OLD_SCALAR, TestDext, set_output};
 use dextape::IoReturn;
-use dextape::boundary::Rules;
+use dextape::boundary::library::{Destination, Stop, send};
+use dextape::boundary::{
+    CallShape, CopyOut, DextReply, Pointer, Rules, StructureShape, refused, reply,
+};
 use dextape::connection::StructureInput;
 use dextape::driverkit::{ExternalMethodArguments, OsData};
 use libtest_mimic::{Failed, Trial};
@@ -205,10 +207,103 @@ fn sees(
 }
 
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {
-    ROWS.iter().map(|row| {
+    let rows = ROWS.iter().map(|row| {
         let name = format!("appendix_b::{}", row.case);
         Trial::test(name, move || caught(|| check(row)).map_err(Failed::from))
-    })
+    });
+    let c_rows = C_ROWS.iter().map(|row| {
+        let name = format!("appendix_b::{}", row.case);
+        Trial::test(name, move || caught(|| check_c(row)).map_err(Failed::from))
+    });
+    rows.chain(c_rows)
+}
+
+/// Every case, and what it goes through.
+pub(crate) fn cases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rows = ROWS.iter().map(|row| (row.case, "mock"));
+    rows.chain(C_ROWS.iter().map(|row| (row.case, "boundary; a C caller once there is one")))
+}
+
+/// A row that only a C caller can express, by its shape.
+struct CRow {
+    case: &'static str,
+    shape: CallShape,
+    port: Destination,
+    outcome: COutcome,
+}
+
+enum COutcome {
+    /// This result, and nothing else changes; the dext is not called.
+    Refused(u32),
+    /// The client faults before anything is sent.
+    FaultBefore,
+    /// The dext is called; the client faults when the reply is copied.
+    FaultAfter,
+}
+
+const C_ROW: CRow = CRow {
+    case: "",
+    shape: CallShape::structure(StructureShape::NONE, StructureShape::NONE),
+    port: Destination::Connection,
+    outcome: COutcome::FaultBefore,
+};
+
+const C_ROWS: &[CRow] = &[
+    CRow {
+        case: "out_2_to_the_32",
+        shape: CallShape::structure(StructureShape::NONE, StructureShape::of(1 << 32)),
+        outcome: COutcome::Refused(0xe000_02bf),
+        ..C_ROW
+    },
+    CRow {
+        case: "wrong_kind_of_port",
+        shape: CallShape::structure(StructureShape::NONE, StructureShape::of(8)),
+        port: Destination::OtherKind,
+        outcome: COutcome::Refused(0xe000_02c2),
+    },
+    CRow {
+        case: "null_scalar_in_1",
+        shape: CallShape { scalars: Pointer::Null, ..CallShape::scalar(1, None) },
+        ..C_ROW
+    },
+    CRow {
+        case: "null_structure_in_8",
+        shape: CallShape::structure(StructureShape::null(8), StructureShape::NONE),
+        ..C_ROW
+    },
+    CRow {
+        case: "null_scalar_out_1",
+        shape: CallShape { scalar_output: Pointer::Null, ..CallShape::scalar(0, Some(1)) },
+        outcome: COutcome::FaultAfter,
+        ..C_ROW
+    },
+    CRow {
+        case: "null_structure_out_8",
+        shape: CallShape::structure(StructureShape::NONE, StructureShape::null(8)),
+        outcome: COutcome::FaultAfter,
+        ..C_ROW
+    },
+];
+
+fn check_c(row: &CRow) {
+    let rules = Rules::all();
+    let sent = send(rules, &row.shape, row.port.check(rules));
+    match row.outcome {
+        COutcome::Refused(code) => {
+            let code = IoReturn(code);
+            assert_eq!(sent, Err(Stop::Refused(code)));
+            let answer = refused(rules, &row.shape, code);
+            assert_eq!((answer.result, answer.fault), (code, false));
+            assert_eq!((answer.scalar_count, answer.structure_size), (None, None));
+            assert_eq!(answer.structure, CopyOut::Untouched);
+        }
+        COutcome::FaultBefore => assert_eq!(sent, Err(Stop::Fault)),
+        COutcome::FaultAfter => {
+            let (result, structure) = (IoReturn::SUCCESS, None);
+            let dext = DextReply { result, scalar_count: 1, structure };
+            assert!(reply(rules, &sent.unwrap(), &dext).unwrap().fault);
+        }
+    }
 }
 
 fn check(row: &'static Row) {

@@ -14,7 +14,23 @@ use dextape::driverkit::{
 use dextape::kernel::{MockSystem, ServiceDescription};
 use dextape::memory::{Memory, SharedBuffer};
 use dextape::schedule::Schedule;
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
+
+thread_local! {
+    /// Whether a test of this thread has set up a mock system.
+    static THROUGH_MOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Begins to watch whether the thread sets up a mock system.
+pub(crate) fn forget_mock() {
+    THROUGH_MOCK.set(false);
+}
+
+/// Whether the thread has set up a mock system since.
+pub(crate) fn went_through_mock() -> bool {
+    THROUGH_MOCK.get()
+}
 
 type Method = dyn Fn(u64, &mut ExternalMethodArguments<'_>) -> IoReturn + Send + Sync;
 type ClientMemory = dyn Fn(u64, &mut u64, &mut Option<MemoryDescriptor>) -> IoReturn + Send + Sync;
@@ -243,6 +259,7 @@ impl Bench<'_> {
         dext: &TestDext,
         client: impl FnOnce(&Bench<'_>) -> R,
     ) -> R {
+        THROUGH_MOCK.set(true);
         Schedule::simulate(7, |schedule| {
             let mock = MockSystem::with_rules(schedule, rules);
             let service = mock.publish(description, Arc::new(dext.clone())).unwrap();

@@ -5,6 +5,7 @@
 
 mod a;
 mod appendix_b;
+mod apple;
 mod b;
 mod c;
 mod d;
@@ -12,6 +13,7 @@ mod d_message;
 mod e;
 mod f;
 mod f_unmap;
+mod fidelity;
 mod g;
 mod h;
 mod j;
@@ -41,11 +43,23 @@ fn main() -> ExitCode {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         PLACE.set(place);
     }));
+    if std::env::args().any(|argument| argument == "--fidelity") {
+        print!("{}", fidelity::page());
+        return ExitCode::SUCCESS;
+    }
     let mut trials: Vec<Trial> = registry().into_iter().flat_map(rule_trials).collect();
     trials.push(Trial::test("every_rule_has_one_test_in_the_file_of_its_group", complete));
+    trials.push(Trial::test("fidelity::the_page_is_what_the_tests_say", fidelity::is_current));
+    trials.push(Trial::test("fidelity::the_tables_hold_together", fidelity::is_sound));
     trials.extend(appendix_b::trials());
+    trials.extend(apple::trials());
     trials.extend(open_points::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Root of the workspace.
+pub(crate) fn workspace() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/..")
 }
 
 fn registry() -> Vec<RuleTest> {
@@ -109,9 +123,8 @@ fn complete() -> Result<(), Failed> {
         *tests.entry(rule).or_insert(0) += 1;
     }
     for test in tests_by_rule() {
-        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         let Some(count) = tests.get(&test.rule).copied() else { continue };
-        let file = std::fs::read_to_string(format!("{workspace}/{}", test.file))?;
+        let file = std::fs::read_to_string(format!("{}/{}", workspace(), test.file))?;
         if count != 1 || !file.contains(&format!("(Rule::{},", test.rule)) {
             let message = format!("{} has {count} tests, {} names it or not", test.rule, test.file);
             return Err(message.into());

@@ -1,0 +1,329 @@
+//! `docs/fidelity.md`: every rule of the semantics reference, and where it stands. The page is made of
+//! the tests, by `cargo xtask fidelity --write`; a test compares it.
+
+use crate::apple::IDEAS;
+use crate::open_points::POINTS;
+use crate::{appendix_b, caught, kit, registry, workspace};
+use dextape::boundary::{Evidence, OpenPoints, Rule, Rules, tests_by_rule};
+use libtest_mimic::Failed;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The page, from the root of the workspace.
+const PAGE: &str = "docs/fidelity.md";
+
+/// What only a C caller can do to show a rule.
+struct CCaller {
+    rule: Rule,
+    does: &'static str,
+    /// The test that does it through the C ABI, in a process of its own: its file, from the root of
+    /// the workspace, and its name. `None` as long as there is none.
+    test: Option<(&'static str, &'static str)>,
+}
+
+/// A test of the C ABI is registered here, by its rule.
+const C_CALLERS: &[CCaller] = &[
+    CCaller { rule: Rule::A3, does: "gives NULL inputs with counts", test: None },
+    CCaller { rule: Rule::A4, does: "gives NULL for the output counts", test: None },
+    CCaller { rule: Rule::A6, does: "gives NULL outputs with counts", test: None },
+    CCaller { rule: Rule::A13, does: "asks for 4 GiB", test: None },
+    CCaller { rule: Rule::A15, does: "calls on null, dead and unknown names", test: None },
+    CCaller { rule: Rule::A16, does: "calls on a service's port", test: None },
+    CCaller { rule: Rule::B6, does: "gives a pointer to nothing", test: None },
+    CCaller { rule: Rule::D4, does: "gives NULL references with a count", test: None },
+    CCaller { rule: Rule::D15, does: "receives the message itself", test: None },
+    CCaller { rule: Rule::D16, does: "has its callbacks called", test: None },
+    CCaller {
+        rule: Rule::D22,
+        does: "receives by run loop, queue and loop of its own",
+        test: None,
+    },
+    CCaller { rule: Rule::F6, does: "gives NULL for address and size", test: None },
+    CCaller { rule: Rule::F7, does: "gives no task", test: None },
+    CCaller { rule: Rule::F23, does: "touches a mapping after the close", test: None },
+    CCaller { rule: Rule::F27, does: "touches a mapping in a forked child", test: None },
+    CCaller { rule: Rule::G21, does: "traps on bad ports", test: None },
+];
+
+/// Rules that nothing of this design can show, and why.
+const UNOBSERVABLE: &[(Rule, &str)] = &[];
+
+/// Open points by the rules that they touch.
+const TOUCHES: &[(&str, &[Rule])] = &[
+    ("bad_pointer", &[Rule::B6]),
+    ("empty_scalar_input_is_pointer", &[Rule::B11]),
+    ("output_beside_descriptor", &[Rule::C5]),
+    ("scalar_output_start", &[Rule::B2, Rule::C8]),
+    ("memory_options_start", &[Rule::F2]),
+    ("foreign_wake_port", &[Rule::D5]),
+    ("completion_overtakes_call", &[Rule::D17]),
+    ("function_checked_first", &[Rule::E5]),
+    ("base_method", &[Rule::E7]),
+    ("base_new_user_client", &[Rule::G10]),
+    ("close_waits_for_stop", &[Rule::G14]),
+    ("address_range_length", &[Rule::I6]),
+];
+
+/// Where a rule stands.
+enum Standing {
+    /// A Rust client and a mock dext show it, with the mock kernel between them.
+    Mock(&'static str),
+    /// The boundary is asked itself.
+    Boundary(&'static str),
+    Unobservable(&'static str),
+    Untested,
+}
+
+fn standings() -> BTreeMap<Rule, Standing> {
+    let tests: BTreeMap<Rule, fn(Rules)> = registry().into_iter().collect();
+    let files: BTreeMap<Rule, &str> = tests_by_rule().map(|test| (test.rule, test.file)).collect();
+    let standing = |rule: &Rule| {
+        let unobservable = UNOBSERVABLE.iter().find(|(other, _)| other == rule);
+        let Some(test) = tests.get(rule) else {
+            return unobservable.map_or(Standing::Untested, |(_, why)| Standing::Unobservable(why));
+        };
+        // Which way a test goes, it shows by going it. Whether it passes is its own trial's matter.
+        kit::forget_mock();
+        drop(caught(|| test(Rules::all())));
+        if kit::went_through_mock() {
+            Standing::Mock(files[rule])
+        } else {
+            Standing::Boundary(files[rule])
+        }
+    };
+    Rule::ALL.iter().map(|rule| (*rule, standing(rule))).collect()
+}
+
+fn c_caller(rule: Rule) -> Option<&'static CCaller> {
+    C_CALLERS.iter().find(|caller| caller.rule == rule)
+}
+
+/// The whole page.
+pub(crate) fn page() -> String {
+    let standings = standings();
+    let mut page = HEAD.to_owned();
+    totals(&mut page, &standings);
+    for (letter, title) in GROUPS {
+        let _ = writeln!(page, "\n## {letter}. {title}\n");
+        page.push_str("| rule | says | evidence | tested | C |\n|---|---|---|---|---|\n");
+        let of_group = standings.iter().filter(|(rule, _)| rule.number().starts_with(*letter));
+        for (rule, standing) in of_group {
+            row(&mut page, *rule, standing);
+        }
+    }
+    open_points(&mut page);
+    appendix_b(&mut page);
+    apple(&mut page);
+    page
+}
+
+fn row(page: &mut String, rule: Rule, standing: &Standing) {
+    let link = |file: &str| {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        format!("[{name}](../{file})")
+    };
+    let mut tested = match standing {
+        Standing::Mock(file) => format!("mock, {}", link(file)),
+        Standing::Boundary(file) => format!("boundary, {}", link(file)),
+        Standing::Unobservable(why) => format!("not observable: {why}"),
+        Standing::Untested => "**not yet**".to_owned(),
+    };
+    for (field, _) in TOUCHES.iter().filter(|(_, rules)| rules.contains(&rule)) {
+        let _ = write!(tested, "; open: `{field}`");
+    }
+    let c = match c_caller(rule) {
+        None => String::new(),
+        Some(CCaller { test: None, does, .. }) => format!("waits: {does}"),
+        Some(CCaller { test: Some((file, name)), .. }) => format!("`{name}`, {}", link(file)),
+    };
+    let (says, evidence) = (rule.says(), rule.evidence().letters());
+    let _ = writeln!(page, "| {rule} | {says} | {evidence} | {tested} | {c} |");
+}
+
+fn totals(page: &mut String, standings: &BTreeMap<Rule, Standing>) {
+    let count =
+        |wanted: fn(&Standing) -> bool| standings.values().filter(|one| wanted(one)).count();
+    let mock = count(|one| matches!(one, Standing::Mock(_)));
+    let boundary = count(|one| matches!(one, Standing::Boundary(_)));
+    let unobservable = count(|one| matches!(one, Standing::Unobservable(_)));
+    let untested = count(|one| matches!(one, Standing::Untested));
+    let with_c = C_CALLERS.iter().filter(|caller| caller.test.is_some()).count();
+    let rows = [
+        ("**tested here**", mock + boundary),
+        ("- through the mock system", mock),
+        ("- on the boundary itself", boundary),
+        ("not observable in this design", unobservable),
+        ("not tested yet", untested),
+        ("**all rules**", standings.len()),
+        ("tested by a C caller as well", with_c),
+        ("waiting for a C caller as well", C_CALLERS.len() - with_c),
+    ];
+    page.push_str("| | rules |\n|---|---:|\n");
+    for (what, rules) in rows {
+        let _ = writeln!(page, "| {what} | {rules} |");
+    }
+    let evidence =
+        [Evidence::Verified, Evidence::Executed, Evidence::Documented, Evidence::Inferred];
+    let counts = evidence.map(|evidence| {
+        let rules = Rule::ALL.iter().filter(|rule| rule.evidence() == evidence).count();
+        format!("{rules} {}", evidence.letters())
+    });
+    let _ = writeln!(page, "\nEvidence: {}.", counts.join(", "));
+}
+
+fn open_points(page: &mut String) {
+    page.push_str(OPEN_POINTS);
+    for (field, rules) in TOUCHES {
+        let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
+        let default = suggested(field).unwrap_or_default();
+        let test = match POINTS.iter().any(|point| point.field == *field) {
+            true => format!("`open_point::{field}`"),
+            false => "**not yet**".to_owned(),
+        };
+        let _ = writeln!(page, "| `{field}` | {} | `{default}` | {test} |", rules.join(", "));
+    }
+    page.push_str(
+        "\nThe text that Apple's framework logs is open, too; this mock logs in its own words.\n",
+    );
+}
+
+/// Name and suggestion of each open point, as the type itself tells them.
+fn suggestions() -> Vec<(String, String)> {
+    let text = format!("{:#?}", OpenPoints::SUGGESTED);
+    let fields = text.lines().filter_map(|line| {
+        let (field, value) = line.strip_prefix("    ")?.split_once(": ")?;
+        Some((field.to_owned(), value.trim_end_matches(',').to_owned()))
+    });
+    fields.collect()
+}
+
+fn suggested(field: &str) -> Option<String> {
+    suggestions().into_iter().find(|(name, _)| name == field).map(|(_, value)| value)
+}
+
+fn appendix_b(page: &mut String) {
+    page.push_str(APPENDIX_B);
+    for (case, through) in appendix_b::cases() {
+        let _ = writeln!(page, "| `appendix_b::{case}` | {through} |");
+    }
+}
+
+fn apple(page: &mut String) {
+    page.push_str(APPLE);
+    for idea in IDEAS {
+        let _ = writeln!(page, "| {} | {} | `apple::{}` |", idea.apple, idea.says, idea.name);
+    }
+    page.push_str(APPLE_ELSEWHERE);
+}
+
+/// The page that is checked in is the one that the tests make.
+pub(crate) fn is_current() -> Result<(), Failed> {
+    let path = format!("{}/{PAGE}", workspace());
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let made = page();
+    if kept == made {
+        return Ok(());
+    }
+    let pairs = kept.lines().chain(std::iter::repeat("")).zip(made.lines());
+    let line = pairs.clone().position(|(kept, made)| kept != made).unwrap_or(made.lines().count());
+    let changed = made.lines().nth(line).unwrap_or("(the end)");
+    let message = format!(
+        "{PAGE} is not what the tests say, from line {} on, which should be\n{changed}\n\
+         `cargo xtask fidelity --write` writes it anew",
+        line + 1
+    );
+    Err(message.into())
+}
+
+/// What the tables above say is there.
+pub(crate) fn is_sound() -> Result<(), Failed> {
+    for (rule, standing) in standings() {
+        let reason = UNOBSERVABLE.iter().any(|(other, _)| *other == rule);
+        let tested = matches!(standing, Standing::Mock(_) | Standing::Boundary(_));
+        if tested && reason {
+            return Err(format!("{rule} has a test, and a reason why it has none").into());
+        }
+    }
+    for (field, _) in suggestions() {
+        if !TOUCHES.iter().any(|(name, _)| *name == field) {
+            return Err(format!("open point {field} touches no rule").into());
+        }
+    }
+    for (file, name) in C_CALLERS.iter().filter_map(|caller| caller.test) {
+        let text = std::fs::read_to_string(format!("{}/{file}", workspace()))
+            .map_err(|error| format!("failed to read {file}: {error}"))?;
+        if !text.contains(name) {
+            return Err(format!("{file} has no test {name}").into());
+        }
+    }
+    Ok(())
+}
+
+const GROUPS: &[(char, &str)] = &[
+    ('A', "The client library"),
+    ('B', "What the dext sees"),
+    ('C', "What comes back"),
+    ('D', "Asynchronous calls and completions"),
+    ('E', "Dispatch tables"),
+    ('F', "Mappings"),
+    ('G', "Open, close and the other calls"),
+    ('H', "Death, removal, hangs"),
+    ('I', "Memory descriptors"),
+    ('J', "Numbers"),
+    ('K', "Who waits for whom"),
+];
+
+const HEAD: &str = "\
+# Fidelity
+
+<!-- Written by `cargo xtask fidelity --write` from the tests. Do not edit. -->
+
+Every rule of the boundary between a client and a dext, as far as Apple's published source tells it, and
+where it stands here.
+
+A rule counts as tested where the test of its number, `rule::A1` and so on, passes with all rules in force
+and fails by its own assertion once that rule alone is switched off; both are trials of
+`cargo test -p dextape --test rules`.
+
+- *evidence*: V was read in Apple's source; V+X was seen as well when Apple's own library and message stubs
+  were run; D comes from a header, documentation, a sample or a report from the field; I is inferred.
+- *tested*: through the `mock` system, where a Rust client calls a mock dext; or on the `boundary`, whose
+  function is asked where a Rust client cannot express the case.
+- *C*: the test of a C program through the C ABI, or what such a program has to do.
+
+";
+
+const OPEN_POINTS: &str = "
+## What Apple's source leaves open
+
+Fields of `dextape::boundary::OpenPoints`, which `MockSystem::builder` takes. Each is tested with the suggestion and
+with another answer.
+
+| point | rules | suggested | tested |
+|---|---|---|---|
+";
+
+const APPENDIX_B: &str = "
+## What Apple's library was seen to do
+
+Each case that was run with Apple's own library and message stubs (Appendix B of the reference).
+
+| case | through |
+|---|---|
+";
+
+const APPLE: &str = "
+## What Apple's tests test
+
+| Apple's test | what it asserts | here |
+|---|---|---|
+";
+
+const APPLE_ELSEWHERE: &str = "\
+| map_memory_port_leak_45265408.c | 200,000 rounds of open, map, unmap and close leave no port behind | \
+[rounds.rs](../harness/tests/rounds.rs): memory, threads and files; in full by `cargo xtask prove rounds` |
+| the sample's six selectors | what scalars, structures and callbacks come to | scenario `null-driver` |
+
+Not restated: what tests Mach itself (`immovable_send`), the catalogue, notifications of interest in a \
+service, prefaulting, remote memory, guard pages, DMA commands, accounting, and a carve-out under Rosetta.
+";
