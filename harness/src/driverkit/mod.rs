@@ -44,7 +44,7 @@ pub use interrupt_line::{InterruptLines, InterruptType};
 pub use leak::{Leak, LeakReport};
 pub use map::{MappingOptions, MemoryMap};
 pub use object::OsObject;
-pub use process::{DextProcess, Entered, UserClientNumber, os_log, uptime};
+pub use process::{DextProcess, Entered, UserClientNumber, os_log, sleep, uptime};
 pub use queue::{DispatchQueue, QueueOptions};
 pub use service::{Provider, Service};
 pub use shared_ptr::OsSharedPtr;

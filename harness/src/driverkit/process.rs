@@ -408,6 +408,32 @@ pub fn os_log(line: impl Into<String>) {
     }
 }
 
+/// Holds up the calling thread of the dext, in the schedule's time, and with it the queue that it is
+/// on. Nothing happens on a thread that works for no process.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::driverkit::{self, DextProcess};
+/// use dextape::schedule::Schedule;
+/// use std::time::Duration;
+///
+/// let time = Schedule::simulate(1, |schedule| {
+///     let process = DextProcess::new("com.example.dext", schedule);
+///     let _inside = process.enter();
+///     driverkit::sleep(Duration::from_millis(20));
+///     driverkit::uptime()
+/// });
+/// assert_eq!(time, Duration::from_millis(20));
+/// ```
+#[doc(alias = "IOSleep")]
+#[doc(alias = "IODelay")]
+pub fn sleep(duration: Duration) {
+    if let Some(process) = DextProcess::current() {
+        process.schedule().sleep(duration);
+    }
+}
+
 /// Time of the schedule that the dext's process runs on, since the schedule began; zero on a thread
 /// that works for no process. It is what timers are armed with.
 #[must_use]

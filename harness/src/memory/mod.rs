@@ -3,7 +3,9 @@
 //!
 //! 1. No Rust reference to shared memory is ever formed; every access goes through [`Memory`].
 //! 2. A typed access is one relaxed atomic access of its own width, so it cannot tear and is one
-//!    event on a tape. Ordered accesses are the atomic updates, which are sequentially consistent.
+//!    event on a tape. Ordered accesses are the atomic updates, which are sequentially consistent;
+//!    a single load or store is ordered by a [`fence`](std::sync::atomic::fence) beside it, as for the
+//!    index of a ring that is only read: load, `fence(Acquire)`, then the entry.
 //! 3. A bulk copy is a documented sequence of word accesses, in ascending order; it can tear between
 //!    words, as it does on a Mac.
 //! 4. What would be a fault on a Mac (out of range, unmapped, a write to read-only memory) is an
@@ -28,5 +30,5 @@ pub use registers::{
     RegisterModel, Registers, WriteOneToClear,
 };
 pub use shadow::Shadow;
-pub use shared_buffer::SharedBuffer;
+pub use shared_buffer::{FrontMemory, SharedBuffer};
 pub use word::{Update, Width, Word};
