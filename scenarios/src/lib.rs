@@ -13,12 +13,16 @@
 //! A map of the code, one folder a scenario, each with what passes between both sides (`abi`), the
 //! mock (`dext`) and what drives it (`client`):
 //!
+//! - [`capture_ring`]: a stream in a ring, with overruns and a clock.
+//! - [`hid_frames`]: frames of a virtual HID device, in completions or fetched.
 //! - [`null_driver`]: the six selectors of Apple's sample.
+//! - [`nvme_rings`]: submission and completion rings with a doorbell.
 //! - [`shared_buffer`]: memory that both sides write.
 //! - [`smc`]: AppleSMC, from a key dump.
 //! - [`usb_bulk`]: transfers through the pipes of a USB interface.
 
 mod declared;
+mod dext;
 mod error;
 mod live;
 mod open;
@@ -27,7 +31,10 @@ mod print;
 mod registry;
 mod scenario;
 
+pub mod capture_ring;
+pub mod hid_frames;
 pub mod null_driver;
+pub mod nvme_rings;
 pub mod shared_buffer;
 pub mod smc;
 pub mod usb_bulk;
@@ -44,7 +51,10 @@ pub use scenario::{Scenario, TapeSettings};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::empty()
+        .with(capture_ring::SCENARIO)
+        .with(hid_frames::SCENARIO)
         .with(null_driver::SCENARIO)
+        .with(nvme_rings::SCENARIO)
         .with(shared_buffer::SCENARIO)
         .with(smc::SCENARIO)
         .with(usb_bulk::SCENARIO)

@@ -4,6 +4,7 @@ use super::abi::{BUNDLE_ID, PACKET, USER_CLASS, device, endpoint, selector};
 use super::device::{
     BulkDevice, COUNTS_LENGTH, IN_ENDPOINT, OUT_ENDPOINT, VENDOR_IN, VENDOR_OUT, request,
 };
+use crate::dext::{lock, scalar};
 use dextape::IoReturn;
 use dextape::call::ServiceId;
 use dextape::connection::System;
@@ -18,7 +19,7 @@ use dextape::driverkit::{
 };
 use dextape::kernel::{MockSystem, ServiceDescription};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// What the dext does with a read whose output is too small to outlive the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +66,6 @@ impl UsbBulkDriver {
         let description = ServiceDescription::dext(USER_CLASS, BUNDLE_ID);
         system.publish_on(description, provider, Arc::new(driver))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Bus {
@@ -210,11 +207,6 @@ impl UserClient for BulkUserClient {
         };
         super_external_method(selector, arguments, Some(dispatch), Some(self))
     }
-}
-
-/// The scalar at `index`; the dispatch entries have seen to it that it is there.
-fn scalar(arguments: &ExternalMethodArguments<'_>, index: usize) -> u64 {
-    arguments.scalar_input.get(index).copied().unwrap_or_default()
 }
 
 impl BulkUserClient {
