@@ -15,6 +15,15 @@ mod registers;
 /// Transfers of every size, with a stall, an abort and a read that is too small.
 mod usb_bulk;
 
+/// Rings with a doorbell: used rightly, in all the wrong ways, and with a device that goes away.
+mod nvme_rings;
+
+/// Frames both ways, with the client's loop stopped and faults on the way.
+mod hid_frames;
+
+/// A stream in a ring: kept up with, overrun, and misread.
+mod capture_ring;
+
 /// The same seed gives the same run, and any seed the same output.
 mod determinism;
 

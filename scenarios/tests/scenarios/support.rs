@@ -1,6 +1,8 @@
 use dextape::connection::System;
 use dextape::kernel::MockSystem;
-use dextape_scenarios::{Live, Parameters, Scenario, ScenarioError, Time, registry, run_on_mock};
+use dextape_scenarios::{
+    Live, Parameters, Scenario, ScenarioError, Time, registry, run_on_faulty_mock, run_on_mock,
+};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,20 @@ pub(crate) fn live(name: &str, set: &[(&str, &str)], time: Time) -> Live {
     let registry = registry();
     let scenario = registry.find(name).unwrap();
     run_on_mock(scenario, &parameters(scenario, set), time, |system| system).unwrap()
+}
+
+/// As [`simulate`], where everything goes wrong that is planned.
+pub(crate) fn faulty(
+    name: &str,
+    set: &[(&str, &str)],
+    plan: &str,
+    seed: u64,
+) -> Result<Live, ScenarioError> {
+    let registry = registry();
+    let scenario = registry.find(name).unwrap();
+    let (parameters, plan) = (parameters(scenario, set), plan.parse().unwrap());
+    let time = Time::Simulated { seed };
+    run_on_faulty_mock(scenario, &parameters, time, plan, |system| system)
 }
 
 pub(crate) fn parameters(scenario: &dyn Scenario, set: &[(&str, &str)]) -> Parameters {

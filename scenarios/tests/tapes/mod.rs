@@ -1,11 +1,12 @@
 //! Recording a scenario on the mock and replaying the tape, for every test that needs both.
 
+use dextape::fault::FaultPlan;
 use dextape::replay::{ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{self, Tape};
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
-use dextape_scenarios::{Live, Parameters, Scenario, Time, registry, run_on_mock};
+use dextape_scenarios::{Live, Parameters, Scenario, Time, registry, run_on_faulty_mock};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,13 +18,25 @@ pub(crate) fn record(
     time: Time,
     tape: &Path,
 ) -> Result<Live, Box<dyn Error>> {
+    record_faulty(scenario, parameters, time, FaultPlan::default(), tape)
+}
+
+/// As [`record`], where everything goes wrong that is planned.
+pub(crate) fn record_faulty(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    time: Time,
+    faults: FaultPlan,
+    tape: &Path,
+) -> Result<Live, Box<dyn Error>> {
     let journals = tempfile::tempdir()?;
     let journal = journals.path().join("journal");
     let identity =
         tape::Scenario { name: scenario.name().to_owned(), parameters: parameters.recorded() };
     let options = RecordOptions { scenario: Some(identity), ..RecordOptions::default() };
     let session = RecordingSession::start(&journal, options)?;
-    let live = run_on_mock(scenario, parameters, time, |system| session.wrap(system))?;
+    let live =
+        run_on_faulty_mock(scenario, parameters, time, faults, |system| session.wrap(system))?;
     session.finish();
     seal(&journal, tape, SealOptions::default())?;
     Ok(live)
