@@ -99,7 +99,11 @@ fn k1(rules: Rules) {
     assert_eq!(holds(of(&[(Locking::SET_PROPERTIES, true)])), unlocked);
     assert_eq!(holds(of(&[(single, true)])), unlocked);
 
-    // A map overtakes the method that is parked, a close still does not.
+    assert_eq!(time_of_two_methods(rules, &[(default, true)]), PARKED, "both inside at once");
+    let alone = time_of_two_methods(rules, &[(default, true), (single, true)]);
+    assert_eq!(alone, 2 * PARKED, "one after the other");
+
+    // What does not lock at all is not waited for.
     let dext = parking().0.with_method_queue().serves(&Cupboard::of(&[128]));
     let description = ServiceDescription::dext("TestDext", "com.example.test")
         .user_client_property(Locking::DEFAULT, false);
@@ -111,8 +115,40 @@ fn k1(rules: Rules) {
         connection.map_memory(0, MapOptions::ANYWHERE, 0).unwrap();
         assert_eq!(connection.unmap_memory(0, 0), IoReturn::SUCCESS);
         assert_eq!(bench.schedule.now(), PARKED / 10);
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        assert_eq!(bench.schedule.now(), PARKED / 10);
         assert_eq!(parked.join(), IoReturn::SUCCESS);
     });
+}
+
+/// How long two methods take that come at once, each of which leaves the queue to others while it
+/// waits.
+fn time_of_two_methods(rules: Rules, properties: &[(&str, bool)]) -> Duration {
+    let mut description = ServiceDescription::dext("TestDext", "com.example.test");
+    for (name, value) in properties {
+        description = description.user_client_property(name, *value);
+    }
+    let dext = TestDext::new().with_reentrant_queue();
+    let queues = dext.method_queues.clone();
+    let dext = dext.method(move |_, _| {
+        let queue = queues.take().remove(0);
+        queues.push(queue.clone());
+        let clock = DextProcess::current().unwrap().schedule().clone();
+        queue.sleep(1, Some(clock.now() + PARKED))
+    });
+    Bench::run_as(rules, description, &dext, |bench| {
+        let connection: Arc<dyn Connection> = Arc::from(bench.open());
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let connection = Arc::clone(&connection);
+                bench.schedule.spawn("caller", move || Call::default().sync(&*connection).result)
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join(), IoReturn::TIMEOUT);
+        }
+        bench.schedule.now()
+    })
 }
 
 /// A completion comes through while a map has the connection for itself.

@@ -9,7 +9,7 @@ use dextape::connection::{
 };
 use dextape::driverkit::{
     BufferMemoryDescriptor, Direction, DispatchQueue, ExternalMethodArguments, MemoryDescriptor,
-    OsData, OsObject, Provider, QUEUE_EXTERNAL_METHOD, Service, UserClient,
+    OsData, OsObject, Provider, QUEUE_EXTERNAL_METHOD, QueueOptions, Service, UserClient,
 };
 use dextape::kernel::{MockSystem, ServiceDescription};
 use dextape::memory::{Memory, SharedBuffer};
@@ -66,7 +66,9 @@ pub(crate) struct TestDext {
     method: Arc<Method>,
     memory: Arc<ClientMemory>,
     new_client: Arc<NewClient>,
-    own_method_queue: bool,
+    own_method_queue: Option<QueueOptions>,
+    /// The queues that were made for methods.
+    pub(crate) method_queues: Log<DispatchQueue>,
     pub(crate) stops: Log<()>,
 }
 
@@ -78,7 +80,8 @@ impl TestDext {
                 Base.copy_client_memory_for_type(memory_type, options, memory)
             }),
             new_client: Arc::new(|_| Ok(true)),
-            own_method_queue: false,
+            own_method_queue: None,
+            method_queues: Log::new(),
             stops: Log::new(),
         }
     }
@@ -131,7 +134,13 @@ impl TestDext {
 
     /// External methods have a queue of their own, so that other upcalls can overtake them.
     pub(crate) fn with_method_queue(mut self) -> Self {
-        self.own_method_queue = true;
+        self.own_method_queue = Some(QueueOptions::NONE);
+        self
+    }
+
+    /// And one of them can leave that queue to the others.
+    pub(crate) fn with_reentrant_queue(mut self) -> Self {
+        self.own_method_queue = Some(QueueOptions::REENTRANT);
         self
     }
 }
@@ -174,8 +183,10 @@ impl UserClient for TestClient {
     }
 
     fn dispatch_queue(&self, name: &str) -> Option<DispatchQueue> {
-        let own = self.0.own_method_queue && name == QUEUE_EXTERNAL_METHOD;
-        own.then(|| DispatchQueue::create(name).unwrap())
+        let options = self.0.own_method_queue.filter(|_| name == QUEUE_EXTERNAL_METHOD)?;
+        let queue = DispatchQueue::create_with_options(name, options).unwrap();
+        self.0.method_queues.push(queue.clone());
+        Some(queue)
     }
 }
 
