@@ -34,5 +34,8 @@ pub const ASYNC_CALLOUT_REFCON_INDEX: usize = 2;
 /// `*outputStructCntP` that asks for variable output (A14), as a 64-bit size.
 pub const VARIABLE_OUTPUT_SIZE: u64 = -3_i64 as u64;
 
+/// Descriptors that can be joined to one, and ranges of the client's memory in one (I13, I14).
+pub const DESCRIPTOR_PARTS_MAX: usize = 32;
+
 /// Page size of the simulated machine, in bytes. Apple silicon has pages of 16 KiB.
 pub const PAGE_SIZE: u64 = 16_384;

@@ -6,7 +6,7 @@ use super::{Rule, Rules};
 use crate::IoReturn;
 use crate::call::MapOptions;
 use crate::limits::PAGE_SIZE;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `kIOUserClientMemoryReadOnly`, the only option of the dext that counts (F2).
 pub const CLIENT_MEMORY_READ_ONLY: u64 = 1;
@@ -21,6 +21,8 @@ pub struct DescriptorRange {
     pub offset: u64,
     /// Length in bytes, as it is now (F13).
     pub length: u64,
+    /// Where it lies in the client already: memory of the client's own in one range, all of it (F8).
+    pub client_address: Option<u64>,
 }
 
 /// What the dext answered, and what the client asked for.
@@ -183,14 +185,23 @@ pub struct MappingTable {
     /// Descriptors whose first mapping was read-only: their protection caps later ones (F3).
     capped: BTreeSet<u64>,
     seen: BTreeSet<u64>,
+    /// Numbers of the client's own memory that was mapped back into it, by descriptor (F8).
+    own: BTreeMap<u64, u64>,
 }
 
 impl MappingTable {
     /// No mappings yet.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let (capped, seen) = (BTreeSet::new(), BTreeSet::new());
-        Self { rules, entries: Vec::new(), made: 0, space: AddressSpace::new(), capped, seen }
+        Self {
+            rules,
+            entries: Vec::new(),
+            made: 0,
+            space: AddressSpace::new(),
+            capped: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            own: BTreeMap::new(),
+        }
     }
 
     /// Maps what the dext answered.
@@ -205,6 +216,11 @@ impl MappingTable {
         let within = range.offset % PAGE_SIZE;
         let anywhere = options.contains(MapOptions::ANYWHERE) || !self.rules.on(Rule::F9);
         let page = request.address - request.address % PAGE_SIZE;
+        if let Some(own) = self.own(range)
+            && (anywhere || own == page.saturating_add(within))
+        {
+            return Ok(self.map_own(range, own));
+        }
         let wanted = Wanted {
             connection: request.connection,
             range,
@@ -236,6 +252,9 @@ impl MappingTable {
         read_only: bool,
         address: u64,
     ) -> Result<Vec<u64>, IoReturn> {
+        if self.own(descriptor).is_some() {
+            return Ok(Vec::new());
+        }
         let mut wanted = Wanted { connection, range: descriptor, read_only, cache: 0, fixed: None };
         if !self.rules.on(Rule::F15) {
             wanted.fixed = Some(address);
@@ -287,6 +306,7 @@ impl MappingTable {
     pub fn forget_descriptor(&mut self, root: u64) {
         self.seen.remove(&root);
         self.capped.remove(&root);
+        self.own.remove(&root);
     }
 
     /// Mappings that the task has.
@@ -299,6 +319,30 @@ impl MappingTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Where the client has this memory already (F8).
+    fn own(&self, range: DescriptorRange) -> Option<u64> {
+        range.client_address.filter(|_| self.rules.on(Rule::F8) && range.length > 0)
+    }
+
+    /// Memory of the client's own: nothing is mapped, and nothing ends with an unmap (F8).
+    fn map_own(&mut self, range: DescriptorRange, address: u64) -> MappedRange {
+        let made = &mut self.made;
+        let number = *self.own.entry(range.root).or_insert_with(|| {
+            *made += 1;
+            *made
+        });
+        let within = range.offset % PAGE_SIZE;
+        let pages = (within.saturating_add(range.length)).div_ceil(PAGE_SIZE);
+        MappedRange {
+            number,
+            address,
+            length: range.length,
+            accessible: pages.saturating_mul(PAGE_SIZE) - within,
+            offset: range.offset,
+            read_only: false,
+        }
     }
 
     /// The oldest compatible mapping that covers the range (F11 to F14).

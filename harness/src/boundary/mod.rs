@@ -10,6 +10,7 @@
 
 mod arrival;
 pub mod completion;
+pub mod descriptor;
 pub mod dispatch;
 pub mod library;
 mod life;

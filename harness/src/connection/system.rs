@@ -3,6 +3,7 @@
 use super::{CompletionQueue, Connection, Matching, NoticeQueue, Value};
 use crate::IoReturn;
 use crate::call::ServiceId;
+use crate::memory::SharedBuffer;
 use crate::schedule::Schedule;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +61,14 @@ pub trait System: Send + Sync + fmt::Debug {
     /// A new queue for completions.
     #[doc(alias = "IONotificationPortCreate")]
     fn completion_queue(&self) -> Arc<dyn CompletionQueue>;
+
+    /// The address at which a buffer of the client's own lies: for a dext that describes memory of its
+    /// client by address (I14), to which it is handed as a scalar or in a structure. The same for a
+    /// buffer each time; virtual, and the same in every run, where the system is no real one.
+    #[doc(alias = "IOAddressSegment")]
+    fn address_of(&self, buffer: &SharedBuffer) -> u64 {
+        buffer.store().address()
+    }
 
     /// What client threads run on and what time it is for them.
     fn schedule(&self) -> &Schedule;

@@ -2,10 +2,11 @@
 
 use super::descriptor::{DescriptorPayload, Direction, MemoryDescriptor};
 use super::object::{Header, Managed, sealed};
+use super::process::DextProcess;
 use super::view::{Access, View};
 use crate::IoReturn;
-use crate::boundary::{RangeLength, Rules};
-use crate::limits::PAGE_SIZE;
+use crate::boundary::Rules;
+use crate::boundary::descriptor as rule;
 use crate::memory::{Backing, Memory};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 #[doc(alias = "IOBufferMemoryDescriptor")]
 pub struct BufferMemoryDescriptor {
     descriptor: MemoryDescriptor,
+    store: Arc<Backing>,
 }
 
 impl sealed::Handle for BufferMemoryDescriptor {
@@ -52,7 +54,7 @@ impl BufferMemoryDescriptor {
     ///
     /// # Errors
     ///
-    /// `kIOReturnBadArgument` for an unknown direction, `kIOReturnNoMemory` for capacity 0 or where
+    /// `kIOReturnBadArgument` for options beyond the directions, `kIOReturnNoMemory` for capacity 0 or where
     /// the machine has no such memory (I2).
     ///
     /// # Panics
@@ -62,24 +64,23 @@ impl BufferMemoryDescriptor {
     #[doc(alias = "Create")]
     pub fn create(direction: Direction, capacity: u64, alignment: u64) -> Result<Self, IoReturn> {
         let _ = alignment;
-        if !direction.is_known() {
-            return Err(IoReturn::BAD_ARGUMENT);
-        }
-        if capacity == 0 {
-            return Err(IoReturn::NO_MEMORY);
-        }
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        rule::create_buffer(rules, direction.0, capacity)?;
         let store = Backing::try_new(capacity).ok_or(IoReturn::NO_MEMORY)?;
-        Ok(Self { descriptor: MemoryDescriptor::of_buffer(store, capacity, direction) })
+        let length = rule::initial_length(rules, capacity);
+        let memory = Arc::clone(&store);
+        let descriptor = MemoryDescriptor::of_buffer(memory, capacity, length, direction);
+        Ok(Self { descriptor, store })
     }
 
     /// Sets the length for later mappings; one above the capacity is ignored (I5).
     #[track_caller]
     #[doc(alias = "SetLength")]
     pub fn set_length(&self, length: u64) -> IoReturn {
-        if self.descriptor.object.alive() {
-            self.descriptor.payload().set_length(length);
+        if !self.descriptor.object.alive() {
+            return IoReturn::SUCCESS;
         }
-        IoReturn::SUCCESS
+        self.descriptor.payload().set_length(self.descriptor.rules(), length)
     }
 
     /// The buffer's memory in the dext (I6).
@@ -87,16 +88,11 @@ impl BufferMemoryDescriptor {
     #[track_caller]
     #[doc(alias = "GetAddressRange")]
     pub fn address_range(&self) -> AddressRange {
+        let (rules, payload) = (self.descriptor.rules(), self.descriptor.payload());
         let current = self.descriptor.length();
-        let process = self.descriptor.object.header().process();
-        let rules = process.map_or_else(Rules::all, |process| process.rules());
-        let length = match rules.open().address_range_length {
-            RangeLength::Current => current,
-            RangeLength::Capacity => self.descriptor.payload().capacity(),
-        };
-        let store = Arc::clone(self.descriptor.live());
-        let start = self.descriptor.start();
-        let size = (start + length).next_multiple_of(PAGE_SIZE).min(store.size()) - start;
+        let length = rule::address_range_length(rules, payload.capacity(), current);
+        let (store, start) = (Arc::clone(&self.store), self.descriptor.start());
+        let size = rule::accessible(rules, start, length).min(store.size() - start);
         let owner = sealed::Handle::managed(self);
         AddressRange { length, view: View { owner, store, start, size, access: Access::ReadWrite } }
     }
@@ -125,7 +121,6 @@ impl From<BufferMemoryDescriptor> for MemoryDescriptor {
 /// The memory of a buffer as the dext reaches it: a pointer and a length. It dereferences to
 /// [`Memory`] and ends with the last reference to the buffer.
 #[derive(Clone, Debug)]
-#[doc(alias = "IOAddressSegment")]
 pub struct AddressRange {
     length: u64,
     view: View,

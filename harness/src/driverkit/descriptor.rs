@@ -1,17 +1,20 @@
 //! `IOMemoryDescriptor`: memory, without saying where it is mapped.
 
+use super::bridge::ClientTask;
 use super::map::{MapKey, MappingOptions, MemoryMap};
 use super::object::{Object, Payload, handle};
-use super::process::{DextProcess, UserClientNumber};
+use super::process::{Context, DextProcess, UserClientNumber};
+use super::store::{Store, StorePart};
 use super::view::{Access, View};
 use crate::IoReturn;
-use crate::limits::PAGE_SIZE;
+use crate::boundary::Rules;
+use crate::boundary::descriptor::{self as rule, ClientReach, DeviceAccess, DextMapping};
 use crate::memory::{Backing, Memory};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which way data goes, seen from the client's memory: [`In`](Self::IN) is into memory, such as a
-/// buffer that a device fills (I1).
+/// buffer that a device fills (I1). Functions that make descriptors take it as their options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[doc(alias = "kIOMemoryDirectionIn")]
 pub struct Direction(pub u64);
@@ -20,15 +23,32 @@ impl Direction {
     /// `kIOMemoryDirectionNone`.
     pub const NONE: Self = Self(0);
     /// `kIOMemoryDirectionIn`: a device writes to the memory.
-    pub const IN: Self = Self(1);
+    pub const IN: Self = Self(rule::DIRECTION_IN);
     /// `kIOMemoryDirectionOut`: a device reads the memory.
-    pub const OUT: Self = Self(2);
+    pub const OUT: Self = Self(rule::DIRECTION_OUT);
     /// `kIOMemoryDirectionInOut`.
-    pub const IN_OUT: Self = Self(3);
+    pub const IN_OUT: Self = Self(rule::DIRECTION_IN_OUT);
+    /// `kIOMemoryDisableCopyOnWrite`, an option of
+    /// [`create_memory_descriptor_from_client`] only: what the dext writes reaches the client.
+    pub const DISABLE_COPY_ON_WRITE: Self = Self(rule::DISABLE_COPY_ON_WRITE);
+}
 
-    pub(super) const fn is_known(self) -> bool {
-        self.0 <= Self::IN_OUT.0
+impl std::ops::BitOr for Direction {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
+}
+
+/// A range of the client's addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[doc(alias = "IOAddressSegment")]
+pub struct AddressSegment {
+    /// First byte, in the client.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// Memory of the client or of the dext. It can be mapped to be read and written, and handed to a
@@ -41,6 +61,8 @@ pub struct MemoryDescriptor {
 
 pub(crate) struct DescriptorPayload {
     class: Class,
+    /// Whether it describes memory of the client, if only in part.
+    of_client: bool,
     store: Arc<Store>,
     /// Number of the object that stands at the root: a sub-descriptor counts as its parent plus a
     /// range (F20).
@@ -50,61 +72,27 @@ pub(crate) struct DescriptorPayload {
     capacity: u64,
     length: AtomicU64,
     direction: Direction,
-}
-
-/// The memory behind a descriptor and its sub-descriptors.
-struct Store {
-    live: Arc<dyn Memory>,
-    /// For memory of the client that is copied on write: the copy that the first mapping took (B5).
-    snapshot: Option<Mutex<Option<Arc<dyn Memory>>>>,
+    /// Address in the client, of memory of the client's in one range (F8).
+    client_address: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// Made by the dext, which may write to it whatever its direction (I10).
+    /// Made by the dext as a buffer, which it may write to whatever its direction (I10).
     Buffer,
-    /// Handed in by the kernel.
-    Client,
-    /// Of a device: handed in by a provider.
-    Device,
+    /// Any other.
+    Plain,
 }
 
 impl Payload for DescriptorPayload {
     const CLASS: &'static str = "IOMemoryDescriptor";
 
     fn class(&self) -> &'static str {
-        if self.class == Class::Buffer && self.root == 0 {
-            "IOBufferMemoryDescriptor"
-        } else {
-            Self::CLASS
-        }
+        if self.class == Class::Buffer { "IOBufferMemoryDescriptor" } else { Self::CLASS }
     }
 }
 
 handle!(MemoryDescriptor, DescriptorPayload);
-
-impl Store {
-    /// What a mapping of the dext shows.
-    fn to_map(&self) -> Option<Arc<dyn Memory>> {
-        let Some(snapshot) = &self.snapshot else { return Some(Arc::clone(&self.live)) };
-        let mut snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        if snapshot.is_none() {
-            *snapshot = Some(copy_of(&*self.live)?);
-        }
-        snapshot.clone()
-    }
-}
-
-/// A copy of a whole store; `None` where the machine has no such memory.
-fn copy_of(store: &dyn Memory) -> Option<Arc<dyn Memory>> {
-    let copy = Backing::try_new(store.size())?;
-    let mut part = vec![0; PAGE_SIZE as usize];
-    for offset in (0..store.size()).step_by(part.len()) {
-        store.copy_out(offset, &mut part).ok()?;
-        copy.copy_in(offset, &part).ok()?;
-    }
-    Some(copy)
-}
 
 impl MemoryDescriptor {
     /// A descriptor of the client's memory, as an external method gets it for a structure over 4096
@@ -118,31 +106,27 @@ impl MemoryDescriptor {
         copy_on_write: bool,
     ) -> Self {
         let length = length.min(store.size());
-        let snapshot = copy_on_write.then(|| Mutex::new(None));
-        let store = Arc::new(Store { live: store, snapshot });
+        let store = Arc::new(Store::new(store, copy_on_write));
         let payload = DescriptorPayload {
-            class: Class::Client,
-            store,
-            root: 0,
-            start: 0,
-            capacity: length,
-            length: AtomicU64::new(length),
-            direction,
+            of_client: true,
+            ..DescriptorPayload::plain(store, 0, length, direction)
         };
         Self { object: Object::create_by_system(process, client, payload) }
     }
 
     /// A buffer of the dext's own; the caller has checked the capacity.
     #[track_caller]
-    pub(super) fn of_buffer(store: Arc<Backing>, capacity: u64, direction: Direction) -> Self {
+    pub(super) fn of_buffer(
+        store: Arc<Backing>,
+        capacity: u64,
+        length: u64,
+        direction: Direction,
+    ) -> Self {
+        let store = Arc::new(Store::new(store, false));
         let payload = DescriptorPayload {
             class: Class::Buffer,
-            store: Arc::new(Store { live: store, snapshot: None }),
-            root: 0,
-            start: 0,
-            capacity,
-            length: AtomicU64::new(capacity),
-            direction,
+            length: AtomicU64::new(length),
+            ..DescriptorPayload::plain(store, 0, capacity, direction)
         };
         Self { object: Object::create(payload) }
     }
@@ -186,15 +170,11 @@ impl MemoryDescriptor {
     /// takes all that stand for it as one (F11); 0 is itself.
     #[track_caller]
     pub(super) fn of_device_as(memory: Arc<dyn Memory>, root: u64) -> Self {
-        let capacity = memory.size();
+        let length = memory.size();
+        let store = Arc::new(Store::new(memory, false));
         let payload = DescriptorPayload {
-            class: Class::Device,
-            store: Arc::new(Store { live: memory, snapshot: None }),
             root,
-            start: 0,
-            capacity,
-            length: AtomicU64::new(capacity),
-            direction: Direction::IN_OUT,
+            ..DescriptorPayload::plain(store, 0, length, Direction::IN_OUT)
         };
         Self { object: Object::create(payload) }
     }
@@ -213,17 +193,26 @@ impl MemoryDescriptor {
         self.payload().direction
     }
 
+    /// What a device may do with the memory, by its direction (I1).
+    #[must_use]
+    pub fn device_access(&self) -> DeviceAccess {
+        rule::device_access(self.rules(), self.payload().direction.0)
+    }
+
     /// Maps `length` bytes at `offset` into the dext, the whole descriptor where `length` is 0 (I9).
     /// `address` counts only with [`MappingOptions::FIXED_ADDRESS`], `alignment` never (I9).
     ///
-    /// A mapping of a structure input is read-only and shows the bytes as they were at the first
-    /// mapping (B5). A buffer of the dext's own is writable whatever its direction, unless the
-    /// options say read-only (I10).
+    /// A mapping is read-only where the options say so or where the direction is
+    /// [`Direction::OUT`], but never that of a buffer that the dext itself made (I10). Memory of the
+    /// client that is copied on write, such as a structure input, shows its bytes as they were at the
+    /// first mapping (B5).
     ///
     /// # Errors
     ///
     /// `kIOReturnBadArgument` for a cache mode that there is not (I7); `kIOReturnError` for a range
-    /// outside the descriptor, for a descriptor without bytes and for an address that is taken (I8).
+    /// outside the descriptor, for a descriptor without bytes and for an address that is taken (I8),
+    /// for addresses at which the client has nothing (B6), and for descriptors joined where they do
+    /// not end or begin with a page.
     ///
     /// # Panics
     ///
@@ -242,39 +231,36 @@ impl MemoryDescriptor {
         if !self.object.alive() {
             return Err(IoReturn::BAD_ARGUMENT);
         }
-        let cache_mode = options.0 & MappingOptions::CACHE_MODE_MASK.0;
-        if !matches!(cache_mode, 0 | 0x100 | 0x200 | 0x400 | 0x800) {
-            return Err(IoReturn::BAD_ARGUMENT);
-        }
-        let payload = self.payload();
-        let whole = payload.length();
-        let length = if length == 0 { whole } else { length };
-        let inside = offset.checked_add(length).is_some_and(|end| end <= whole);
-        if !inside || length == 0 {
-            return Err(IoReturn::ERROR);
-        }
-        let access = payload.access(options);
+        let (rules, payload) = (self.rules(), self.payload());
+        let wanted = DextMapping { options: options.0, address, offset, length };
+        let own = payload.class == Class::Buffer;
+        let mapped =
+            rule::create_mapping(rules, wanted, payload.length(), payload.direction.0, own)?;
         let process = DextProcess::current().or_else(|| self.object.header().process());
         let process = process.ok_or(IoReturn::ERROR)?;
-        let store = payload.store.to_map().ok_or(IoReturn::ERROR)?;
-        let start = payload.start + offset;
+        let start = payload.start + mapped.offset;
+        let size = rule::accessible(rules, start, mapped.length);
+        let store = payload.store.to_map(start, mapped.length, rules)?;
+        let size = size.min(store.size().saturating_sub(start));
         let key = MapKey {
             root: self.root(),
             offset: start,
-            length,
-            read_only: access != Access::ReadWrite,
-            cache_mode,
+            length: mapped.length,
+            read_only: mapped.read_only,
+            cache_mode: mapped.cache_mode,
         };
-        let mapped = process.with_addresses(|addresses| {
-            if options.contains(MappingOptions::FIXED_ADDRESS) {
-                addresses.map_at(address, key)
-            } else {
-                addresses.map(key)
-            }
+        let shared = rule::shares_equal_mappings(rules);
+        let address = process.with_addresses(|addresses| match mapped.fixed {
+            Some(address) => addresses.map_at(address, key, shared),
+            None => addresses.map(key, shared),
         });
-        let address = mapped.ok_or(IoReturn::ERROR)?;
-        // Whole pages are mapped, so the bytes up to the page's end are accessible, too.
-        let size = (start + length).next_multiple_of(PAGE_SIZE).min(store.size()) - start;
+        let address = address.ok_or_else(|| rule::no_room(rules))?;
+        let access = match mapped.read_only {
+            false => Access::ReadWrite,
+            true if self.is_input() => Access::Input,
+            true => Access::ReadOnly,
+        };
+        let (offset, length) = (mapped.offset, mapped.length);
         Ok(MemoryMap::new(&process, address, offset, length, |owner| View {
             owner,
             store,
@@ -285,12 +271,13 @@ impl MemoryDescriptor {
     }
 
     /// A descriptor of `length` bytes at `offset` of this one, with one reference. It stands for its
-    /// parent plus that range: an unmap finds the mapping of an equal one (F20).
+    /// parent plus that range: an unmap finds the mapping of an equal one (F20). Its direction is its
+    /// own, and it is no buffer of the dext's even where its parent is one (I10).
     ///
     /// # Errors
     ///
-    /// `kIOReturnBadArgument` for an unknown direction, an overflow, or an end beyond the parent's
-    /// length (I12).
+    /// `kIOReturnBadArgument` for options beyond the directions, an overflow, or an end beyond the
+    /// parent's length (I12).
     ///
     /// # Panics
     ///
@@ -303,30 +290,82 @@ impl MemoryDescriptor {
         offset: u64,
         length: u64,
     ) -> Result<Self, IoReturn> {
-        if !self.object.alive() || !direction.is_known() {
-            return Err(IoReturn::BAD_ARGUMENT);
-        }
+        let parent = self.object.alive().then(|| self.payload().length());
+        let rules = self.rules();
+        let length = rule::create_sub_descriptor(rules, parent, direction.0, offset, length)?;
         let parent = self.payload();
-        match offset.checked_add(length) {
-            Some(end) if end <= parent.length() => {}
-            _ => return Err(IoReturn::BAD_ARGUMENT),
-        }
+        let store = Arc::clone(&parent.store);
         let payload = DescriptorPayload {
-            class: parent.class,
-            store: Arc::clone(&parent.store),
+            of_client: parent.of_client,
             root: self.root(),
-            start: parent.start + offset,
-            capacity: length,
-            length: AtomicU64::new(length),
-            direction,
+            ..DescriptorPayload::plain(store, parent.start + offset, length, direction)
         };
         Ok(Self { object: Object::create(payload) })
     }
 
-    /// True for a structure input, which neither dext nor device may write (B5).
+    /// One descriptor of the memory of several, in their order, with one reference.
+    ///
+    /// Its bytes are theirs at the time when it is made. It can be mapped where each but the last ends
+    /// with a page and each but the first begins with one; a device reaches it anyway.
+    ///
+    /// # Errors
+    ///
+    /// `kIOReturnOverrun` for more than 32; `kIOReturnBadArgument` for none, for one that is gone, and
+    /// for options beyond the directions (I13).
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::driverkit::{
+    ///     BufferMemoryDescriptor, DextProcess, Direction, MemoryDescriptor, OsObject,
+    /// };
+    /// use dextape::schedule::Schedule;
+    ///
+    /// let process = DextProcess::new("com.example.dext", &Schedule::free());
+    /// let _inside = process.enter();
+    /// let parts = [100, 200].map(|capacity| {
+    ///     BufferMemoryDescriptor::create(Direction::IN, capacity, 0).unwrap().descriptor()
+    /// });
+    /// let whole = MemoryDescriptor::create_with_memory_descriptors(Direction::IN, &parts)?;
+    /// assert_eq!(whole.length(), 300);
+    /// whole.release();
+    /// # Ok::<(), dextape::IoReturn>(())
+    /// ```
+    #[track_caller]
+    #[doc(alias = "CreateWithMemoryDescriptors")]
+    pub fn create_with_memory_descriptors(
+        direction: Direction,
+        descriptors: &[Self],
+    ) -> Result<Self, IoReturn> {
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        let present: Vec<bool> = descriptors.iter().map(|part| part.object.alive()).collect();
+        rule::create_with_descriptors(rules, direction.0, present.len(), Some(&present))?;
+        let parts = descriptors.iter().map(|descriptor| {
+            let payload = descriptor.payload();
+            StorePart {
+                store: Arc::clone(&payload.store),
+                start: payload.start,
+                length: payload.length(),
+            }
+        });
+        let (store, start) = Store::join(parts.collect()).ok_or(IoReturn::NO_MEMORY)?;
+        let length = descriptors.iter().map(|descriptor| descriptor.payload().length()).sum();
+        let payload = DescriptorPayload {
+            of_client: descriptors.iter().any(|descriptor| descriptor.payload().of_client),
+            ..DescriptorPayload::plain(Arc::new(store), start, length, direction)
+        };
+        Ok(Self { object: Object::create(payload) })
+    }
+
+    /// True for memory of the client that neither dext nor device may write, such as a structure
+    /// input (B5).
     pub(super) fn is_input(&self) -> bool {
         let payload = self.payload();
-        payload.class == Class::Client && payload.direction == Direction::OUT
+        payload.of_client && payload.direction == Direction::OUT
     }
 
     /// Number of the object at the root.
@@ -347,17 +386,116 @@ impl MemoryDescriptor {
         self.payload().start
     }
 
-    /// The memory itself, as a device or the kernel sees it: never a snapshot.
-    pub(super) fn live(&self) -> &Arc<dyn Memory> {
-        &self.payload().store.live
+    /// The memory itself, as a device or the kernel sees it: never a snapshot. `None` where the client
+    /// has nothing at the addresses that were described.
+    pub(super) fn live(&self) -> Option<&Arc<dyn Memory>> {
+        self.payload().store.live()
+    }
+
+    /// Whether its pages can be mapped one behind the other.
+    pub(super) fn is_mappable(&self) -> bool {
+        let payload = self.payload();
+        payload.store.is_mappable(payload.start, self.length_left())
+    }
+
+    /// Where it lies in the client, if it is memory of the client's in one range (F8).
+    pub(super) fn client_address(&self) -> Option<u64> {
+        self.payload().client_address
     }
 
     pub(super) fn payload(&self) -> &DescriptorPayload {
         &self.object.payload
     }
+
+    pub(super) fn rules(&self) -> Rules {
+        let process = self.object.header().process();
+        process.map_or_else(Rules::all, |process| process.rules())
+    }
+}
+
+/// A descriptor of memory of the client's, by its addresses, for the user client that the thread works
+/// for. It has one reference.
+///
+/// A mapping in the dext shows the bytes as they were when it was first mapped, and the client does not
+/// see what the dext writes there, unless `options` have [`Direction::DISABLE_COPY_ON_WRITE`]; a device
+/// reads and writes the client's very memory. The addresses are not looked at: where the client has
+/// nothing there, the mapping fails (B6).
+///
+/// # Errors
+///
+/// `kIOReturnOverrun` for more than 32 segments; `kIOReturnBadArgument` where the thread works for no
+/// user client; `kIOReturnNotReady` until `NewUserClient` has returned (so in `start`, too) and once the
+/// user client has stopped; `kIOReturnNoMemory` for no segments, and for one that wraps (I14).
+///
+/// # Panics
+///
+/// Where the thread works for no dext process.
+#[track_caller]
+#[doc(alias = "CreateMemoryDescriptorFromClient")]
+#[doc(alias = "IOUserClient::CreateMemoryDescriptorFromClient")]
+pub fn create_memory_descriptor_from_client(
+    options: Direction,
+    segments: &[AddressSegment],
+) -> Result<MemoryDescriptor, IoReturn> {
+    let current = Context::process_and_client();
+    let rules = current.as_ref().map_or_else(Rules::all, |(process, _)| process.rules());
+    let mut task = None;
+    let reach = match &current {
+        Some((process, Some(client))) => {
+            task = process.client_task(*client);
+            if task.is_some() { ClientReach::Ready } else { ClientReach::NotReady }
+        }
+        _ => ClientReach::NoUserClient,
+    };
+    let made = rule::create_from_client(rules, options.0, segments.len(), reach)?;
+    let length = segments.iter().try_fold(0_u64, |sum, segment| {
+        segment.address.checked_add(segment.length)?;
+        sum.checked_add(segment.length)
+    });
+    let length = length.ok_or(IoReturn::NO_MEMORY)?;
+    let store = task.and_then(|task| client_store(&*task, segments, made.copy_on_write));
+    let (store, start) = store.unwrap_or_else(|| (Store::nothing(), 0));
+    let client_address = match segments {
+        [segment] => Some(segment.address),
+        _ => None,
+    };
+    let payload = DescriptorPayload {
+        of_client: true,
+        client_address,
+        ..DescriptorPayload::plain(Arc::new(store), start, length, Direction(made.direction))
+    };
+    Ok(MemoryDescriptor { object: Object::create(payload) })
+}
+
+/// The client's memory of all segments, and where it begins; `None` where something is not there.
+fn client_store(
+    task: &dyn ClientTask,
+    segments: &[AddressSegment],
+    copy_on_write: bool,
+) -> Option<(Store, u64)> {
+    let part = |segment: &AddressSegment| {
+        let part = task.memory_at(segment.address, segment.length)?;
+        let store = Arc::new(Store::new(part.store, copy_on_write));
+        Some(StorePart { store, start: part.start, length: part.length })
+    };
+    Store::join(segments.iter().map(part).collect::<Option<Vec<_>>>()?)
 }
 
 impl DescriptorPayload {
+    fn plain(store: Arc<Store>, start: u64, length: u64, direction: Direction) -> Self {
+        Self {
+            class: Class::Plain,
+            of_client: false,
+            store,
+            root: 0,
+            start,
+            capacity: length,
+            length: AtomicU64::new(length),
+            direction,
+            client_address: None,
+        }
+    }
+
     pub(super) fn length(&self) -> u64 {
         self.length.load(Ordering::Acquire)
     }
@@ -366,210 +504,13 @@ impl DescriptorPayload {
         self.capacity
     }
 
-    /// Takes effect where it is not above the capacity, for later mappings only (I5).
-    pub(super) fn set_length(&self, length: u64) {
-        if length <= self.capacity {
-            self.length.store(length, Ordering::Release);
-        }
-    }
-
-    fn access(&self, options: MappingOptions) -> Access {
-        if self.class == Class::Client && self.direction == Direction::OUT {
-            Access::Input
-        } else if options.contains(MappingOptions::READ_ONLY) {
-            Access::ReadOnly
-        } else {
-            Access::ReadWrite
-        }
+    /// For later mappings only (I5).
+    pub(super) fn set_length(&self, rules: Rules, length: u64) -> IoReturn {
+        let (result, length) = rule::set_length(rules, self.capacity, self.length(), length);
+        self.length.store(length, Ordering::Release);
+        result
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::driverkit::testing::{in_process, lints, texts};
-    use crate::driverkit::{BufferMemoryDescriptor, OsObject, OsSharedPtr};
-    use crate::memory::AccessError;
-
-    fn buffer(direction: Direction, capacity: u64) -> OsSharedPtr<BufferMemoryDescriptor> {
-        OsSharedPtr::adopt(BufferMemoryDescriptor::create(direction, capacity, 8).unwrap())
-    }
-
-    fn map_all(descriptor: &MemoryDescriptor) -> OsSharedPtr<MemoryMap> {
-        let map = descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
-        OsSharedPtr::adopt(map.unwrap())
-    }
-
-    #[test]
-    fn i2_create_refuses_unknown_directions_and_no_capacity() {
-        in_process(|process| {
-            let create = BufferMemoryDescriptor::create;
-            assert_eq!(create(Direction(4), 8, 0).err(), Some(IoReturn::BAD_ARGUMENT));
-            assert_eq!(create(Direction::IN, 0, 0).err(), Some(IoReturn::NO_MEMORY));
-            assert_eq!(create(Direction::IN, u64::MAX, 0).err(), Some(IoReturn::NO_MEMORY));
-            assert!(process.leaks().is_empty());
-        });
-    }
-
-    #[test]
-    fn i3_i4_a_buffer_is_whole_zeroed_pages_of_length_capacity() {
-        in_process(|_| {
-            let buffer = buffer(Direction::IN_OUT, 100);
-            assert_eq!(buffer.length(), 100);
-            let range = buffer.address_range();
-            assert_eq!((range.length(), range.size()), (100, PAGE_SIZE));
-            assert!(range.read_vec(0, PAGE_SIZE).unwrap().iter().all(|byte| *byte == 0));
-            let map = map_all(&buffer);
-            assert_eq!((map.length(), map.size()), (100, PAGE_SIZE));
-            assert_eq!(map.address() % PAGE_SIZE, 0);
-        });
-    }
-
-    #[test]
-    fn i5_a_length_above_the_capacity_is_ignored_and_others_hold_for_later_mappings() {
-        in_process(|_| {
-            let buffer = buffer(Direction::IN_OUT, 100);
-            let before = map_all(&buffer);
-            assert_eq!(buffer.set_length(101), IoReturn::SUCCESS);
-            assert_eq!(buffer.length(), 100);
-            assert_eq!(buffer.set_length(40), IoReturn::SUCCESS);
-            assert_eq!((buffer.length(), buffer.address_range().length()), (40, 40));
-            assert_eq!((before.length(), map_all(&buffer).length()), (100, 40));
-            assert_eq!(buffer.set_length(0), IoReturn::SUCCESS);
-            let empty = buffer.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
-            assert_eq!(empty.err(), Some(IoReturn::ERROR), "I8: a mapping of no bytes");
-        });
-    }
-
-    #[test]
-    fn i7_only_known_cache_modes_map() {
-        in_process(|_| {
-            let buffer = buffer(Direction::IN_OUT, 100);
-            let map = |mode| buffer.create_mapping(MappingOptions(mode), 0, 0, 0, 0);
-            for mode in [0, 0x100, 0x200, 0x400, 0x800] {
-                assert!(map(mode).is_ok(), "{mode:#x}");
-            }
-            for mode in [0x300, 0x500, 0x1000, 0xff00] {
-                assert_eq!(map(mode).err(), Some(IoReturn::BAD_ARGUMENT), "{mode:#x}");
-            }
-        });
-    }
-
-    #[test]
-    fn i8_i9_a_range_outside_and_a_taken_address_do_not_map() {
-        in_process(|_| {
-            let buffer = buffer(Direction::IN_OUT, 100);
-            let map = |offset, length| {
-                let map = buffer.create_mapping(MappingOptions::NONE, 0, offset, length, 0);
-                map.map(|map| (map.offset(), map.length()))
-            };
-            assert_eq!(map(0, 100), Ok((0, 100)));
-            assert_eq!(map(99, 1), Ok((99, 1)));
-            assert_eq!(map(0, 0), Ok((0, 100)), "length 0 is the whole descriptor");
-            assert_eq!(map(1, 0), Err(IoReturn::ERROR), "which does not fit behind an offset");
-            assert_eq!(map(100, 1), Err(IoReturn::ERROR));
-            assert_eq!(map(u64::MAX, 2), Err(IoReturn::ERROR));
-
-            let second = self::buffer(Direction::IN_OUT, 3 * PAGE_SIZE);
-            let fixed =
-                |address| second.create_mapping(MappingOptions::FIXED_ADDRESS, address, 0, 0, 0);
-            let base = 0x1000 * PAGE_SIZE;
-            let placed = fixed(base + 5).unwrap();
-            assert_eq!(placed.address(), base, "rounded down to its page");
-            assert_eq!(fixed(base + PAGE_SIZE).err(), Some(IoReturn::ERROR), "overlaps");
-            assert_eq!(fixed(u64::MAX).err(), Some(IoReturn::ERROR));
-            assert_eq!(fixed(base).unwrap().address(), base, "the same mapping again (I11)");
-            let free = base + 8 * PAGE_SIZE;
-            let ignored = buffer.create_mapping(MappingOptions::NONE, free, 0, 0, 0).unwrap();
-            assert_ne!(ignored.address(), free, "without the option the address does not count");
-        });
-    }
-
-    #[test]
-    fn i10_only_the_dexts_own_buffers_are_writable_whatever_their_direction() {
-        in_process(|process| {
-            let own = buffer(Direction::OUT, 8);
-            assert_eq!(map_all(&own).store::<u8>(0, 1), Ok(()));
-            let map = own.create_mapping(MappingOptions::READ_ONLY, 0, 0, 0, 0).unwrap();
-            assert_eq!(map.store::<u8>(0, 1), Err(AccessError::ReadOnly { offset: 0 }));
-            let sub = own.create_sub_memory_descriptor(Direction::OUT, 0, 8).unwrap();
-            assert_eq!(map_all(&sub).store::<u8>(0, 1), Ok(()));
-            assert!(lints(process).is_empty(), "{}", texts(process));
-        });
-    }
-
-    #[test]
-    fn i11_equal_mappings_share_an_address_until_the_last_is_released() {
-        in_process(|process| {
-            let buffer = buffer(Direction::IN_OUT, 100);
-            let (first, second) = (map_all(&buffer), map_all(&buffer));
-            assert_eq!(first.address(), second.address());
-            let part = buffer.create_mapping(MappingOptions::NONE, 0, 8, 8, 0).unwrap();
-            assert_ne!(part.address() - 8, first.address());
-            assert_eq!(part.address() % PAGE_SIZE, 8);
-            first.store::<u32>(8, 7).unwrap();
-            assert_eq!(part.load::<u32>(0), Ok(7));
-            drop(first);
-            assert_eq!(second.load::<u32>(8), Ok(7));
-            assert_eq!(map_all(&buffer).address(), second.address(), "one is left");
-            let address = second.address();
-            drop(second);
-            assert_ne!(map_all(&buffer).address(), address);
-            part.release();
-            assert_eq!(part.load::<u32>(0), Err(AccessError::Unmapped { offset: 0 }));
-            assert_eq!(lints(process), ["use-after-release"]);
-        });
-    }
-
-    #[test]
-    fn i12_a_sub_descriptor_lies_inside_its_parent() {
-        in_process(|_| {
-            let parent = buffer(Direction::OUT, 100);
-            let sub = |direction, offset, length| {
-                parent
-                    .create_sub_memory_descriptor(direction, offset, length)
-                    .map(OsSharedPtr::adopt)
-            };
-            let refused = Some(IoReturn::BAD_ARGUMENT);
-            assert_eq!(sub(Direction(4), 0, 1).err(), refused);
-            assert_eq!(sub(Direction::IN, 90, 11).err(), refused);
-            assert_eq!(sub(Direction::IN, u64::MAX, 2).err(), refused);
-            let part = sub(Direction::IN, 16, 32).unwrap();
-            assert_eq!((part.length(), part.direction()), (32, Direction::IN));
-            parent.address_range().store::<u64>(24, 9).unwrap();
-            assert_eq!(map_all(&part).load::<u64>(8), Ok(9));
-            let inner = part.create_sub_memory_descriptor(Direction::IN, 8, 8).unwrap();
-            assert_eq!(map_all(&inner).load::<u64>(0), Ok(9));
-            assert_eq!((inner.root(), inner.start()), (parent.root(), 24));
-        });
-    }
-
-    #[test]
-    fn f22_memory_outlives_its_descriptor_as_long_as_it_is_mapped() {
-        in_process(|process| {
-            let buffer = buffer(Direction::IN_OUT, 8);
-            let (map, range) = (map_all(&buffer), buffer.address_range());
-            drop(buffer);
-            assert_eq!(map.store::<u8>(0, 3), Ok(()));
-            assert_eq!(range.load::<u8>(0), Err(AccessError::Unmapped { offset: 0 }));
-            assert_eq!(lints(process), ["use-after-release"], "of the pointer, not of the map");
-        });
-    }
-
-    #[test]
-    fn accesses_stay_inside_the_pages_of_their_mapping() {
-        in_process(|_| {
-            let buffer = buffer(Direction::IN_OUT, 2 * PAGE_SIZE);
-            let map = buffer.create_mapping(MappingOptions::NONE, 0, 4, 8, 0).unwrap();
-            let size = PAGE_SIZE - 4;
-            assert_eq!(map.size(), size);
-            assert!(map.copy_in(size - 1, &[1]).is_ok());
-            let outside = AccessError::OutOfRange { offset: size, length: 1, size };
-            assert_eq!(map.copy_in(size, &[1]), Err(outside));
-            assert_eq!(map.load::<u8>(size), Err(outside));
-            assert!(map.load::<u64>(u64::MAX - 3).is_err());
-            let unaligned = AccessError::Unaligned { offset: 0, width: 8 };
-            assert_eq!(map.load::<u64>(0), Err(unaligned), "its address is 4 bytes into a page");
-        });
-    }
-}
+mod tests;

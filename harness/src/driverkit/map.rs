@@ -4,6 +4,7 @@ use super::object::{Object, Payload, handle};
 use super::process::DextProcess;
 use super::process::ProcessInner;
 use super::view::View;
+use crate::boundary::descriptor;
 use crate::limits::PAGE_SIZE;
 use crate::memory::Memory;
 use std::collections::BTreeMap;
@@ -18,11 +19,19 @@ impl MappingOptions {
     /// The kernel chooses the address, the mapping is as writable as the memory allows.
     pub const NONE: Self = Self(0);
     /// `kIOMemoryMapFixedAddress`: map at the address given (I9).
-    pub const FIXED_ADDRESS: Self = Self(0x1);
+    pub const FIXED_ADDRESS: Self = Self(descriptor::MAP_FIXED_ADDRESS);
     /// `kIOMemoryMapReadOnly` (I10).
-    pub const READ_ONLY: Self = Self(0x2);
+    pub const READ_ONLY: Self = Self(descriptor::MAP_READ_ONLY);
     /// Bits of the cache mode (I7).
-    pub const CACHE_MODE_MASK: Self = Self(0xff00);
+    pub const CACHE_MODE_MASK: Self = Self(descriptor::MAP_CACHE_MODE_MASK);
+    /// `kIOMemoryMapCacheModeInhibit`.
+    pub const CACHE_MODE_INHIBIT: Self = Self(0x100);
+    /// `kIOMemoryMapCacheModeCopyback`.
+    pub const CACHE_MODE_COPYBACK: Self = Self(0x200);
+    /// `kIOMemoryMapCacheModeWriteThrough`.
+    pub const CACHE_MODE_WRITE_THROUGH: Self = Self(0x400);
+    /// `kIOMemoryMapCacheModeRealTime` (I15).
+    pub const CACHE_MODE_REAL_TIME: Self = Self(0x800);
 
     /// True where all bits of `other` are set.
     #[must_use]
@@ -137,6 +146,9 @@ pub(crate) struct MapKey {
     pub(crate) cache_mode: u64,
 }
 
+/// First address that can be mapped: the 4 GiB below are `__PAGEZERO` in every 64-bit program.
+const FIRST: u64 = 0x1_0000_0000;
+
 impl Default for AddressSpace {
     fn default() -> Self {
         // Recognisable in a log, and no address that a program is likely to own.
@@ -145,9 +157,10 @@ impl Default for AddressSpace {
 }
 
 impl AddressSpace {
-    /// The address of a mapping, the same as that of an equal one.
-    pub(crate) fn map(&mut self, key: MapKey) -> Option<u64> {
-        if let Some((address, range)) = self.ranges.iter_mut().find(|(_, range)| range.key == key) {
+    /// The address of a mapping, the same as that of an equal one where they share it.
+    pub(crate) fn map(&mut self, key: MapKey, shared: bool) -> Option<u64> {
+        let equal = |range: &Range| shared && range.key == key;
+        if let Some((address, range)) = self.ranges.iter_mut().find(|(_, range)| equal(range)) {
             range.users += 1;
             return Some(address + key.offset % PAGE_SIZE);
         }
@@ -163,9 +176,12 @@ impl AddressSpace {
     }
 
     /// Maps at `address`, rounded down to its page; `None` where something is there already.
-    pub(crate) fn map_at(&mut self, address: u64, key: MapKey) -> Option<u64> {
+    pub(crate) fn map_at(&mut self, address: u64, key: MapKey, shared: bool) -> Option<u64> {
         let page = address - address % PAGE_SIZE;
-        let same = |range: &&mut Range| range.key == key;
+        if page < FIRST {
+            return None;
+        }
+        let same = |range: &&mut Range| shared && range.key == key;
         if let Some(range) = self.ranges.get_mut(&page).filter(same) {
             range.users += 1;
         } else if !self.insert(page, pages(key)?, key) {

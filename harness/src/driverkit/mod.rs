@@ -24,6 +24,7 @@ mod process;
 mod queue;
 mod service;
 mod shared_ptr;
+mod store;
 #[cfg(test)]
 mod testing;
 mod timer;
@@ -35,7 +36,9 @@ pub use action::{CompletionSink, OsAction, async_completion};
 pub use arguments::{ExternalMethodArguments, ScalarOutput};
 pub use buffer::{AddressRange, BufferMemoryDescriptor};
 pub use data::OsData;
-pub use descriptor::{Direction, MemoryDescriptor};
+pub use descriptor::{
+    AddressSegment, Direction, MemoryDescriptor, create_memory_descriptor_from_client,
+};
 pub use device_task::DeviceTask;
 pub use dispatch::{UserClientMethodDispatch, super_external_method};
 pub use finding::{Finding, Lint, Place};

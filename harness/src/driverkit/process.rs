@@ -1,6 +1,6 @@
 //! The process that a dext runs in: its objects, its log, what the mock found wrong.
 
-use super::bridge::ClientMemoryCall;
+use super::bridge::{ClientMemoryCall, ClientTask};
 use super::finding::{Finding, Lint, Place};
 use super::leak::{Leak, LeakReport};
 use super::map::AddressSpace;
@@ -50,6 +50,8 @@ struct State {
     addresses: AddressSpace,
     /// The queues that the system calls on, by user client; `None` for the service's.
     default_queues: BTreeMap<Option<UserClientNumber>, Arc<QueueCore>>,
+    /// The tasks of the clients, by user client, for as long as the kernel knows them.
+    client_tasks: BTreeMap<UserClientNumber, Arc<dyn ClientTask>>,
     /// By user client and memory type: the root descriptor of the last map.
     mapped: BTreeMap<(UserClientNumber, u64), u64>,
 }
@@ -233,11 +235,26 @@ impl DextProcess {
         }
     }
 
+    pub(super) fn client_task(&self, client: UserClientNumber) -> Option<Arc<dyn ClientTask>> {
+        self.state().client_tasks.get(&client).cloned()
+    }
+
+    pub(super) fn set_client_task(&self, client: UserClientNumber, task: Arc<dyn ClientTask>) {
+        let mut state = self.state();
+        if !state.dead {
+            state.client_tasks.insert(client, task);
+        }
+    }
+
     /// Forgets what was remembered of a user client that is gone.
     pub(super) fn forget_client(&self, client: UserClientNumber) {
         let mut state = self.state();
         state.mapped.retain(|(owner, _), _| *owner != client);
         state.default_queues.remove(&Some(client));
+        let task = state.client_tasks.remove(&client);
+        drop(state);
+        // Dropped after the lock: it is the kernel's.
+        drop(task);
     }
 
     /// Remembers what a map was answered with. True where an unmap is answered with something else

@@ -7,7 +7,7 @@ use super::faults::Faults;
 use super::notice::MockNotices;
 use super::queue::MockQueue;
 use super::registry::{Registry, ServiceDescription};
-use super::task::Task;
+use super::task::{Task, TaskOfClient};
 use crate::IoReturn;
 use crate::boundary::{
     Meanwhile, OpenReach, Operation, Rules, came_out, memory_outlives_dext, open as open_check,
@@ -17,12 +17,13 @@ use crate::call::{ConnectionId, QueueId, ServiceId};
 use crate::connection::{
     CompletionQueue, Connection, Matching, Notice, NoticeKind, NoticeQueue, System, Value,
 };
-use crate::driverkit::bridge::{Phase, in_phase, set_default_queue};
+use crate::driverkit::bridge::{Phase, in_phase, set_client_task, set_default_queue};
 use crate::driverkit::{
     DispatchQueue, Finding, Leak, Provider, QUEUE_DEFAULT, QUEUE_EXTERNAL_METHOD, Service,
     UserClient,
 };
 use crate::fault::{FaultPlan, OpenFault, Strike};
+use crate::memory::SharedBuffer;
 use crate::schedule::{Monitor, Schedule};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -363,6 +364,10 @@ impl MockSystem {
             })
         };
         let made = upcall(rules, dext.queue(), make);
+        if matches!(made, Some(Ok(_))) {
+            let task = TaskOfClient(Arc::downgrade(&self.kernel));
+            set_client_task(process, connection.0, Arc::new(task));
+        }
         let meanwhile = if process.is_dead() { Meanwhile::Died } else { Meanwhile::Nothing };
         came_out(rules, Operation::Open, meanwhile)?;
         made.unwrap_or(Err(IoReturn::MIG_SERVER_DIED))
@@ -433,6 +438,10 @@ impl System for MockSystem {
         let kernel = &self.kernel;
         let id = kernel.next_queue();
         Arc::new(MockQueue::new(&kernel.schedule, kernel.rules, kernel.number, id))
+    }
+
+    fn address_of(&self, buffer: &SharedBuffer) -> u64 {
+        self.kernel.task().own.address_of(buffer)
     }
 
     fn schedule(&self) -> &Schedule {

@@ -1,11 +1,13 @@
 //! The client's task: what is mapped where.
 
 use super::client_memory::ClientMemory;
+use super::system::Kernel;
 use crate::IoReturn;
 use crate::boundary::{MapRequest, MappedRange, MappingTable, Rules};
 use crate::call::MemoryId;
 use crate::connection::Mapping;
-use crate::memory::Memory;
+use crate::driverkit::bridge::ClientTask;
+use crate::memory::{ClientAddresses, Memory, Part};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
@@ -14,6 +16,8 @@ use std::sync::{Arc, Weak};
 pub(super) struct Task {
     pub(super) table: MappingTable,
     memories: BTreeMap<u64, Arc<ClientMemory>>,
+    /// The client's own memory that dexts were told of.
+    pub(super) own: ClientAddresses,
     roots: Roots,
 }
 
@@ -46,8 +50,12 @@ impl Roots {
 
 impl Task {
     pub(super) fn new(rules: Rules) -> Self {
-        let (memories, roots) = (BTreeMap::new(), Roots::default());
-        Self { table: MappingTable::new(rules), memories, roots }
+        Self {
+            table: MappingTable::new(rules),
+            memories: BTreeMap::new(),
+            own: ClientAddresses::default(),
+            roots: Roots::default(),
+        }
     }
 
     /// Maps what the dext answered. Aliases of one mapping share its memory and its number.
@@ -80,5 +88,14 @@ impl Task {
     pub(super) fn end_connection(&mut self, connection: u64) {
         let gone = self.table.end_connection(connection);
         self.end(&gone);
+    }
+}
+
+/// The task as a dext reaches it, through its user client (I14).
+pub(super) struct TaskOfClient(pub(super) Weak<Kernel>);
+
+impl ClientTask for TaskOfClient {
+    fn memory_at(&self, address: u64, length: u64) -> Option<Part> {
+        self.0.upgrade()?.task().own.memory_at(address, length)
     }
 }

@@ -15,6 +15,8 @@
 
 mod access;
 mod backing;
+mod client_addresses;
+mod joined;
 mod raw;
 mod registers;
 mod shadow;
@@ -24,6 +26,8 @@ mod word;
 pub use access::{AccessError, Memory};
 pub(crate) use access::{check_range, check_word};
 pub use backing::Backing;
+pub use client_addresses::ClientAddresses;
+pub use joined::{JoinedMemory, Part};
 pub use raw::RawMemory;
 pub use registers::{
     ComputedRegister, Doorbell, FifoRegister, PlainRegister, ReadToClear, Register, RegisterFile,

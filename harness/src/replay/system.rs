@@ -8,10 +8,11 @@ use super::session::{Clock, Session};
 use crate::IoReturn;
 use crate::call::ServiceId;
 use crate::connection::{CompletionQueue, Connection, Matching, NoticeQueue, System, Value};
+use crate::memory::{ClientAddresses, SharedBuffer};
 use crate::schedule::Schedule;
 use crate::tape::Body;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The registry's stream under `ordered`.
 const REGISTRY: u32 = 0;
@@ -21,12 +22,14 @@ const REGISTRY: u32 = 0;
 pub(super) struct ReplaySystem {
     session: Arc<Session>,
     clock: Arc<Clock>,
+    /// Where the client's own memory lies: as where it was recorded on a mock.
+    own: Mutex<ClientAddresses>,
 }
 
 impl ReplaySystem {
     pub(super) fn new(session: &Arc<Session>, schedule: &Schedule) -> Self {
         let clock = Arc::new(session.clock(schedule));
-        Self { session: Arc::clone(session), clock }
+        Self { session: Arc::clone(session), clock, own: Mutex::default() }
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<StepIndex, IoReturn> {
@@ -110,6 +113,10 @@ impl System for ReplaySystem {
             Err(_invented) => NONE,
         };
         Arc::new(ReplayQueue::new(&self.session, &self.clock, number))
+    }
+
+    fn address_of(&self, buffer: &SharedBuffer) -> u64 {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).address_of(buffer)
     }
 
     fn schedule(&self) -> &Schedule {

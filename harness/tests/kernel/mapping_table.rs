@@ -24,6 +24,7 @@ fn descriptor() -> impl Strategy<Value = DescriptorRange> {
         root,
         offset,
         length,
+        client_address: None,
     })
 }
 

@@ -1,15 +1,19 @@
 //! Group F: maps. What an unmap does, and how long a mapping lives, is in `f_unmap.rs`.
 
 use crate::RuleTest;
-use crate::kit::{Bench, Cupboard, Log, TestDext};
+use crate::kit::{Bench, Call, Cupboard, Log, TestDext, shared};
 use dextape::IoReturn;
 use dextape::boundary::library::{Stop, map, task};
 use dextape::boundary::{Rule, Rules};
 use dextape::call::MapOptions;
-use dextape::connection::{Connection, Mapping};
-use dextape::driverkit::{BufferMemoryDescriptor, Direction, OsObject};
+use dextape::connection::{Connection, Mapping, System};
+use dextape::driverkit::{
+    AddressSegment, BufferMemoryDescriptor, Direction, OsObject, OsSharedPtr,
+    USER_CLIENT_MEMORY_READ_ONLY, create_memory_descriptor_from_client,
+};
 use dextape::limits::PAGE_SIZE;
 use dextape::memory::AccessError;
+use std::sync::{Arc, Mutex};
 
 pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::F1, f1),
@@ -157,6 +161,45 @@ fn f8(rules: Rules) {
         let mapping = connection.map_memory(0, MapOptions::ANYWHERE, FIXED).unwrap();
         assert_ne!(mapping.address(), FIXED, "the address handed in is ignored");
         assert_eq!(mapping.address() % PAGE_SIZE, 0, "a buffer starts on a page");
+    });
+    f8_memory_of_the_client(rules);
+}
+
+/// Memory that the client has already is not mapped again, and so not unmapped.
+fn f8_memory_of_the_client(rules: Rules) {
+    let described = Arc::new(Mutex::new(None));
+    let (keep, answer) = (Arc::clone(&described), Arc::clone(&described));
+    let dext = TestDext::new()
+        .does(move |arguments| {
+            let [address, length] = *arguments.scalar_input else { panic!("a range") };
+            let segment = AddressSegment { address, length };
+            let options = Direction::IN_OUT;
+            let made = create_memory_descriptor_from_client(options, &[segment]).unwrap();
+            *keep.lock().unwrap() = Some(OsSharedPtr::adopt(made));
+        })
+        .memory(move |_, options, memory| {
+            let described = answer.lock().unwrap();
+            let descriptor = described.as_ref().unwrap();
+            *options = USER_CLIENT_MEMORY_READ_ONLY;
+            *memory = Some(descriptor.clone().detach());
+            IoReturn::SUCCESS
+        });
+    Bench::connected(rules, &dext, |bench, connection| {
+        let buffer = shared(1, 100);
+        let address = bench.mock.address_of(&buffer) + 40;
+        let answer = Call { scalars: &[address, 20], ..Call::default() }.sync(connection);
+        assert_eq!(answer.result, IoReturn::SUCCESS);
+        let mapping = any(connection, 0);
+        assert_eq!((mapping.address(), mapping.length()), (address, 20));
+        mapping.store::<u8>(0, 7).unwrap();
+        assert_eq!(buffer.memory().load::<u8>(40), Ok(7), "read-only is ignored");
+        assert_eq!(connection.unmap_memory(0, address), IoReturn::SUCCESS);
+        assert_eq!(mapping.load::<u8>(0), Ok(7), "it removes nothing");
+        let at = connection.map_memory(0, MapOptions(0), address).unwrap();
+        assert_eq!((at.address(), at.id()), (address, mapping.id()));
+        let elsewhere = connection.map_memory(0, MapOptions(0), FIXED).unwrap();
+        assert_eq!(elsewhere.address(), FIXED + address % PAGE_SIZE, "a mapping like any other");
+        drop(described.lock().unwrap().take());
     });
 }
 

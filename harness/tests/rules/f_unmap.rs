@@ -230,7 +230,7 @@ fn request(connection: u64) -> MapRequest {
     MapRequest {
         connection,
         memory_type: 0,
-        descriptor: DescriptorRange { root: 1, offset: 0, length: 128 },
+        descriptor: DescriptorRange { root: 1, offset: 0, length: 128, client_address: None },
         read_only: false,
         options: MapOptions(0),
         address: 0x2_0000_0000,

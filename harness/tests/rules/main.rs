@@ -16,6 +16,7 @@ mod f_unmap;
 mod fidelity;
 mod g;
 mod h;
+mod i;
 mod j;
 mod k;
 mod kit;
@@ -74,6 +75,7 @@ fn registry() -> Vec<RuleTest> {
         f_unmap::TESTS,
         g::TESTS,
         h::TESTS,
+        i::TESTS,
         j::TESTS,
         k::TESTS,
     ];

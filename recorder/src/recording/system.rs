@@ -8,6 +8,7 @@ use crate::journal::Record;
 use dextape::IoReturn;
 use dextape::call::ServiceId;
 use dextape::connection::{CompletionQueue, Connection, Matching, NoticeQueue, System, Value};
+use dextape::memory::SharedBuffer;
 use dextape::schedule::Schedule;
 use dextape::tape::ServiceIdentity;
 use std::collections::BTreeMap;
@@ -111,6 +112,10 @@ impl System for RecordingSystem {
                 Err(result)
             }
         }
+    }
+
+    fn address_of(&self, buffer: &SharedBuffer) -> u64 {
+        self.inner.address_of(buffer)
     }
 
     fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn> {

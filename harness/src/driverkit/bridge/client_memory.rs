@@ -5,7 +5,7 @@ use crate::boundary::{self, DescriptorRange};
 use crate::driverkit::finding::{Lint, Place};
 use crate::driverkit::object::sealed::Handle;
 use crate::driverkit::{DextProcess, Direction, MemoryDescriptor, OsObject, UserClientNumber};
-use crate::memory::Memory;
+use crate::memory::{JoinedMemory, Memory};
 use std::sync::Arc;
 
 /// What the kernel asks for.
@@ -53,9 +53,14 @@ pub fn copy_client_memory(
     let Some(memory) = memory else { return Ok(None) };
 
     let root = memory.root();
-    let descriptor = DescriptorRange { root, offset: memory.start(), length: memory.length_left() };
-    let store = Arc::clone(memory.live());
-    let answer = ClientMemory { descriptor, store, options, direction: memory.direction() };
+    let descriptor = DescriptorRange {
+        root,
+        offset: memory.start(),
+        length: memory.length_left(),
+        client_address: memory.client_address(),
+    };
+    let live = memory.live().filter(|_| memory.is_mappable() || memory.length_left() == 0).cloned();
+    let direction = memory.direction();
     let fresh = root > made_before;
     if boundary::consumes_reference(process.rules()) {
         consume(process, &place, &memory, root, fresh);
@@ -68,7 +73,13 @@ pub fn copy_client_memory(
             "a new descriptor was made for an unmap, which therefore finds nothing to unmap",
         );
     }
-    Ok(Some(answer))
+    // Memory that is not there, or no pages one behind the other, cannot be mapped.
+    let store = match (live, purpose) {
+        (Some(store), _) => store,
+        (None, ClientMemoryCall::Map) => return Err(IoReturn::VM_ERROR),
+        (None, ClientMemoryCall::Unmap) => Arc::new(JoinedMemory::default()),
+    };
+    Ok(Some(ClientMemory { descriptor, store, options, direction }))
 }
 
 /// Takes the reference that was handed over, and looks whether it was the dext's last.
@@ -122,6 +133,10 @@ mod tests {
         BufferMemoryDescriptor::create(Direction::IN_OUT, length, 8).unwrap()
     }
 
+    fn range(root: u64, offset: u64, length: u64) -> DescriptorRange {
+        DescriptorRange { root, offset, length, client_address: None }
+    }
+
     /// Asks for memory type 0 on behalf of user client 1.
     fn ask(
         process: &DextProcess,
@@ -153,7 +168,7 @@ mod tests {
             }
             let kept = kept.unwrap();
             assert_eq!(kept.retain_count(), 1);
-            let descriptor = DescriptorRange { root: kept.root(), offset: 0, length: 100 };
+            let descriptor = range(kept.root(), 0, 100);
             assert!(answers.iter().all(|answer| answer.descriptor == descriptor));
             assert!(answers.iter().all(|answer| answer.options == USER_CLIENT_MEMORY_READ_ONLY));
             drop(kept);
@@ -172,7 +187,7 @@ mod tests {
                 })
             };
             let (mapped, unmapped) = (part(Map), part(Unmap));
-            let descriptor = DescriptorRange { root: kept.root(), offset: 16, length: 32 };
+            let descriptor = range(kept.root(), 16, 32);
             assert_eq!((mapped.descriptor, unmapped.descriptor), (descriptor, descriptor));
             assert_eq!(mapped.direction, Direction::IN);
             drop(kept);

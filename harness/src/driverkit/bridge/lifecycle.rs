@@ -2,6 +2,8 @@
 
 use crate::driverkit::finding::Place;
 use crate::driverkit::{DextProcess, DispatchQueue, UserClientNumber};
+use crate::memory::Part;
+use std::sync::Arc;
 
 /// Which upcall it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,18 @@ pub fn set_default_queue(
     queue: &DispatchQueue,
 ) {
     process.set_default_queue(client, queue.core());
+}
+
+/// The client's task, as far as a dext can describe memory of it by address (I14).
+pub trait ClientTask: Send + Sync {
+    /// The memory that lies at an address of the client; `None` where not all of it is there.
+    fn memory_at(&self, address: u64, length: u64) -> Option<Part>;
+}
+
+/// Makes the memory of a user client's client reachable: once the open has come back from the dext,
+/// until [`forget_client`] (I14).
+pub fn set_client_task(process: &DextProcess, client: UserClientNumber, task: Arc<dyn ClientTask>) {
+    process.set_client_task(client, task);
 }
 
 /// Forgets what the process remembers of a user client that has stopped.

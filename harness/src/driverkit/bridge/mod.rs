@@ -12,4 +12,6 @@ mod lifecycle;
 
 pub use client_memory::{ClientMemory, ClientMemoryCall, copy_client_memory};
 pub use external_method::{ExternalMethodCall, ExternalMethodOutcome, external_method};
-pub use lifecycle::{Phase, forget_client, in_phase, run_on_queue, set_default_queue};
+pub use lifecycle::{
+    ClientTask, Phase, forget_client, in_phase, run_on_queue, set_client_task, set_default_queue,
+};

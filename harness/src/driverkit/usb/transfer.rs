@@ -49,7 +49,8 @@ impl TransferMemory {
             descriptor.header().report_as(Lint::InputWritten, Context::place(), message);
             return Err(IoReturn::NOT_WRITABLE);
         }
-        let store = Some(Arc::clone(descriptor.live()));
+        // Where the client has nothing, the pages cannot be wired.
+        let store = Some(descriptor.live().ok_or(IoReturn::VM_ERROR)?.clone());
         Ok(Self { store, start: descriptor.start(), length })
     }
 
