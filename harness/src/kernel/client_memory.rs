@@ -1,6 +1,6 @@
 //! Memory of a dext as it lies mapped in the client.
 
-use crate::memory::{AccessError, Memory, Update, Width};
+use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -73,6 +73,15 @@ impl Memory for ClientMemory {
 
     fn is_registers(&self) -> bool {
         self.store.is_registers()
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        match self.store.raw_reach() {
+            RawReach::At(view) => {
+                RawReach::At(RawView { address: view.address + self.start, ..view })
+            }
+            other => other,
+        }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

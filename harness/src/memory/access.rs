@@ -1,6 +1,6 @@
 //! The consumer's side of shared memory: what a client, a dext, a recorder and a replayer all use.
 
-use super::{Update, Width, Word};
+use super::{RawReach, Update, Width, Word};
 use std::fmt;
 
 /// Why an access to shared memory was refused. On a Mac all but `Unaligned` are faults.
@@ -69,6 +69,11 @@ pub trait Memory: Send + Sync + fmt::Debug {
     /// between never reads them of its own accord, and takes each read of the client as an event.
     fn is_registers(&self) -> bool {
         false
+    }
+
+    /// How code that has nothing but raw pointers, such as a client in C, can reach the bytes.
+    fn raw_reach(&self) -> RawReach {
+        RawReach::Never
     }
 
     /// Reads one aligned word, zero-extended.

@@ -1,6 +1,7 @@
 //! Memory that the harness owns: page-aligned, zero-filled, shared by reference count.
 
-use super::{AccessError, Memory, RawMemory, Update, Width};
+use super::pages::{Pages, pages};
+use super::{AccessError, Memory, RawMemory, RawReach, RawView, Update, Width};
 use crate::limits::PAGE_SIZE;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
@@ -14,7 +15,13 @@ use std::sync::Arc;
 pub struct Backing {
     words: RawMemory,
     layout: Layout,
+    /// Where the pages are from; `None` for the program's allocator.
+    pages: Option<PagesOf>,
 }
+
+/// Somebody else's pages.
+#[derive(Clone, Copy)]
+struct PagesOf(&'static dyn Pages);
 
 impl Backing {
     /// A store of at least `length` bytes, rounded up to whole pages; one page where `length` is 0.
@@ -36,12 +43,16 @@ impl Backing {
         let size = length.max(1).checked_next_multiple_of(PAGE_SIZE)?;
         let layout =
             Layout::from_size_align(usize::try_from(size).ok()?, PAGE_SIZE as usize).ok()?;
-        // SAFETY: the layout has a size of at least one page.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let pages = pages().map(PagesOf);
+        let start = match pages {
+            Some(PagesOf(pages)) => pages.take(layout.size())?,
+            // SAFETY: the layout has a size of at least one page.
+            None => NonNull::new(unsafe { alloc_zeroed(layout) })?,
+        };
         // SAFETY: just allocated with that size and zero-filled; given back in `drop` only, and
         // reached through this very value until then.
         let words = unsafe { RawMemory::new(start, size) };
-        Some(Arc::new(Self { words, layout }))
+        Some(Arc::new(Self { words, layout, pages }))
     }
 
     /// Address of the first byte, for identity and diagnostics; it never enters a simulated tape.
@@ -54,6 +65,10 @@ impl Backing {
 impl Memory for Backing {
     fn size(&self) -> u64 {
         self.words.size()
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        RawReach::At(RawView { address: self.address(), watched: false })
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
@@ -79,8 +94,13 @@ impl Memory for Backing {
 
 impl Drop for Backing {
     fn drop(&mut self) {
-        // SAFETY: allocated in `try_new` with this very layout, and nobody else can reach it.
-        unsafe { dealloc(self.words.start().as_ptr(), self.layout) }
+        let start = self.words.start();
+        match self.pages {
+            // SAFETY: taken there in `try_new` with this very size, and nobody else can reach it.
+            Some(PagesOf(pages)) => unsafe { pages.give_back(start, self.layout.size()) },
+            // SAFETY: allocated in `try_new` with this very layout, and nobody else can reach it.
+            None => unsafe { dealloc(start.as_ptr(), self.layout) },
+        }
     }
 }
 

@@ -17,7 +17,9 @@ mod access;
 mod backing;
 mod client_addresses;
 mod joined;
+mod pages;
 mod raw;
+mod reach;
 mod registers;
 mod shadow;
 mod shared_buffer;
@@ -28,7 +30,9 @@ pub(crate) use access::{check_range, check_word};
 pub use backing::Backing;
 pub use client_addresses::ClientAddresses;
 pub use joined::{JoinedMemory, Part};
+pub use pages::{Pages, set_pages};
 pub use raw::RawMemory;
+pub use reach::{RawReach, RawView};
 pub use registers::{
     ComputedRegister, Doorbell, FifoRegister, PlainRegister, ReadToClear, Register, RegisterFile,
     RegisterModel, Registers, WriteOneToClear,

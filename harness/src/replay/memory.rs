@@ -6,7 +6,7 @@ use super::program::{MemoryIndex, NONE, Program};
 use super::request::Request;
 use super::session::{Clock, Session};
 use super::state::State;
-use crate::memory::{AccessError, Memory, Update, Width, check_range, check_word};
+use crate::memory::{AccessError, Memory, RawReach, Update, Width, check_range, check_word};
 use crate::tape::Capture;
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
@@ -158,6 +158,10 @@ impl Memory for ReplayMemory {
     fn is_registers(&self) -> bool {
         let info = &self.session.program.memories[self.memory as usize];
         info.capture == Capture::Registers
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        if self.is_registers() { RawReach::Never } else { RawReach::Copied }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

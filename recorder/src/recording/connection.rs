@@ -281,7 +281,7 @@ impl Connection for RecordingConnection {
             memory: watched.number(),
             length: mapping.length(),
             size: mapping.memory().size(),
-            capture: if registers { Capture::Registers } else { Capture::Accessor },
+            capture: if registers { Capture::Registers } else { self.context.session.capture },
             read_only: mapping.memory().is_read_only(),
         });
         let mapped = self.leave(enter, &Record::Mapped { outcome });

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::redact::FieldPlace;
 use super::watched::{Change, Watched};
 use crate::journal::{Record, Token};
-use dextape::memory::{AccessError, Memory, Update, Width};
+use dextape::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
 use dextape::schedule::{Monitor, Schedule};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -149,6 +149,13 @@ impl Memory for RecordingMemory {
 
     fn is_registers(&self) -> bool {
         self.registers
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        match self.inner.raw_reach() {
+            RawReach::At(view) => RawReach::At(RawView { watched: true, ..view }),
+            other => other,
+        }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

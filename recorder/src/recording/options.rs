@@ -3,7 +3,7 @@
 use super::Redactor;
 use crate::journal::JournalOptions;
 use dextape::limits::PAGE_SIZE;
-use dextape::tape::{FieldRule, Host, Scenario};
+use dextape::tape::{Capture, FieldRule, Host, Scenario};
 use std::sync::Arc;
 
 /// Options of a recording. The defaults are those of a mock.
@@ -25,6 +25,9 @@ pub struct RecordOptions {
     pub redactor: Option<Arc<dyn Redactor>>,
     /// What becomes of long bytes that the client hands in.
     pub long_writes: LongWrites,
+    /// How the client's accesses to mapped memory are seen. Accessors see each one; where the client
+    /// has raw pointers, whoever handed them out shows the memory at sync points.
+    pub capture: Capture,
     /// Layout of the journal, and how long an append waits.
     pub journal: JournalOptions,
 }
@@ -40,6 +43,7 @@ impl Default for RecordOptions {
             provenance: Vec::new(),
             redactor: None,
             long_writes: LongWrites::default(),
+            capture: Capture::Accessor,
             journal: JournalOptions::default(),
         }
     }

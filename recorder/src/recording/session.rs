@@ -12,7 +12,7 @@ use super::{LongWrites, RecordOptions};
 use crate::journal::{Journal, JournalError, Record, Stamp, Status};
 use dextape::connection::System;
 use dextape::schedule::{Schedule, TimeMode};
-use dextape::tape::{FORMAT_VERSION, Header};
+use dextape::tape::{Capture, FORMAT_VERSION, Header};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +55,7 @@ pub struct RecordingSession {
     pub(crate) marks: Marks,
     pub(crate) hook: Hook,
     pub(crate) long_writes: LongWrites,
+    pub(crate) capture: Capture,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) buffers: SharedBuffers,
     recording: AtomicBool,
@@ -98,6 +99,7 @@ impl RecordingSession {
             marks: Marks::new(number),
             hook: Hook(options.redactor),
             long_writes: options.long_writes,
+            capture: options.capture,
             calls: Mutex::default(),
             buffers: SharedBuffers::default(),
             recording: AtomicBool::new(true),

@@ -1,0 +1,2 @@
+/* See IOTypes.h. */
+#include <IOKit/IOTypes.h>

@@ -1,0 +1,2 @@
+/* See dispatch.h. */
+#include <dispatch/dispatch.h>

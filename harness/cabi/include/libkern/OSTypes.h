@@ -1,0 +1,7 @@
+/* Types of the kernel's library. */
+#ifndef DEXTAPE_LIBKERN_OSTYPES_H
+#define DEXTAPE_LIBKERN_OSTYPES_H
+
+#include <MacTypes.h>
+
+#endif

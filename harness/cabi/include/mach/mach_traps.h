@@ -1,0 +1,2 @@
+/* See mach.h. */
+#include <mach/mach.h>

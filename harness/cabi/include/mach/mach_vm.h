@@ -1,0 +1,2 @@
+/* See vm_map.h. */
+#include <mach/vm_map.h>

@@ -1,0 +1,120 @@
+//! Structures over 4096 bytes of asynchronous calls: the dext may use them after the call has returned.
+//!
+//! The client's memory and the dext's buffer are kept alike at sync points: when a call is made and
+//! when it returns, and when a completion is taken. A connection keeps its buffers as long as it
+//! lives, since nobody says when the dext lets go of one.
+
+use super::call::put_changed;
+use crate::port::Connect;
+use crate::raw::try_copy_from;
+use dextape::memory::SharedBuffer;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Buffers that are kept at once; the oldest go first.
+const LENT_MAX: usize = 1024;
+
+/// A client's memory, lent to a call.
+#[derive(Clone, Debug)]
+pub(super) struct Lent {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connect: Weak<Connect>,
+    address: u64,
+    buffer: SharedBuffer,
+    /// The dext may write to it.
+    is_output: bool,
+    /// The bytes as both sides had them last.
+    view: Mutex<Vec<u8>>,
+}
+
+static LENT: Mutex<Vec<Lent>> = Mutex::new(Vec::new());
+
+fn all() -> MutexGuard<'static, Vec<Lent>> {
+    LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The client's structure at `address`, with these bytes.
+pub(super) fn input(connect: &Arc<Connect>, address: u64, bytes: &[u8]) -> Lent {
+    lend(connect, address, bytes, false)
+}
+
+/// The client's room at `address`, with these bytes in it.
+pub(super) fn output(connect: &Arc<Connect>, address: u64, bytes: &[u8]) -> Lent {
+    lend(connect, address, bytes, true)
+}
+
+fn lend(connect: &Arc<Connect>, address: u64, bytes: &[u8], is_output: bool) -> Lent {
+    let mut all = all();
+    all.retain(|lent| lent.inner.connect.strong_count() > 0);
+    let same = |lent: &&Lent| {
+        let inner = &lent.inner;
+        inner.connect.as_ptr() == Arc::as_ptr(connect)
+            && (inner.address, inner.is_output) == (address, is_output)
+            && inner.buffer.length() == bytes.len() as u64
+    };
+    if is_output && let Some(known) = all.iter().find(same).cloned() {
+        drop(all);
+        known.take_over(bytes);
+        return known;
+    }
+    let lent = Lent {
+        inner: Arc::new(Inner {
+            connect: Arc::downgrade(connect),
+            address,
+            buffer: SharedBuffer::from_bytes(bytes),
+            is_output,
+            view: Mutex::new(bytes.to_vec()),
+        }),
+    };
+    if is_output {
+        if all.len() >= LENT_MAX {
+            all.remove(0);
+        }
+        all.push(lent.clone());
+    }
+    lent
+}
+
+impl Lent {
+    pub(super) fn buffer(&self) -> &SharedBuffer {
+        &self.inner.buffer
+    }
+
+    /// The client has written to its memory since: so has it to the buffer.
+    fn take_over(&self, bytes: &[u8]) {
+        let mut view = self.inner.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if *view == bytes {
+            return;
+        }
+        let first = view.iter().zip(bytes).position(|(a, b)| a != b).unwrap_or(0);
+        let last = view.iter().zip(bytes).rposition(|(a, b)| a != b).unwrap_or(0);
+        // The buffer is as long as the bytes.
+        let _ = self.inner.buffer.memory().copy_in(first as u64, &bytes[first..=last]);
+        view.copy_from_slice(bytes);
+    }
+
+    /// What the dext has written meanwhile comes to the client's memory.
+    pub(super) fn show(&self) {
+        if !self.inner.is_output {
+            return;
+        }
+        let mut view = self.inner.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = vec![0; view.len()];
+        if self.inner.buffer.memory().copy_out(0, &mut now).is_err() || now == *view {
+            return;
+        }
+        put_changed(self.inner.address, &view, &now);
+        *view = now;
+        // What the client wrote beside it is known at the next call.
+        let _ = try_copy_from(self.inner.address, &mut view);
+    }
+}
+
+/// Shows what the dexts have written meanwhile, before a client looks at a completion.
+pub(crate) fn show_all() {
+    let all: Vec<_> = all().clone();
+    all.iter().for_each(Lent::show);
+}

@@ -1,0 +1,317 @@
+//! Memory of the dext in the client's own address space, for raw pointers.
+//!
+//! The pages of a mock's memory are mapped a second time, with the protection that the dext chose, so
+//! that both sides see each other's writes at once. What comes from a tape gets pages of its own, to
+//! which the tape's changes come at sync points and, for clients that poll, every so often. Where a
+//! recorder watches, it is shown the memory at sync points: around calls, when a completion is
+//! taken, and before an unmap or a close.
+
+use super::pages::{self, Alias};
+use super::service::destination;
+use crate::fault::fault;
+use crate::mach::Kern;
+use crate::port::{Connect, TASK_SELF};
+use crate::raw::Out;
+use crate::say::say;
+use dextape::IoReturn;
+use dextape::boundary::Rules;
+use dextape::boundary::library::{self, Stop};
+use dextape::call::{MapOptions, MemoryId};
+use dextape::connection::Mapping;
+use dextape::memory::{AccessError, Backing, Memory, RawReach};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::time::Duration;
+
+/// Bytes of one mapping that are looked at, at each sync point, for a recorder or from a tape.
+const LOOK_MAX: u64 = 1 << 20;
+
+/// How often the memory of a tape is looked at for a client that polls.
+const TICK: Duration = Duration::from_millis(1);
+
+/// One mapping in the client's address space.
+#[derive(Debug)]
+struct Real {
+    id: MemoryId,
+    /// As the system numbers addresses.
+    address: u64,
+    length: u64,
+    memory: Arc<dyn Memory>,
+    alias: Alias,
+    /// First byte in the alias.
+    offset: u64,
+    look: Look,
+    holders: Mutex<Vec<Weak<Connect>>>,
+}
+
+/// What a sync point does.
+#[derive(Debug)]
+enum Look {
+    /// Nothing: both sides have the same pages.
+    Nothing,
+    /// It shows the memory to whoever watches.
+    Show,
+    /// It brings what the tape has changed to the client's pages.
+    Bring { pages: Arc<Backing>, view: Mutex<Vec<u8>> },
+}
+
+static REAL: Mutex<Vec<Arc<Real>>> = Mutex::new(Vec::new());
+
+/// How many there are, so that a client without mappings pays nothing.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn all() -> MutexGuard<'static, Vec<Arc<Real>>> {
+    REAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Real {
+    fn start(&self) -> u64 {
+        self.alias.address() + self.offset
+    }
+
+    fn is_held_by(&self, connect: &Arc<Connect>) -> bool {
+        let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.iter().any(|holder| holder.as_ptr() == Arc::as_ptr(connect))
+    }
+
+    /// A sync point.
+    fn look(&self) {
+        match &self.look {
+            Look::Nothing => {}
+            Look::Show => {
+                let mut bytes = vec![0; usize::try_from(self.memory.size()).unwrap_or(0)];
+                // What is gone meanwhile needs no look.
+                let _ = self.memory.copy_out(0, &mut bytes);
+            }
+            Look::Bring { pages, view } => {
+                let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut now = vec![0; view.len()];
+                if self.memory.copy_out(0, &mut now).is_err() || now == *view {
+                    return;
+                }
+                let mut at = 0;
+                while let Some(start) = (at..now.len()).find(|index| now[*index] != view[*index]) {
+                    let same = (start..now.len()).find(|index| now[*index] == view[*index]);
+                    let end = same.unwrap_or(now.len());
+                    // The pages are as long as the view.
+                    let _ = pages.copy_in(start as u64, &now[start..end]);
+                    at = end;
+                }
+                *view = now;
+            }
+        }
+    }
+}
+
+/// A sync point of a connection: before and after it is asked for something.
+#[inline]
+pub(super) fn look(connect: &Arc<Connect>) {
+    if COUNT.load(Ordering::Acquire) > 0 {
+        let held: Vec<_> = all().iter().filter(|real| real.is_held_by(connect)).cloned().collect();
+        held.iter().for_each(|real| real.look());
+    }
+}
+
+/// A sync point of all connections: a completion was taken.
+pub(crate) fn look_all() {
+    if COUNT.load(Ordering::Acquire) > 0 {
+        let held: Vec<_> = all().clone();
+        held.iter().for_each(|real| real.look());
+    }
+}
+
+/// Takes away the mappings that have ended (F16, F23): touching them faults from now on.
+pub(crate) fn forget_ended() {
+    if COUNT.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    let ended = |real: &Arc<Real>| {
+        matches!(real.memory.copy_out(0, &mut []), Err(AccessError::Unmapped { .. }))
+    };
+    // Asked without the lock: the answer may come from a replay that has something to say.
+    let gone: Vec<_> = all().clone().into_iter().filter(ended).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let mut all = all();
+    all.retain(|real| !gone.iter().any(|gone| Arc::ptr_eq(gone, real)));
+    COUNT.store(all.len(), Ordering::Release);
+    drop(all);
+    gone.iter().for_each(|real| real.alias.end());
+}
+
+/// The client's address of a mapping that the system has just made.
+fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<u64, IoReturn> {
+    let known = all().iter().find(|real| real.id == mapping.id()).cloned();
+    if let Some(known) = known {
+        let mut holders = known.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(Arc::downgrade(connect));
+        return Ok(known.start());
+    }
+    let memory = Arc::clone(mapping.memory());
+    let size = memory.size();
+    let (source, pages, watched) = match memory.raw_reach() {
+        RawReach::At(view) => (view.address, None, view.watched),
+        RawReach::Copied => {
+            let pages = Backing::try_new(size).ok_or(IoReturn::BAD_ARGUMENT)?;
+            (pages.address(), Some(pages), false)
+        }
+        RawReach::Never => {
+            say(&format!(
+                "memory type {} cannot be mapped: reading or writing it does something in the mock, \
+                 and a raw pointer would pass that by",
+                mapping.memory_type()
+            ));
+            return Err(IoReturn::BAD_ARGUMENT);
+        }
+    };
+    let alias = pages::alias(source, size, mapping.address(), anywhere, memory.is_read_only())
+        .ok_or(IoReturn::BAD_ARGUMENT)?;
+    let looked_at = size <= LOOK_MAX;
+    if !looked_at && (watched || pages.is_some()) {
+        say(&format!(
+            "memory type {} has {size} bytes: more than {LOOK_MAX} are not looked at, so what the \
+             client sees there is not recorded and not replayed",
+            mapping.memory_type()
+        ));
+    }
+    let look = match pages {
+        Some(pages) if looked_at => Look::Bring { pages, view: Mutex::new(vec![0; size as usize]) },
+        _ if watched && looked_at => Look::Show,
+        _ => Look::Nothing,
+    };
+    if matches!(look, Look::Bring { .. }) {
+        start_ticking();
+    }
+    let real = Arc::new(Real {
+        id: mapping.id(),
+        address: mapping.address(),
+        length: mapping.length(),
+        memory,
+        offset: alias.offset_of(source),
+        alias,
+        look,
+        holders: Mutex::new(vec![Arc::downgrade(connect)]),
+    });
+    let mut all = all();
+    all.push(Arc::clone(&real));
+    COUNT.store(all.len(), Ordering::Release);
+    drop(all);
+    real.look();
+    Ok(real.start())
+}
+
+/// A client that polls what a tape changes makes no calls meanwhile.
+fn start_ticking() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let ticker = std::thread::Builder::new().name("dextape memory".to_owned()).spawn(|| {
+            loop {
+                std::thread::sleep(TICK);
+                crate::guard::guard("bring what the tape changes", look_all);
+            }
+        });
+        if let Err(error) = ticker {
+            say(&format!("failed to start the thread that brings what the tape changes: {error}"));
+        }
+    });
+}
+
+/// The address that the system knows a client's by.
+fn to_system(address: u64) -> u64 {
+    let all = all();
+    let held = all
+        .iter()
+        .find(|real| (real.start()..real.start() + real.length.max(1)).contains(&address));
+    held.map_or(address, |real| real.address + (address - real.start()))
+}
+
+fn map(
+    connect: u32,
+    memory_type: u32,
+    task: u32,
+    at_address: Out<u64>,
+    of_size: Out<u64>,
+    options: u32,
+) -> Result<(), Stop> {
+    let rules = Rules::all();
+    library::map(rules, at_address.is_null(), of_size.is_null(), false)?;
+    let (address, _size) = (at_address.as_in().read_at(0), of_size.as_in().read_at(0));
+    let (destination, found) = destination(connect);
+    destination.check(rules)?;
+    library::task(rules, task != TASK_SELF)?;
+    let Some(connect) = found else { return Err(IoReturn::MACH_SEND_INVALID_DEST.into()) };
+    let options = MapOptions(options);
+    let anywhere = options.contains(MapOptions::ANYWHERE);
+    look(&connect);
+    let address = if anywhere { address } else { to_system(address) };
+    let mapping = connect.connection.map_memory(memory_type, options, address)?;
+    match realise(&connect, &mapping, anywhere) {
+        Ok(real) => {
+            at_address.put(real);
+            of_size.put(mapping.length());
+            Ok(())
+        }
+        Err(code) => {
+            let _ = connect.connection.unmap_memory(memory_type, mapping.address());
+            Err(code.into())
+        }
+    }
+}
+
+fn unmap(connect: u32, memory_type: u32, task: u32, address: u64) -> IoReturn {
+    let rules = Rules::all();
+    let (destination, found) = destination(connect);
+    if let Err(code) =
+        destination.check(rules).and_then(|()| library::task(rules, task != TASK_SELF))
+    {
+        return code;
+    }
+    let Some(connect) = found else { return IoReturn::MACH_SEND_INVALID_DEST };
+    look(&connect);
+    let result = connect.connection.unmap_memory(memory_type, to_system(address));
+    drop(connect);
+    forget_ended();
+    result
+}
+
+fn finish(result: Result<(), Stop>) -> Kern {
+    match result {
+        Ok(()) => IoReturn::SUCCESS.as_kern_return(),
+        Err(Stop::Refused(code)) => code.as_kern_return(),
+        Err(Stop::Fault) => fault(),
+    }
+}
+
+export! {
+    fn IOConnectMapMemory64(
+        connect: u32,
+        memory_type: u32,
+        task: u32,
+        at_address: Out<u64>,
+        of_size: Out<u64>,
+        options: u32,
+    ) -> Kern {
+        finish(map(connect, memory_type, task, at_address, of_size, options))
+    }
+
+    fn IOConnectMapMemory(
+        connect: u32,
+        memory_type: u32,
+        task: u32,
+        at_address: Out<u64>,
+        of_size: Out<u64>,
+        options: u32,
+    ) -> Kern {
+        finish(map(connect, memory_type, task, at_address, of_size, options))
+    }
+
+    fn IOConnectUnmapMemory64(connect: u32, memory_type: u32, task: u32, address: u64) -> Kern {
+        unmap(connect, memory_type, task, address).as_kern_return()
+    }
+
+    fn IOConnectUnmapMemory(connect: u32, memory_type: u32, task: u32, address: u64) -> Kern {
+        unmap(connect, memory_type, task, address).as_kern_return()
+    }
+}

@@ -1,0 +1,107 @@
+//! What a name can stand for.
+
+use super::Port;
+use dextape::call::ServiceId;
+use dextape::connection::Connection;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// The task itself.
+    Task,
+    /// The port that clients get from `IOMainPort`.
+    Main,
+    /// A service.
+    Service(ServiceId),
+    /// The root of the registry, of which nothing but its name is known.
+    Root,
+    /// An iterator.
+    Iterator(Arc<Iterator>),
+    /// A connection.
+    Connection(Arc<Connect>),
+    /// A port of the client's own.
+    Port(Arc<Port>),
+    /// What was a port before its receive right was destroyed.
+    Dead,
+}
+
+impl Kind {
+    /// What it is, for people.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Main => "main port",
+            Self::Service(_) => "service",
+            Self::Root => "registry root",
+            Self::Iterator(_) => "iterator",
+            Self::Connection(_) => "connection",
+            Self::Port(_) => "port",
+            Self::Dead => "dead name",
+        }
+    }
+}
+
+/// An open connection.
+pub(crate) struct Connect {
+    pub(crate) connection: Box<dyn Connection>,
+    pub(crate) service: ServiceId,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection.fmt(f)
+    }
+}
+
+/// The services that a client has still to be shown.
+#[derive(Debug, Default)]
+pub(crate) struct Iterator {
+    state: Mutex<IteratorState>,
+}
+
+#[derive(Debug, Default)]
+struct IteratorState {
+    all: Vec<ServiceId>,
+    left: VecDeque<ServiceId>,
+    /// It belongs to a notification, which is armed once the iterator was found empty.
+    watch: Option<std::sync::Weak<super::Watch>>,
+}
+
+impl Iterator {
+    pub(crate) fn of(services: Vec<ServiceId>) -> Arc<Self> {
+        let left = services.iter().copied().collect();
+        let state = IteratorState { all: services, left, watch: None };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, IteratorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watch(&self, watch: &Arc<super::Watch>) {
+        self.state().watch = Some(Arc::downgrade(watch));
+    }
+
+    pub(crate) fn push(&self, service: ServiceId) {
+        self.state().left.push_back(service);
+    }
+
+    pub(crate) fn next(&self) -> Option<ServiceId> {
+        let mut state = self.state();
+        let next = state.left.pop_front();
+        let watch = if next.is_none() { state.watch.clone() } else { None };
+        drop(state);
+        if let Some(watch) = watch.and_then(|watch| watch.upgrade()) {
+            watch.arm();
+        }
+        next
+    }
+
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        state.left = state.all.iter().copied().collect();
+    }
+}

@@ -1,0 +1,164 @@
+//! What serves the program, and how it ends.
+
+use crate::environment::{Answer, Environment};
+use dextape::IoReturn;
+use dextape::connection::System;
+use dextape::kernel::MockSystem;
+use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
+use dextape::schedule::Schedule;
+use dextape::tape::{Capture, Tape};
+use dextape_cabi::{Backend, Finish, StartError};
+use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::seal::{SealOptions, seal};
+use dextape_scenarios::{Parameters, Registry};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Exit code of a replay that diverged, where the client was let go on.
+const DIVERGED: i32 = 101;
+
+/// Exit code of a strict replay that left events unused.
+const UNUSED: i32 = 102;
+
+/// Makes what the environment of this process says.
+///
+/// # Errors
+///
+/// [`StartError`] where that cannot be made.
+pub fn start(registry: fn() -> Registry) -> Result<Box<dyn Backend>, StartError> {
+    let environment = Environment::read(|name| std::env::var_os(name))?;
+    Ok(Box::new(Served::new(&environment, &registry())?))
+}
+
+/// What serves one program.
+struct Served {
+    system: Arc<dyn System>,
+    replayer: Option<Replayer>,
+    recording: Option<Recording>,
+    strict: bool,
+}
+
+/// A recording in progress.
+struct Recording {
+    session: Arc<RecordingSession>,
+    tape: PathBuf,
+}
+
+impl Served {
+    fn new(environment: &Environment, registry: &Registry) -> Result<Self, StartError> {
+        let (system, replayer) = match &environment.answer {
+            Answer::Scenario { name, parameters } => (mock(registry, name, parameters)?, None),
+            Answer::Tape { path, policy, on_divergence } => {
+                let replayer = replayer(path, *policy, *on_divergence)?;
+                (replayer.system(&Schedule::free()), Some(replayer))
+            }
+            Answer::Plugin(path) => (plugin(path)?, None),
+        };
+        let recording = environment.record.as_deref().map(Recording::start).transpose()?;
+        let system = match &recording {
+            Some(recording) => recording.session.wrap(system),
+            None => system,
+        };
+        Ok(Self { system, replayer, recording, strict: environment.strict })
+    }
+}
+
+/// The mock of a scenario, in free time.
+fn mock(
+    registry: &Registry,
+    name: &str,
+    given: &[(String, String)],
+) -> Result<Arc<dyn System>, StartError> {
+    let scenario = registry.find(name).map_err(StartError::new)?;
+    let mut parameters = Parameters::of(scenario);
+    for (name, value) in given {
+        parameters.set(name, value).map_err(StartError::new)?;
+    }
+    let failed = |error| StartError::new(format!("start scenario {name}: {error}"));
+    scenario.prepare(&mut parameters).map_err(failed)?;
+    let mock = MockSystem::new(&Schedule::free());
+    scenario.publish(&parameters, &mock).map_err(failed)?;
+    Ok(mock)
+}
+
+fn replayer(
+    path: &Path,
+    policy: Option<Policy>,
+    on_divergence: Option<IoReturn>,
+) -> Result<Replayer, StartError> {
+    let tape = Tape::read(path).map_err(StartError::new)?;
+    let mut options = ReplayOptions::default();
+    options.policy = policy;
+    if let Some(code) = on_divergence {
+        options.on_divergence = OnDivergence::Answer(code);
+    }
+    let failed = |error| StartError::new(format!("replay {}: {error}", path.display()));
+    Replayer::new(Arc::new(tape), options).map_err(failed)
+}
+
+/// The dext of a library that somebody else made. Where that is loaded is decided here.
+fn plugin(path: &Path) -> Result<Arc<dyn System>, StartError> {
+    Err(StartError::new(format!(
+        "load the plug-in {}: this library has no plug-ins yet",
+        path.display()
+    )))
+}
+
+impl Recording {
+    fn start(tape: &Path) -> Result<Self, StartError> {
+        let options = RecordOptions { capture: Capture::SyncPoints, ..RecordOptions::default() };
+        let session = RecordingSession::start(&journal_of(tape), options)
+            .map_err(|error| StartError::new(format!("record {}: {error}", tape.display())))?;
+        Ok(Self { session, tape: tape.to_owned() })
+    }
+
+    /// Makes the tape of what was recorded; why that fails, if it does.
+    fn seal(&self) -> Result<(), String> {
+        self.session.finish();
+        let (journal, tape) = (self.session.path(), self.tape.display());
+        seal(journal, &self.tape, SealOptions::default()).map_err(|error| {
+            format!(
+                "failed to seal {tape}: {error}\n`cargo xtask recover {}` tries again",
+                journal.display()
+            )
+        })?;
+        fs_err::remove_file(journal).map_err(|error| format!("sealed {tape}, but {error}"))
+    }
+}
+
+/// The journal beside a tape.
+fn journal_of(tape: &Path) -> PathBuf {
+    let name = tape.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "recording".to_owned());
+    let stem = name.strip_suffix(".zst").unwrap_or(&name);
+    let stem = stem.strip_suffix(".jsonl").unwrap_or(stem);
+    let stem = stem.strip_suffix(".tape").unwrap_or(stem);
+    tape.with_file_name(format!("{stem}.journal"))
+}
+
+impl Backend for Served {
+    fn system(&self) -> &Arc<dyn System> {
+        &self.system
+    }
+
+    fn finish(&self, diverged: bool) -> Finish {
+        let mut finish = Finish::default();
+        let mut messages = Vec::new();
+        if let Some(Err(message)) = self.recording.as_ref().map(Recording::seal) {
+            messages.push(message);
+        }
+        match self.replayer.as_ref().map(Replayer::finish) {
+            Some(Err(divergence)) if !diverged => {
+                messages.push(format!("failed to replay: {divergence}"));
+                finish.exit_code = Some(DIVERGED);
+            }
+            Some(Ok(report)) if self.strict && !report.is_complete() => {
+                messages.push(format!("failed to use the whole tape: {report}"));
+                finish.exit_code = Some(UNUSED);
+            }
+            _ => {}
+        }
+        finish.message = (!messages.is_empty()).then(|| messages.join("\n"));
+        finish
+    }
+}

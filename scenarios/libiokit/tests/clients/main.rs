@@ -1,0 +1,23 @@
+//! Programs in C, C++ and Python against `libIOKit.so`: compiled here, and run as processes of their
+//! own.
+//!
+//! A trial that needs a program which this machine does not have is ignored, and its name says which.
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod environment;
+#[cfg(target_os = "linux")]
+mod headers;
+#[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
+mod tier_one;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = [headers::trials(), environment::trials(), tier_one::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
+}
