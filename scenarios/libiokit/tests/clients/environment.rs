@@ -36,17 +36,21 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
     ];
     let bad = bad.iter().map(|(name, variables, message)| {
-        trial(&format!("environment::bad_{name}_is_said_and_there_is_no_service"), &["gcc"], move || {
-            let mut program = Program::c(ASK);
-            for (name, value) in *variables {
-                program = program.set(name, *value);
-            }
-            let ran = program.run();
-            assert_eq!(ran.code, Some(0), "{ran}");
-            assert_eq!(ran.out, "service 0 open 10000003 connect 77\n");
-            assert!(ran.err.starts_with(&format!("dextape: failed to {message}")), "{ran}");
-            assert!(ran.err.contains("\ndextape: so there is no service here\n"), "{ran}");
-        })
+        trial(
+            &format!("environment::bad_{name}_is_said_and_there_is_no_service"),
+            &["gcc"],
+            move || {
+                let mut program = Program::c(ASK);
+                for (name, value) in *variables {
+                    program = program.set(name, *value);
+                }
+                let ran = program.run();
+                assert_eq!(ran.code, Some(0), "{ran}");
+                assert_eq!(ran.out, "service 0 open 10000003 connect 77\n");
+                assert!(ran.err.starts_with(&format!("dextape: failed to {message}")), "{ran}");
+                assert!(ran.err.contains("\ndextape: so there is no service here\n"), "{ran}");
+            },
+        )
     });
     let silent =
         trial("environment::a_client_that_asks_for_nothing_hears_nothing", &["gcc"], || {
