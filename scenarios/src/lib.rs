@@ -13,6 +13,7 @@
 //! A map of the code, one folder a scenario, each with what passes between both sides (`abi`), the
 //! mock (`dext`) and what drives it (`client`):
 //!
+//! - [`blocking_waits`]: calls that wait inside the dext.
 //! - [`capture_ring`]: a stream in a ring, with overruns and a clock.
 //! - [`hid_frames`]: frames of a virtual HID device, in completions or fetched.
 //! - [`null_driver`]: the six selectors of Apple's sample.
@@ -31,6 +32,7 @@ mod print;
 mod registry;
 mod scenario;
 
+pub mod blocking_waits;
 pub mod capture_ring;
 pub mod hid_frames;
 pub mod null_driver;
@@ -51,6 +53,7 @@ pub use scenario::{Scenario, TapeSettings};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::empty()
+        .with(blocking_waits::SCENARIO)
         .with(capture_ring::SCENARIO)
         .with(hid_frames::SCENARIO)
         .with(null_driver::SCENARIO)

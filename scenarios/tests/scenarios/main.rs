@@ -24,6 +24,9 @@ mod hid_frames;
 /// A stream in a ring: kept up with, overrun, and misread.
 mod capture_ring;
 
+/// Calls that wait inside the dext: beside each other, in each other's way, and when everything ends.
+mod blocking_waits;
+
 /// The same seed gives the same run, and any seed the same output.
 mod determinism;
 

@@ -14,7 +14,7 @@ fn both(scenario: &dyn Scenario, set: &[(&str, &str)], time: Time) -> (String, S
 }
 
 /// As [`both`], where everything goes wrong that is planned.
-fn both_faulty(
+pub(crate) fn both_faulty(
     scenario: &dyn Scenario,
     set: &[(&str, &str)],
     time: Time,
