@@ -2,6 +2,7 @@
 //! the tests, by `cargo xtask fidelity --write`; a test compares it.
 
 use crate::apple::IDEAS;
+use crate::kit::Way;
 use crate::open_points::POINTS;
 use crate::{appendix_b, caught, kit, registry, workspace};
 use dextape::boundary::{Evidence, OpenPoints, Rule, Rules, tests_by_rule};
@@ -66,10 +67,8 @@ const TOUCHES: &[(&str, &[Rule])] = &[
 
 /// Where a rule stands.
 enum Standing {
-    /// A Rust client and a mock dext show it, with the mock kernel between them.
-    Mock(&'static str),
-    /// The boundary is asked itself.
-    Boundary(&'static str),
+    /// A test in this file goes this way.
+    Tested(Way, &'static str),
     Unobservable(&'static str),
     Untested,
 }
@@ -83,13 +82,9 @@ fn standings() -> BTreeMap<Rule, Standing> {
             return unobservable.map_or(Standing::Untested, |(_, why)| Standing::Unobservable(why));
         };
         // Which way a test goes, it shows by going it. Whether it passes is its own trial's matter.
-        kit::forget_mock();
+        kit::way();
         drop(caught(|| test(Rules::all())));
-        if kit::went_through_mock() {
-            Standing::Mock(files[rule])
-        } else {
-            Standing::Boundary(files[rule])
-        }
+        Standing::Tested(kit::way(), files[rule])
     };
     Rule::ALL.iter().map(|rule| (*rule, standing(rule))).collect()
 }
@@ -123,8 +118,9 @@ fn row(page: &mut String, rule: Rule, standing: &Standing) {
         format!("[{name}](../{file})")
     };
     let mut tested = match standing {
-        Standing::Mock(file) => format!("mock, {}", link(file)),
-        Standing::Boundary(file) => format!("boundary, {}", link(file)),
+        Standing::Tested(Way::Mock, file) => format!("mock, {}", link(file)),
+        Standing::Tested(Way::Dext, file) => format!("dext, {}", link(file)),
+        Standing::Tested(Way::Boundary, file) => format!("boundary, {}", link(file)),
         Standing::Unobservable(why) => format!("not observable: {why}"),
         Standing::Untested => "**not yet**".to_owned(),
     };
@@ -143,14 +139,16 @@ fn row(page: &mut String, rule: Rule, standing: &Standing) {
 fn totals(page: &mut String, standings: &BTreeMap<Rule, Standing>) {
     let count =
         |wanted: fn(&Standing) -> bool| standings.values().filter(|one| wanted(one)).count();
-    let mock = count(|one| matches!(one, Standing::Mock(_)));
-    let boundary = count(|one| matches!(one, Standing::Boundary(_)));
+    let mock = count(|one| matches!(one, Standing::Tested(Way::Mock, _)));
+    let dext = count(|one| matches!(one, Standing::Tested(Way::Dext, _)));
+    let boundary = count(|one| matches!(one, Standing::Tested(Way::Boundary, _)));
     let unobservable = count(|one| matches!(one, Standing::Unobservable(_)));
     let untested = count(|one| matches!(one, Standing::Untested));
     let with_c = C_CALLERS.iter().filter(|caller| caller.test.is_some()).count();
     let rows = [
-        ("**tested here**", mock + boundary),
+        ("**tested here**", mock + dext + boundary),
         ("- through the mock system", mock),
+        ("- in the mock DriverKit", dext),
         ("- on the boundary itself", boundary),
         ("not observable in this design", unobservable),
         ("not tested yet", untested),
@@ -239,7 +237,7 @@ pub(crate) fn is_current() -> Result<(), Failed> {
 pub(crate) fn is_sound() -> Result<(), Failed> {
     for (rule, standing) in standings() {
         let reason = UNOBSERVABLE.iter().any(|(other, _)| *other == rule);
-        let tested = matches!(standing, Standing::Mock(_) | Standing::Boundary(_));
+        let tested = matches!(standing, Standing::Tested(..));
         if tested && reason {
             return Err(format!("{rule} has a test, and a reason why it has none").into());
         }
@@ -287,8 +285,8 @@ and fails by its own assertion once that rule alone is switched off; both are tr
 
 - *evidence*: V was read in Apple's source; V+X was seen as well when Apple's own library and message stubs
   were run; D comes from a header, documentation, a sample or a report from the field; I is inferred.
-- *tested*: through the `mock` system, where a Rust client calls a mock dext; or on the `boundary`, whose
-  function is asked where a Rust client cannot express the case.
+- *tested*: through the `mock` system, where a Rust client calls a mock dext; in a mock `dext`, where no client
+  is needed; or on the `boundary`, whose function is asked where neither can express the case.
 - *C*: the test of a C program through the C ABI, or what such a program has to do.
 
 ";

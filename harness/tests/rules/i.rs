@@ -1,7 +1,7 @@
 //! Group I: memory descriptors in a dext.
 
 use crate::RuleTest;
-use crate::kit::{Log, first, shared};
+use crate::kit::{Log, Way, first, goes, shared};
 use dextape::IoReturn;
 use dextape::boundary::descriptor::{
     ClientReach, DeviceAccess, MemoryFeature, available_since, create_from_client,
@@ -43,6 +43,7 @@ const REFUSED: IoReturn = IoReturn::BAD_ARGUMENT;
 
 /// Runs `test` in a dext under these rules.
 fn in_dext(rules: Rules, test: impl FnOnce()) {
+    goes(Way::Dext);
     let process = DextProcess::with_rules("com.example.test", &Schedule::free(), rules);
     let _inside = process.enter();
     test();
@@ -384,6 +385,7 @@ fn i14(rules: Rules) {
     assert_eq!(nobody, Err(REFUSED));
 
     let log = Log::new();
+    goes(Way::Mock);
     Schedule::simulate(7, |schedule| {
         let mock = MockSystem::with_rules(schedule, rules);
         let description = ServiceDescription::dext("Describer", "com.example.describer");

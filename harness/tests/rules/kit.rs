@@ -17,19 +17,29 @@ use dextape::schedule::Schedule;
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
+/// The way that a test goes, for `docs/fidelity.md`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// It asks the boundary itself.
+    Boundary,
+    /// Through the mock DriverKit, within one dext.
+    Dext,
+    /// Through the mock system, from client to dext.
+    Mock,
+}
+
 thread_local! {
-    /// Whether a test of this thread has set up a mock system.
-    static THROUGH_MOCK: Cell<bool> = const { Cell::new(false) };
+    static WAY: Cell<Way> = const { Cell::new(Way::Boundary) };
 }
 
-/// Begins to watch whether the thread sets up a mock system.
-pub(crate) fn forget_mock() {
-    THROUGH_MOCK.set(false);
+/// A test goes that way, whatever else it does.
+pub(crate) fn goes(way: Way) {
+    WAY.set(WAY.get().max(way));
 }
 
-/// Whether the thread has set up a mock system since.
-pub(crate) fn went_through_mock() -> bool {
-    THROUGH_MOCK.get()
+/// The way that the tests of this thread went since the last time.
+pub(crate) fn way() -> Way {
+    WAY.replace(Way::Boundary)
 }
 
 type Method = dyn Fn(u64, &mut ExternalMethodArguments<'_>) -> IoReturn + Send + Sync;
@@ -270,7 +280,7 @@ impl Bench<'_> {
         dext: &TestDext,
         client: impl FnOnce(&Bench<'_>) -> R,
     ) -> R {
-        THROUGH_MOCK.set(true);
+        goes(Way::Mock);
         Schedule::simulate(7, |schedule| {
             let mock = MockSystem::with_rules(schedule, rules);
             let service = mock.publish(description, Arc::new(dext.clone())).unwrap();
