@@ -11,8 +11,10 @@ use dextape::boundary::dispatch::{ArrayEntry, CallFacts, DispatchChecks, UNCHECK
 use dextape::call::MapOptions;
 use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
 use dextape::driverkit::{
-    BufferMemoryDescriptor, DextProcess, Direction, MappingOptions, MemoryMap, OsObject,
+    BufferMemoryDescriptor, DextProcess, Direction, MappingOptions, MemoryDescriptor, MemoryMap,
+    OsObject,
 };
+use dextape::limits::PAGE_SIZE;
 use dextape::memory::{Memory, SharedBuffer};
 use libtest_mimic::{Failed, Trial};
 use std::sync::{Arc, Mutex};
@@ -39,6 +41,12 @@ pub(crate) const IDEAS: &[Idea] = &[
         says: "a method of a dispatch array may ask for an entitlement",
         name: "entitlement_of_a_method",
         test: entitlement_of_a_method,
+    },
+    Idea {
+        apple: "IOMultMemoryDescriptorTest",
+        says: "parts of a memory of two ranges, joined, show their pages in the order of the list",
+        name: "parts_of_a_joined_memory_joined",
+        test: parts_of_a_joined_memory_joined,
     },
     Idea {
         apple: "IOBMDSetLengthMapTest",
@@ -134,6 +142,41 @@ fn entitlement_of_a_method() {
     };
     assert_eq!([call(true, 0), call(true, 1)], [Ok(()), Err(IoReturn::NOT_PRIVILEGED)]);
     assert_eq!([call(false, 0), call(false, 1)], [Ok(()), Ok(())]);
+}
+
+fn parts_of_a_joined_memory_joined() {
+    let pages = |count: u64| count * PAGE_SIZE;
+    let (length, seen) = in_dext(move || {
+        let buffer = |count| BufferMemoryDescriptor::create(Direction::IN_OUT, pages(count), 0);
+        let ranges = [buffer(3).unwrap(), buffer(2).unwrap()];
+        let whole = MemoryDescriptor::create_with_memory_descriptors(
+            Direction::IN_OUT,
+            &ranges.clone().map(MemoryDescriptor::from),
+        );
+        let whole = whole.unwrap();
+        let map = whole.create_mapping(MappingOptions::NONE, 0, 0, 0, 0).unwrap();
+        for page in 0..5 {
+            map.store::<u64>(pages(page), 0xa0 + page).unwrap();
+        }
+        // Its last page, then its second to fourth, which lie in both ranges, then the first again.
+        let part = |first, count| {
+            whole.create_sub_memory_descriptor(Direction::IN_OUT, pages(first), pages(count))
+        };
+        let parts = [part(4, 1).unwrap(), part(1, 3).unwrap(), part(0, 1).unwrap()];
+        let joined =
+            MemoryDescriptor::create_with_memory_descriptors(Direction::IN_OUT, &parts).unwrap();
+        let behind = joined.create_mapping(MappingOptions::NONE, 0, pages(1), pages(4), 0).unwrap();
+        let seen = [0, 1, 2, 3].map(|page| behind.load::<u64>(pages(page)).unwrap());
+        let length = behind.length();
+        behind.release();
+        joined.release();
+        parts.iter().for_each(OsObject::release);
+        map.release();
+        whole.release();
+        ranges.iter().for_each(OsObject::release);
+        (length, seen)
+    });
+    assert_eq!((length, seen), (4 * PAGE_SIZE, [0xa1, 0xa2, 0xa3, 0xa0]));
 }
 
 fn set_length_then_map() {
