@@ -102,7 +102,8 @@ impl Lint {
                 "keep a reference as long as the pointer is used, in an OsSharedPtr for instance"
             }
             Self::InputWritten => {
-                "write to a buffer of your own; a structure input is read-only and a snapshot"
+                "write to a buffer of your own, or have the client hand in the memory as the \
+                 structure output; a structure input is read-only and a snapshot"
             }
             Self::LateInlineOutput => {
                 "have the client ask for more than 4096 bytes, which arrive as a descriptor that \

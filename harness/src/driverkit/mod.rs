@@ -20,6 +20,7 @@ mod interrupt_line;
 mod leak;
 mod map;
 mod object;
+pub mod pci;
 mod process;
 mod queue;
 mod service;

@@ -209,6 +209,13 @@ impl DextProcess {
         self.state().objects.contains_key(&number)
     }
 
+    /// A number of an object that no object has: it stands for one of the kernel's.
+    pub(crate) fn reserve_number(&self) -> u64 {
+        let mut state = self.state();
+        state.objects_made += 1;
+        state.objects_made
+    }
+
     /// Objects made so far: those made later have higher numbers.
     pub(crate) fn objects_made(&self) -> u64 {
         self.state().objects_made

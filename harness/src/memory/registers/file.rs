@@ -52,7 +52,7 @@ impl RegisterFile {
         let nearby = self.registers.range(offset.saturating_sub(7)..end);
         nearby.filter_map(move |(start, (width, register))| {
             let reaches = start.saturating_add(width.bytes()) > offset;
-            reaches.then(|| (Place { start: *start, width: *width, offset }, &**register))
+            reaches.then_some((Place { start: *start, width: *width, offset }, &**register))
         })
     }
 }

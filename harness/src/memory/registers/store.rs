@@ -177,9 +177,12 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    /// Read or write, offset, width, value.
+    type Access = (char, u64, Width, u64);
+
     /// Notes each access; a read gives the number of accesses so far.
     #[derive(Clone, Default)]
-    struct Noted(Arc<Mutex<Vec<(char, u64, Width, u64)>>>);
+    struct Noted(Arc<Mutex<Vec<Access>>>);
 
     impl RegisterModel for Noted {
         fn read(&self, offset: u64, width: Width) -> u64 {
@@ -242,7 +245,7 @@ mod tests {
             registers.copy_in(3, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).unwrap();
             let seen = noted.0.lock().unwrap().clone();
             let (reads, writes) = seen.split_at(seen.len() / 2);
-            let places = |accesses: &[(char, u64, Width, u64)]| -> Vec<_> {
+            let places = |accesses: &[Access]| -> Vec<_> {
                 accesses.iter().map(|(_, offset, width, _)| (*offset, width.bytes())).collect()
             };
             assert_eq!(places(reads)[..expected.len()], expected);

@@ -423,7 +423,7 @@ fn b5_an_input_is_a_read_only_snapshot_of_the_first_mapping() {
         a write through an input descriptor (input-written; B5, I10)
           4 bytes at offset 8 of the structure input were to be written, which is a fault in the dext
           in ExternalMethod, selector 3 (HERE), 3 times
-          mend: write to a buffer of your own; a structure input is read-only and a snapshot
+          mend: write to a buffer of your own, or have the client hand in the memory as the structure output; a structure input is read-only and a snapshot
         ");
         assert!(process.leaks().is_empty());
     });
