@@ -16,6 +16,7 @@
 //! - [`blocking_waits`]: calls that wait inside the dext.
 //! - [`capture_ring`]: a stream in a ring, with overruns and a clock.
 //! - [`hid_frames`]: frames of a virtual HID device, in completions or fetched.
+//! - [`irq_page`]: interrupts as bits of a page, and a wait that is armed again and again.
 //! - [`null_driver`]: the six selectors of Apple's sample.
 //! - [`nvme_rings`]: submission and completion rings with a doorbell.
 //! - [`shared_buffer`]: memory that both sides write.
@@ -35,6 +36,7 @@ mod scenario;
 pub mod blocking_waits;
 pub mod capture_ring;
 pub mod hid_frames;
+pub mod irq_page;
 pub mod null_driver;
 pub mod nvme_rings;
 pub mod shared_buffer;
@@ -56,6 +58,7 @@ pub fn registry() -> Registry {
         .with(blocking_waits::SCENARIO)
         .with(capture_ring::SCENARIO)
         .with(hid_frames::SCENARIO)
+        .with(irq_page::SCENARIO)
         .with(null_driver::SCENARIO)
         .with(nvme_rings::SCENARIO)
         .with(shared_buffer::SCENARIO)

@@ -27,6 +27,9 @@ mod capture_ring;
 /// Calls that wait inside the dext: beside each other, in each other's way, and when everything ends.
 mod blocking_waits;
 
+/// Interrupts in a page: none lost, late or lost by either side's mistake, and the end of all waits.
+mod irq_page;
+
 /// The same seed gives the same run, and any seed the same output.
 mod determinism;
 

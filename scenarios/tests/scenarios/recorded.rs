@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the client prints while it is recorded and when it is replayed.
-fn both(scenario: &dyn Scenario, set: &[(&str, &str)], time: Time) -> (String, String) {
+pub(crate) fn both(scenario: &dyn Scenario, set: &[(&str, &str)], time: Time) -> (String, String) {
     both_faulty(scenario, set, time, "")
 }
 
