@@ -106,6 +106,8 @@ impl ConnectionState {
         match (self.terminated, self.ever_mapped) {
             (false, _) => Ok(()),
             (true, _) if !rules.on(Rule::H1) => Err(IoReturn::NOT_ATTACHED),
+            // What a driver would say.
+            (true, _) if !rules.on(Rule::H6) => Err(IoReturn::NO_DEVICE),
             (true, false) => Err(IoReturn::MACH_SEND_INVALID_DEST),
             (true, true) => Err(IoReturn::BAD_ARGUMENT),
         }
@@ -199,46 +201,5 @@ impl ConnectionState {
     /// True where this is the moment of termination.
     fn end(&mut self) -> bool {
         !std::mem::replace(&mut self.terminated, true)
-    }
-}
-
-/// What was on its way into the dext.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// An external method.
-    Method,
-    /// `NewUserClient`.
-    Open,
-    /// `CopyClientMemoryForType` for a map.
-    Map,
-    /// `CopyClientMemoryForType` for an unmap.
-    Unmap,
-}
-
-/// What happened while an operation was inside the dext.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meanwhile {
-    /// Nothing.
-    Nothing,
-    /// The user client was terminated.
-    Terminated,
-    /// The dext's process died.
-    Died,
-}
-
-/// The result of an operation that came out of the dext: its own, also where the user client was
-/// terminated meanwhile (H3), but not where the dext died (H4).
-///
-/// # Errors
-///
-/// What the client is told instead.
-pub fn came_out(rules: Rules, operation: Operation, meanwhile: Meanwhile) -> Result<(), IoReturn> {
-    match meanwhile {
-        Meanwhile::Nothing => Ok(()),
-        Meanwhile::Terminated if rules.on(Rule::H3) => Ok(()),
-        Meanwhile::Terminated => Err(IoReturn::ABORTED),
-        Meanwhile::Died if !rules.on(Rule::H4) => Err(IoReturn::NOT_RESPONDING),
-        Meanwhile::Died if operation == Operation::Map => Err(IoReturn::BAD_ARGUMENT),
-        Meanwhile::Died => Err(IoReturn::MIG_SERVER_DIED),
     }
 }

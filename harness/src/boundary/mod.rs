@@ -10,8 +10,11 @@
 
 mod arrival;
 pub mod completion;
+mod death;
 pub mod descriptor;
 pub mod dispatch;
+pub mod entitlement;
+mod filter;
 pub mod library;
 mod life;
 mod lock;
@@ -32,9 +35,11 @@ pub use arrival::{
     ARGUMENTS_VERSION, Arrival, InputDescriptor, InputForm, arrival, bad_pointer,
     descriptor_writes_stay, input_descriptor, releases_inputs, scalar_output_start,
 };
-pub use life::{
-    ConnectionState, Consequence, Meanwhile, Operation, came_out, creator, open, open_type, opened,
+pub use death::{
+    DeathWindow, Meanwhile, Operation, came_out, dying, in_time, waits_for_super_stop,
 };
+pub use filter::SandboxFilter;
+pub use life::{ConnectionState, Consequence, creator, open, open_type, opened};
 pub use lock::{Hold, LockedOperation, Locking, completion_hold, waits_for_queue};
 pub use mapping::{
     CLIENT_MEMORY_READ_ONLY, DescriptorRange, MapRequest, MappedRange, MappingHolder, MappingTable,

@@ -135,7 +135,6 @@ pub fn trap(
 }
 
 /// What a trap gives on a connection that answers messages with `dead`: it is none (G21, H1).
-#[must_use]
 pub fn dead_to_traps(rules: Rules, dead: IoReturn) -> IoReturn {
     if rules.on(Rule::G21) { IoReturn::BAD_ARGUMENT } else { dead }
 }

@@ -10,6 +10,7 @@ mod action;
 mod arguments;
 pub mod bridge;
 mod buffer;
+mod create;
 mod data;
 mod descriptor;
 mod device_task;
@@ -25,6 +26,7 @@ mod process;
 mod queue;
 mod service;
 mod shared_ptr;
+mod stop;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -36,6 +38,7 @@ mod view;
 pub use action::{CompletionSink, OsAction, async_completion};
 pub use arguments::{ExternalMethodArguments, ScalarOutput};
 pub use buffer::{AddressRange, BufferMemoryDescriptor};
+pub use create::{Created, create};
 pub use data::OsData;
 pub use descriptor::{
     AddressSegment, Direction, MemoryDescriptor, create_memory_descriptor_from_client,
@@ -52,6 +55,7 @@ pub use process::{DextProcess, Entered, UserClientNumber, os_log, sleep, uptime}
 pub use queue::{DispatchQueue, QueueOptions};
 pub use service::{Provider, Service};
 pub use shared_ptr::OsSharedPtr;
+pub use stop::{DeferredStop, defer_super_stop};
 pub use timer::TimerDispatchSource;
 pub use user_client::{
     QUEUE_DEFAULT, QUEUE_EXTERNAL_METHOD, USER_CLIENT_MEMORY_READ_ONLY, UserClient,

@@ -7,7 +7,8 @@ use super::map::AddressSpace;
 use super::object::Managed;
 use super::queue::QueueCore;
 use crate::boundary::Rules;
-use crate::schedule::Schedule;
+use crate::registry::Value;
+use crate::schedule::{Life, Schedule};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,7 @@ pub(crate) struct ProcessInner {
     name: String,
     schedule: Schedule,
     rules: Rules,
+    life: Life,
     state: Mutex<State>,
 }
 
@@ -48,6 +50,9 @@ struct State {
     findings_left_out: u64,
     log: Vec<String>,
     addresses: AddressSpace,
+    /// Of the service.
+    properties: BTreeMap<String, Value>,
+    inactive: bool,
     /// The queues that the system calls on, by user client; `None` for the service's.
     default_queues: BTreeMap<Option<UserClientNumber>, Arc<QueueCore>>,
     /// The tasks of the clients, by user client, for as long as the kernel knows them.
@@ -69,8 +74,13 @@ impl DextProcess {
     #[doc(hidden)]
     pub fn with_rules(name: &str, schedule: &Schedule, rules: Rules) -> Self {
         let state = Mutex::new(State::default());
-        let inner =
-            ProcessInner { name: name.to_owned(), schedule: schedule.clone(), rules, state };
+        let inner = ProcessInner {
+            name: name.to_owned(),
+            schedule: schedule.clone(),
+            rules,
+            life: Life::new(schedule),
+            state,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -146,10 +156,32 @@ impl DextProcess {
     }
 
     /// Ends the process, by a crash or because it is no longer needed: its actions are aborted (D20),
-    /// its queues stop and what they still held is dropped. Memory that somebody has mapped lives on
+    /// its queues stop and what they still held is dropped, and methods and handlers that wait for
+    /// something, or come to it, go no further: they unwind (H4). Memory that somebody has mapped lives on
     /// (F22), and so do findings and log.
     pub fn kill(&self) {
         self.inner.end();
+    }
+
+    /// What ends the waits of those who work for the process.
+    pub(crate) fn life(&self) -> &Life {
+        &self.inner.life
+    }
+
+    /// What the service is made of, for those who make objects of it (G11).
+    pub(crate) fn describe(&self, properties: BTreeMap<String, Value>) {
+        self.state().properties = properties;
+    }
+
+    /// The service's provider has gone, and so has the service as one.
+    pub(crate) fn become_inactive(&self) {
+        self.state().inactive = true;
+    }
+
+    /// A property of the service, and whether the service is inactive.
+    pub(crate) fn property(&self, key: &str) -> (Option<Value>, bool) {
+        let state = self.state();
+        (state.properties.get(key).cloned(), state.inactive)
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -311,6 +343,7 @@ impl ProcessInner {
         for object in objects.values() {
             object.killed();
         }
+        self.life.end();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -387,6 +420,11 @@ impl HandlerContext {
             return None;
         }
         Some(process.enter_at(self.client, Place::Handler { queue: queue.to_owned() }))
+    }
+
+    /// The life of the process, if there still is one.
+    pub(crate) fn life(&self) -> Option<Life> {
+        self.process.upgrade().map(|process| process.life.clone())
     }
 }
 

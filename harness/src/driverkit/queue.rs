@@ -256,8 +256,11 @@ impl Job {
         match self.context {
             None => (self.body)(),
             Some(context) => {
-                if let Some(_inside) = context.enter(queue) {
-                    (self.body)();
+                // A handler that waits when the process dies goes no further.
+                if let Some(_inside) = context.enter(queue)
+                    && let Some(life) = context.life()
+                {
+                    let _ended = life.work(self.body);
                 }
             }
         }

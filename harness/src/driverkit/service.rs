@@ -1,7 +1,9 @@
 //! `IOService`, as the writer of a dext implements it, and what stands below it.
 
-use super::{InterruptLines, UserClient};
+use super::{DextProcess, InterruptLines, UserClient};
 use crate::IoReturn;
+use crate::boundary::Rules;
+use crate::boundary::entitlement::base_new_user_client;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +39,8 @@ pub trait Service: Send + Sync + 'static {
         IoReturn::SUCCESS
     }
 
-    /// The provider is gone, or the driver is to end.
+    /// The provider is gone, or the driver is to end. Returning passes it to the base, but after
+    /// [`defer_super_stop`](super::defer_super_stop) (H9).
     #[doc(alias = "Stop")]
     fn stop(&self, provider: &Provider) -> IoReturn {
         let _ = provider;
@@ -49,9 +52,14 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any code; the client is told just that (G2).
+    /// Any code; the client is told just that (G2). The base has none to give: it is
+    /// `kIOReturnUnsupported` (G10).
     #[doc(alias = "NewUserClient")]
-    fn new_user_client(&self, open_type: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn>;
+    fn new_user_client(&self, open_type: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+        let _ = open_type;
+        let rules = DextProcess::current().map_or_else(Rules::all, |process| process.rules());
+        Err(base_new_user_client(rules))
+    }
 }
 
 /// What a service or user client is started on: a nub of the kernel, or the service of a user client.

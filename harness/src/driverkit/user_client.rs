@@ -64,6 +64,12 @@ pub const QUEUE_DEFAULT: &str = "Default";
 /// ```
 #[doc(alias = "IOUserClient")]
 pub trait UserClient: Send + Sync + 'static {
+    /// The class of the object's half in the kernel, as [`create`](super::create) gives it. Another one
+    /// than that of user clients is refused (G4).
+    fn kernel_class(&self) -> &str {
+        crate::boundary::entitlement::USER_CLIENT_CLASS
+    }
+
     /// The connection is being opened; an error refuses it.
     #[doc(alias = "Start")]
     fn start(&self, provider: &Provider) -> IoReturn {
@@ -71,7 +77,8 @@ pub trait UserClient: Send + Sync + 'static {
         IoReturn::SUCCESS
     }
 
-    /// The connection is gone (G13, G14): the place to release what was kept for it.
+    /// The connection is gone (G13, G14): the place to release what was kept for it. Returning passes it
+    /// to the base, but after [`defer_super_stop`](super::defer_super_stop) (H9).
     #[doc(alias = "Stop")]
     fn stop(&self, provider: &Provider) -> IoReturn {
         let _ = provider;

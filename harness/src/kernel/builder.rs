@@ -1,6 +1,6 @@
 //! How a mock system is set up.
 
-use super::MockSystem;
+use super::{ClientProcess, MockSystem};
 use crate::boundary::{OpenPoints, Rules};
 use crate::fault::FaultPlan;
 use crate::schedule::Schedule;
@@ -26,12 +26,24 @@ use std::sync::Arc;
 pub struct MockBuilder {
     schedule: Schedule,
     rules: Rules,
+    client: ClientProcess,
     faults: FaultPlan,
 }
 
 impl MockBuilder {
     pub(super) fn new(schedule: &Schedule) -> Self {
-        Self { schedule: schedule.clone(), rules: Rules::all(), faults: FaultPlan::default() }
+        Self {
+            schedule: schedule.clone(),
+            rules: Rules::all(),
+            client: ClientProcess::default(),
+            faults: FaultPlan::default(),
+        }
+    }
+
+    /// Whose clients it serves.
+    pub fn client(mut self, client: ClientProcess) -> Self {
+        self.client = client;
+        self
     }
 
     /// What goes wrong.
@@ -56,6 +68,6 @@ impl MockBuilder {
     /// The system, without services yet.
     #[must_use]
     pub fn build(self) -> Arc<MockSystem> {
-        MockSystem::make(&self.schedule, self.rules, self.faults)
+        MockSystem::make(&self.schedule, self.rules, self.client, self.faults)
     }
 }

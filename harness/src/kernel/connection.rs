@@ -5,16 +5,20 @@ use super::gate::Gate;
 use super::registry::ServiceDescription;
 use super::system::Kernel;
 use crate::IoReturn;
+use crate::boundary::entitlement::{USER_CLIENT_CREATOR, close_overtakes_stop};
 use crate::boundary::{
-    ConnectionState, Consequence, Hold, LockedOperation, Locking, Meanwhile, Rules,
+    ConnectionState, Consequence, Hold, LockedOperation, Locking, Meanwhile, Rules, creator,
+    waits_for_super_stop,
 };
 use crate::call::{ConnectionId, MapOptions};
 use crate::connection::{
     AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherCall, OtherReply,
 };
-use crate::driverkit::bridge::{Phase, forget_client, in_phase};
+use crate::driverkit::bridge::{self, Phase, forget_client, in_phase};
 use crate::driverkit::{DispatchQueue, Provider, UserClient};
 use crate::registry::Value;
+use crate::schedule::Monitor;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,6 +40,9 @@ pub(super) struct Link {
     /// What the kernel locks of itself (K1).
     pub(super) locking: Locking,
     pub(super) gate: Gate,
+    stopped: Monitor<bool>,
+    /// As the registry shows them (G9).
+    pub(super) properties: BTreeMap<String, Value>,
 }
 
 impl Link {
@@ -47,6 +54,9 @@ impl Link {
         queues: [DispatchQueue; 2],
     ) -> Arc<Self> {
         let [method_queue, default_queue] = queues;
+        let mut properties = dext.description().user_client_properties.clone();
+        let by = creator(kernel.client.process, &kernel.client.name);
+        properties.insert(USER_CLIENT_CREATOR.to_owned(), Value::String(by));
         Arc::new(Self {
             id,
             locking: locking(kernel.rules, dext.description()),
@@ -56,6 +66,8 @@ impl Link {
             default_queue,
             state: Mutex::new(ConnectionState::new()),
             gate: Gate::new(&kernel.schedule),
+            stopped: Monitor::new(&kernel.schedule, "the stop of a user client (G14)", false),
+            properties,
         })
     }
 
@@ -104,7 +116,16 @@ impl Link {
             let _pending = pending;
             link.gate.wait_until_empty();
             link.stop(&kernel);
+            *link.stopped.lock() = true;
+            link.stopped.notify_all();
         }));
+    }
+
+    fn wait_until_stopped(&self) {
+        let mut stopped = self.stopped.lock();
+        while !*stopped {
+            stopped.wait_until(None);
+        }
     }
 
     fn stop(&self, kernel: &Kernel) {
@@ -114,13 +135,22 @@ impl Link {
             && !process.is_dead()
         {
             kernel.schedule.yield_now();
+            let (rules, queue, client) = (kernel.rules, &self.default_queue, Some(self.id.0));
             let provider = Provider::new(&self.dext.description().class);
-            upcall(kernel.rules, &self.default_queue, || {
-                in_phase(process, Some(self.id.0), Phase::Stop, || {
-                    // The result of a Stop is nobody's concern. With the object goes what it holds.
+            // The service is the provider.
+            let waits = waits_for_super_stop(rules, self.dext.is_terminated());
+            let stopped = upcall(rules, process, queue, || {
+                // The result of a Stop is nobody's concern.
+                bridge::stop(process, client, || {
                     let _ = user_client.stop(&provider);
-                    drop(user_client);
-                });
+                })
+            });
+            if waits && let Some(stopped) = stopped {
+                stopped.wait(process.life());
+            }
+            // With the object goes what it holds.
+            upcall(rules, process, queue, || {
+                in_phase(process, client, Phase::Stop, || drop(user_client));
             });
             forget_client(process, self.id.0);
             self.dext.client_left();
@@ -204,7 +234,11 @@ impl Connection for MockConnection {
         });
         let (result, consequence) = self.link.state().close(self.kernel.rules);
         drop(visit);
+        let stops = consequence.stop;
         self.link.follow(&self.kernel, consequence);
+        if stops && !close_overtakes_stop(self.kernel.rules) {
+            self.link.wait_until_stopped();
+        }
         result
     }
 

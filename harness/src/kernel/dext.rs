@@ -2,9 +2,9 @@
 
 use super::registry::ServiceDescription;
 use crate::IoReturn;
-use crate::boundary::{Rules, waits_for_queue};
+use crate::boundary::{DeathWindow, Rules, dying, waits_for_queue, waits_for_super_stop};
 use crate::call::ServiceId;
-use crate::driverkit::bridge::{Phase, in_phase, run_on_queue, set_default_queue};
+use crate::driverkit::bridge::{self, Phase, in_phase, run_on_queue, set_default_queue};
 use crate::driverkit::{
     DextProcess, DispatchQueue, Leak, OsObject, Provider, QUEUE_DEFAULT, Service,
 };
@@ -23,6 +23,8 @@ pub(super) struct Dext {
     queue: DispatchQueue,
     service: Mutex<Option<Arc<dyn Service>>>,
     terminated: AtomicBool,
+    /// The process is dead, and the kernel has not noticed everywhere (H5).
+    window: Mutex<Option<DeathWindow>>,
     /// User clients that have not stopped yet.
     clients: Monitor<u64>,
     /// What was left when the process ended.
@@ -40,6 +42,7 @@ impl Dext {
     ) -> Result<Self, IoReturn> {
         let name = description.bundle_id.as_deref().unwrap_or(&description.name);
         let process = DextProcess::with_rules(name, schedule, rules);
+        process.describe(description.all_properties());
         let inside = process.enter();
         let queue = DispatchQueue::create(QUEUE_DEFAULT)?;
         set_default_queue(&process, None, &queue);
@@ -52,6 +55,7 @@ impl Dext {
             queue,
             service: Mutex::new(Some(service)),
             terminated: AtomicBool::new(false),
+            window: Mutex::new(None),
             clients: Monitor::new(schedule, "the user clients of a service to stop", 0),
             left: Mutex::new(Vec::new()),
         })
@@ -86,12 +90,32 @@ impl Dext {
         !self.terminated.swap(true, Ordering::AcqRel)
     }
 
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     pub(super) fn start(&self) -> IoReturn {
         let Some(service) = self.service() else { return IoReturn::OFFLINE };
-        let start = || service.start(&self.provider);
-        let started =
-            run_on_queue(&self.queue, || in_phase(&self.process, None, Phase::Start, start));
-        started.unwrap_or(IoReturn::OFFLINE)
+        let start =
+            || in_phase(&self.process, None, Phase::Start, || service.start(&self.provider));
+        let started = run_on_queue(&self.queue, || self.process.life().work(start));
+        started.flatten().unwrap_or(IoReturn::OFFLINE)
+    }
+
+    /// The process dies, and the kernel stays in this window for now.
+    pub(super) fn die_in(&self, window: DeathWindow) {
+        *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
+        self.process.kill();
+    }
+
+    /// What an upcall gives that finds the process dead, while the kernel is in such a window (H5).
+    ///
+    /// # Errors
+    ///
+    /// The code.
+    pub(super) fn reachable(&self, rules: Rules) -> Result<(), IoReturn> {
+        let window = *self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.map_or(Ok(()), |window| Err(dying(rules, window)))
     }
 
     pub(super) fn client_came(&self) {
@@ -103,20 +127,29 @@ impl Dext {
         self.clients.notify_all();
     }
 
-    /// Stops the service once its user clients have stopped, and ends the process.
-    pub(super) fn stop(&self) {
+    /// Stops the service once its user clients have stopped, and ends the process. Where the provider
+    /// is still there, that takes until the dext has passed the stop to its base (H9).
+    pub(super) fn stop(&self, rules: Rules, provider_inactive: bool) {
         let mut clients = self.clients.lock();
         while *clients > 0 {
             clients.wait_until(None);
         }
         drop(clients);
         if let Some(service) = self.take_service() {
-            run_on_queue(&self.queue, || {
-                in_phase(&self.process, None, Phase::Stop, || {
-                    // The result of a Stop is nobody's concern.
-                    let _ = service.stop(&self.provider);
-                    drop(service);
-                });
+            let provider = &self.provider;
+            let stopped = upcall(rules, &self.process, &self.queue, || {
+                // The result of a Stop is nobody's concern.
+                bridge::stop(&self.process, None, || {
+                    let _ = service.stop(provider);
+                })
+            });
+            if waits_for_super_stop(rules, provider_inactive)
+                && let Some(stopped) = stopped
+            {
+                stopped.wait(self.process.life());
+            }
+            upcall(rules, &self.process, &self.queue, || {
+                in_phase(&self.process, None, Phase::Stop, || drop(service));
             });
         }
         let inside = self.process.enter();
@@ -144,13 +177,15 @@ impl Dext {
 }
 
 /// Runs an upcall on the calling thread when it is its turn on `queue` (K3). `None` where the dext died
-/// before.
+/// before, or while the upcall waited for something (H4).
 pub(super) fn upcall<R>(
     rules: Rules,
+    process: &DextProcess,
     queue: &DispatchQueue,
     call: impl FnOnce() -> R,
 ) -> Option<R> {
-    if waits_for_queue(rules) { run_on_queue(queue, call) } else { Some(call()) }
+    let call = || process.life().work(call);
+    if waits_for_queue(rules) { run_on_queue(queue, call).flatten() } else { call() }
 }
 
 impl fmt::Debug for Dext {

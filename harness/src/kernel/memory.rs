@@ -23,9 +23,10 @@ impl MockConnection {
         self.link.state().check(rules)?;
         let _visit = self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Map));
         self.kernel.schedule.yield_now();
+        let failure = |code| map_failure(rules, code);
+        self.link.dext.reachable(rules).map_err(failure)?;
         let answer = self.ask_for_memory(memory_type, ClientMemoryCall::Map);
         came_out(rules, Operation::Map, self.link.meanwhile())?;
-        let failure = |code| map_failure(rules, code);
         let memory = answer.map_err(failure)?.ok_or_else(|| failure(IoReturn::NO_MEMORY))?;
         let request = MapRequest {
             connection: self.link.id.0,
@@ -48,6 +49,9 @@ impl MockConnection {
         let _visit =
             self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Unmap));
         self.kernel.schedule.yield_now();
+        if let Err(code) = self.link.dext.reachable(rules) {
+            return unmap_failure(rules, code);
+        }
         let answer = self.ask_for_memory(memory_type, ClientMemoryCall::Unmap);
         if let Err(died) = came_out(rules, Operation::Unmap, self.link.meanwhile()) {
             return died;
@@ -79,7 +83,7 @@ impl MockConnection {
         let mut refused = false;
         let user_client = link.user_client().ok_or(IoReturn::MIG_SERVER_DIED)?;
         let seen = type_seen(rules, memory_type);
-        let answer = upcall(rules, &link.default_queue, || {
+        let answer = upcall(rules, link.dext.process(), &link.default_queue, || {
             copy_client_memory(
                 link.dext.process(),
                 link.id.0,

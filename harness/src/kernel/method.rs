@@ -11,7 +11,8 @@ use crate::boundary::library::{Stop, send};
 use crate::boundary::{
     Arrival, CallShape, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation,
     Operation, Pointer, ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out,
-    completion_hold, descriptor_writes_stay, failed, refused, reply, scalar, scalar_output_start,
+    completion_hold, descriptor_writes_stay, failed, in_time, refused, reply, scalar,
+    scalar_output_start,
 };
 use crate::connection::{
     AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
@@ -111,7 +112,10 @@ impl MockConnection {
         let died = IoReturn::MIG_SERVER_DIED;
         let user_client = link.user_client().ok_or(died)?;
         let mut ending = None;
-        let outcome = upcall(rules, &link.method_queue, || {
+        self.kernel.client.sandbox.method(rules, selector)?;
+        link.dext.reachable(rules)?;
+        let began = self.kernel.schedule.now();
+        let outcome = upcall(rules, link.dext.process(), &link.method_queue, || {
             external_method(link.dext.process(), link.id.0, call, |seen, arguments| {
                 let own = || user_client.external_method(seen, arguments);
                 let (result, afterwards) = self.kernel.faulty_method(link, selector, own);
@@ -120,6 +124,7 @@ impl MockConnection {
             })
         });
         came_out(rules, Operation::Method, link.meanwhile())?;
+        in_time(rules, self.kernel.schedule.now().saturating_sub(began))?;
         if let Some(ending) = ending {
             self.kernel.end(link.dext.id(), ending);
         }

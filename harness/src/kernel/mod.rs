@@ -6,6 +6,7 @@
 
 mod builder;
 mod client_memory;
+mod client_process;
 mod connection;
 mod dext;
 mod faults;
@@ -13,6 +14,7 @@ mod gate;
 mod memory;
 mod method;
 mod notice;
+mod open;
 mod other;
 mod queue;
 mod registry;
@@ -21,5 +23,6 @@ mod task;
 mod under_way;
 
 pub use builder::MockBuilder;
+pub use client_process::ClientProcess;
 pub use registry::ServiceDescription;
 pub use system::MockSystem;

@@ -31,7 +31,8 @@ impl MockConnection {
                 other::set_properties(rules, link.state().check(rules), properties)
             }
             OtherCall::Trap { index, arguments } => {
-                let connection = link.state().check_trap(rules);
+                let filter = || self.kernel.client.sandbox.trap(rules, index);
+                let connection = link.state().check_trap(rules).and_then(|()| filter());
                 other::trap(rules, connection, index, arguments.first().copied().unwrap_or(0))
             }
             OtherCall::AddRef => link.state().add_ref(),

@@ -2,6 +2,7 @@
 
 use super::dext::Dext;
 use super::notice::MockNotices;
+use crate::boundary::entitlement::{ALLOW_ANY_ACCESS, Entitlements};
 use crate::call::ServiceId;
 use crate::connection::{Matching, Notice, NoticeKind, Value};
 use std::collections::BTreeMap;
@@ -32,10 +33,12 @@ pub struct ServiceDescription {
     pub properties: BTreeMap<String, Value>,
     /// Properties of its user clients.
     pub user_client_properties: BTreeMap<String, Value>,
+    /// Entitlements of the dext (G5).
+    pub entitlements: Entitlements,
 }
 
 impl ServiceDescription {
-    /// A dext of that class and bundle, named after its class.
+    /// A dext of that class and bundle, named after its class, that any client may open.
     #[must_use]
     pub fn dext(user_class: &str, bundle_id: &str) -> Self {
         Self {
@@ -43,8 +46,50 @@ impl ServiceDescription {
             name: user_class.to_owned(),
             user_class: Some(user_class.to_owned()),
             bundle_id: Some(bundle_id.to_owned()),
+            entitlements: Entitlements::from([(ALLOW_ANY_ACCESS.to_owned(), true.into())]),
             ..Self::default()
         }
+    }
+
+    /// Only a client that is entitled to it may open the dext (G5).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::connection::System;
+    /// use dextape::driverkit::Service;
+    /// use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
+    /// use dextape::schedule::Schedule;
+    /// use dextape::IoReturn;
+    /// use std::sync::Arc;
+    ///
+    /// # struct Client;
+    /// # impl dextape::driverkit::UserClient for Client {}
+    /// # struct Driver;
+    /// # impl Service for Driver {
+    /// #     fn new_user_client(
+    /// #         &self,
+    /// #         _: u32,
+    /// #     ) -> Result<Option<Arc<dyn dextape::driverkit::UserClient>>, IoReturn> {
+    /// #         Ok(Some(Arc::new(Client)))
+    /// #     }
+    /// # }
+    /// Schedule::simulate(1, |schedule| {
+    ///     let open = |client| {
+    ///         let mock = MockSystem::builder(schedule).client(client).build();
+    ///         let guarded = ServiceDescription::dext("Null", "com.example.null").guarded();
+    ///         let service = mock.publish(guarded, Arc::new(Driver))?;
+    ///         mock.open(service, 0).map(drop)
+    ///     };
+    ///     let stranger = ClientProcess::new(501, "stranger");
+    ///     assert_eq!(open(stranger.clone()), Err(IoReturn::NOT_PERMITTED));
+    ///     assert_eq!(open(stranger.may_open("com.example.null")), Ok(()));
+    /// });
+    /// ```
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        self.entitlements.remove(ALLOW_ANY_ACCESS);
+        self
     }
 
     /// A service of the kernel's own, known by its class, such as `AppleSMC`.

@@ -1,28 +1,22 @@
 //! The mock system: services, clients' ways to them, and what the mock has to tell about the dexts.
 
 use super::builder::MockBuilder;
-use super::connection::{Link, MockConnection};
-use super::dext::{Dext, upcall};
+use super::client_process::ClientProcess;
+use super::connection::Link;
+use super::dext::Dext;
 use super::faults::Faults;
 use super::notice::MockNotices;
 use super::queue::MockQueue;
 use super::registry::{Registry, ServiceDescription};
-use super::task::{Task, TaskOfClient};
+use super::task::Task;
 use crate::IoReturn;
-use crate::boundary::{
-    Meanwhile, OpenReach, Operation, Rules, came_out, memory_outlives_dext, open as open_check,
-    open_type as type_seen, opened,
-};
+use crate::boundary::{DeathWindow, Rules, memory_outlives_dext};
 use crate::call::{ConnectionId, QueueId, ServiceId};
 use crate::connection::{
     CompletionQueue, Connection, Matching, Notice, NoticeKind, NoticeQueue, System, Value,
 };
-use crate::driverkit::bridge::{Phase, in_phase, set_client_task, set_default_queue};
-use crate::driverkit::{
-    DispatchQueue, Finding, Leak, Provider, QUEUE_DEFAULT, QUEUE_EXTERNAL_METHOD, Service,
-    UserClient,
-};
-use crate::fault::{FaultPlan, OpenFault, Strike};
+use crate::driverkit::{Finding, Leak, Provider, Service};
+use crate::fault::FaultPlan;
 use crate::memory::SharedBuffer;
 use crate::schedule::{Monitor, Schedule};
 use std::collections::BTreeMap;
@@ -90,6 +84,8 @@ pub(super) struct Kernel {
     connections: AtomicU64,
     queues: AtomicU64,
     teardowns: Arc<Monitor<u64>>,
+    /// Whose clients it serves.
+    pub(super) client: ClientProcess,
     pub(super) faults: Faults,
 }
 
@@ -137,19 +133,54 @@ impl Kernel {
         all.iter().filter(|dext| !dext.is_terminated()).map(|dext| dext.id()).collect()
     }
 
+    /// A service that was ever there.
+    pub(super) fn service(&self, service: ServiceId) -> Option<Arc<Dext>> {
+        self.registry().get(service)
+    }
+
+    pub(super) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A connection was opened.
+    pub(super) fn came(&self, link: &Arc<Link>) {
+        self.links().insert(link.id, Arc::clone(link));
+    }
+
     /// As [`MockSystem::terminate`].
     pub(super) fn terminate(self: &Arc<Self>, service: ServiceId) {
         if let Some(dext) = self.withdraw(service) {
-            for link in self.links_of(service) {
-                link.terminate(self);
-            }
-            let pending = self.teardown_begins();
-            let name = format!("stop of {service}");
-            drop(self.schedule.spawn(&name, move || {
-                let _pending = pending;
-                dext.stop();
-            }));
+            self.tear_down(&dext, true);
         }
+    }
+
+    /// Terminates the connections of a service that was withdrawn and stops it, on a task of its own.
+    fn tear_down(self: &Arc<Self>, dext: &Arc<Dext>, provider_inactive: bool) {
+        dext.process().become_inactive();
+        for link in self.links_of(dext.id()) {
+            link.terminate(self);
+        }
+        let pending = self.teardown_begins();
+        let name = format!("stop of {}", dext.id());
+        let (dext, rules) = (Arc::clone(dext), self.rules);
+        drop(self.schedule.spawn(&name, move || {
+            let _pending = pending;
+            dext.stop(rules, provider_inactive);
+        }));
+    }
+
+    fn publish(
+        &self,
+        description: ServiceDescription,
+        provider: Provider,
+        service: Arc<dyn Service>,
+    ) -> Result<ServiceId, IoReturn> {
+        let id = self.registry().next_id();
+        let dext = Dext::new(&self.schedule, self.rules, id, description, provider, service)?;
+        let dext = Arc::new(dext);
+        dext.start().ok()?;
+        self.registry().add(dext);
+        Ok(id)
     }
 
     /// As [`MockSystem::crash`].
@@ -208,7 +239,12 @@ impl MockSystem {
         MockBuilder::new(schedule)
     }
 
-    pub(super) fn make(schedule: &Schedule, rules: Rules, faults: FaultPlan) -> Arc<Self> {
+    pub(super) fn make(
+        schedule: &Schedule,
+        rules: Rules,
+        client: ClientProcess,
+        faults: FaultPlan,
+    ) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let kernel = Kernel {
             schedule: schedule.clone(),
@@ -220,6 +256,7 @@ impl MockSystem {
             connections: AtomicU64::new(0),
             queues: AtomicU64::new(0),
             teardowns: Arc::new(Monitor::new(schedule, "teardowns", 0)),
+            client,
             faults: Faults::new(schedule, faults),
         };
         let kernel = Arc::new(kernel);
@@ -251,13 +288,29 @@ impl MockSystem {
         provider: Provider,
         service: Arc<dyn Service>,
     ) -> Result<ServiceId, IoReturn> {
-        let kernel = &self.kernel;
-        let id = kernel.registry().next_id();
-        let dext = Dext::new(&kernel.schedule, kernel.rules, id, description, provider, service)?;
-        let dext = Arc::new(dext);
-        dext.start().ok()?;
-        kernel.registry().add(dext);
-        Ok(id)
+        self.kernel.publish(description, provider, service)
+    }
+
+    /// Ends a service whose provider stays, and starts and publishes another driver on that provider, as
+    /// when another personality matches it: an updated dext, for one. Watchers get a notice of the
+    /// one and of the other. Stopping the old one is as in [`terminate`](Self::terminate), but that its
+    /// teardown waits until it has passed `Stop` to its base (H9); the new one does not wait for that
+    /// (G14).
+    ///
+    /// # Errors
+    ///
+    /// What the new driver's `Start` returned, or `kIOReturnNoDevice` where there is no such service any
+    /// more.
+    pub fn rematch(
+        &self,
+        service: ServiceId,
+        description: ServiceDescription,
+        driver: Arc<dyn Service>,
+    ) -> Result<ServiceId, IoReturn> {
+        let dext = self.kernel.withdraw(service).ok_or(IoReturn::NO_DEVICE)?;
+        let provider = dext.provider().clone();
+        self.kernel.tear_down(&dext, false);
+        self.kernel.publish(description, provider, driver)
     }
 
     /// Removes a service: its provider is gone. Watchers get a notice, its connections are terminated
@@ -270,11 +323,26 @@ impl MockSystem {
     }
 
     /// The dext's process dies: nobody is told, its connections are terminated, and what is on its way
-    /// into the dext, or comes out of it later, gives a dead server (H4). A method that waits inside
-    /// the dext cannot be taken out of it: its caller learns of the death when it returns.
+    /// into the dext, or inside it, gives a dead server (H4). A method that waits for something goes no
+    /// further: it unwinds. One that runs is cut short where it comes to wait, or returns.
     ///
     /// Nothing happens to a service that is not there.
     pub fn crash(&self, service: ServiceId) {
+        self.kernel.crash(service);
+    }
+
+    /// As [`crash`](Self::crash), but the kernel stays in a window in which it has not torn down the
+    /// user clients yet: until [`end_crash`](Self::end_crash), calls of its connections have the codes of
+    /// the window, opens of the service too, and a close still succeeds (H5).
+    pub fn begin_crash(&self, service: ServiceId, window: DeathWindow) {
+        if let Some(dext) = self.kernel.service(service).filter(|dext| !dext.is_terminated()) {
+            dext.die_in(window);
+            self.kernel.faults.wake_hanging();
+        }
+    }
+
+    /// Ends the window that [`begin_crash`](Self::begin_crash) has opened.
+    pub fn end_crash(&self, service: ServiceId) {
         self.kernel.crash(service);
     }
 
@@ -320,6 +388,16 @@ impl MockSystem {
         self.dexts().iter().flat_map(|dext| dext.process().log()).collect()
     }
 
+    /// Properties of a connection's user client, as the registry shows them: those of the personality,
+    /// and who opened it (G9). `None` where the client has no right of it.
+    #[must_use]
+    pub fn user_client_properties(
+        &self,
+        connection: ConnectionId,
+    ) -> Option<BTreeMap<String, Value>> {
+        self.kernel.link(connection).map(|link| link.properties.clone())
+    }
+
     /// Rights of a connection that the client has.
     #[must_use]
     pub fn rights(&self, connection: ConnectionId) -> u32 {
@@ -332,45 +410,6 @@ impl MockSystem {
 
     fn dext(&self, service: ServiceId) -> Result<Arc<Dext>, IoReturn> {
         self.kernel.registry().get(service).ok_or(IoReturn::NO_DEVICE)
-    }
-
-    /// Has the dext make and start a user client.
-    fn new_user_client(
-        &self,
-        dext: &Dext,
-        connection: ConnectionId,
-        open_type: u32,
-        strike: Strike<OpenFault>,
-    ) -> Result<(Arc<dyn UserClient>, [DispatchQueue; 2]), IoReturn> {
-        let rules = self.kernel.rules;
-        let (process, client) = (dext.process(), Some(connection.0));
-        let service = dext.service().ok_or(IoReturn::OFFLINE)?;
-        let open_type = type_seen(rules, open_type);
-        let make = || {
-            let made = in_phase(process, client, Phase::NewUserClient, || {
-                let own = || service.new_user_client(open_type);
-                self.kernel.faulty_open((dext.id(), process), strike, own)
-            });
-            opened(rules, made.as_ref().map(Option::is_some).map_err(|code| *code))?;
-            let Ok(Some(user_client)) = made else { return Err(IoReturn::ERROR) };
-            in_phase(process, client, Phase::Start, || {
-                let provider = Provider::new(&dext.description().class);
-                user_client.start(&provider).ok()?;
-                let queue = |name| user_client.dispatch_queue(name);
-                let default = queue(QUEUE_DEFAULT).unwrap_or_else(|| dext.queue().clone());
-                set_default_queue(process, client, &default);
-                let methods = queue(QUEUE_EXTERNAL_METHOD).unwrap_or_else(|| default.clone());
-                Ok((Arc::clone(&user_client), [methods, default]))
-            })
-        };
-        let made = upcall(rules, dext.queue(), make);
-        if matches!(made, Some(Ok(_))) {
-            let task = TaskOfClient(Arc::downgrade(&self.kernel));
-            set_client_task(process, connection.0, Arc::new(task));
-        }
-        let meanwhile = if process.is_dead() { Meanwhile::Died } else { Meanwhile::Nothing };
-        came_out(rules, Operation::Open, meanwhile)?;
-        made.unwrap_or(Err(IoReturn::MIG_SERVER_DIED))
     }
 }
 
@@ -387,43 +426,8 @@ impl System for MockSystem {
         Ok(self.dext(service)?.description().all_properties())
     }
 
-    /// As on a Mac, a service that has ended is offline for an open (H5).
     fn open(&self, service: ServiceId, open_type: u32) -> Result<Box<dyn Connection>, IoReturn> {
-        let kernel = &self.kernel;
-        let dext = kernel.registry().get(service);
-        open_check(kernel.rules, dext.is_some())?;
-        let dext = dext.filter(|dext| !dext.is_terminated()).ok_or(IoReturn::OFFLINE)?;
-        let strike = kernel.faults.open();
-        let refusal = match strike.what {
-            Some(OpenFault::Refused(refusal)) => Some(refusal),
-            _ => None,
-        };
-        if let Some(refusal) = refusal.filter(|refusal| refusal.reach() == OpenReach::NotAsked) {
-            return Err(refusal.code());
-        }
-        let id = ConnectionId(kernel.connections.fetch_add(1, Ordering::Relaxed) + 1);
-        kernel.schedule.yield_now();
-        dext.client_came();
-        let (user_client, queues) = match self.new_user_client(&dext, id, open_type, strike) {
-            Ok(made) => made,
-            Err(code) => {
-                dext.client_left();
-                return Err(code);
-            }
-        };
-        let link = Link::new(kernel, id, Arc::clone(&dext), user_client, queues);
-        kernel.links().insert(id, Arc::clone(&link));
-        if dext.is_terminated() {
-            // It ended while the user client was being made.
-            link.terminate(kernel);
-        }
-        if let Some(refusal) = refusal {
-            // Once it was made (G6).
-            link.terminate(kernel);
-            drop(MockConnection::new(Arc::clone(kernel), link));
-            return Err(refusal.code());
-        }
-        Ok(Box::new(MockConnection::new(Arc::clone(kernel), link)))
+        self.kernel.open(service, open_type)
     }
 
     fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn> {

@@ -6,11 +6,13 @@
 //! through a [`Monitor`], so that the same code serves both.
 
 mod free;
+mod life;
 mod monitor;
 mod seed;
 mod simulation;
 mod task;
 
+pub use life::Life;
 pub use monitor::{Monitor, MonitorGuard};
 pub use seed::Generator;
 pub use task::{Schedule, TaskHandle, TaskId, TimeMode};

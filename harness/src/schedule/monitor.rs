@@ -1,5 +1,7 @@
 //! A value with a lock and a condition: the one way in which this crate waits.
 
+use super::free::Free;
+use super::life;
 use super::task::{Kind, Schedule};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -110,31 +112,47 @@ impl<T> MonitorGuard<'_, T> {
     /// and holds the value again. False where the deadline came first.
     ///
     /// A notice may come for another reason than the one waited for: test the value in a loop.
+    ///
+    /// A thread that works for a [`Life`](super::Life) unwinds where that has ended.
     pub fn wait_until(&mut self, deadline: Option<Duration>) -> bool {
         let monitor = self.monitor;
+        life::check();
         match &monitor.schedule.kind {
             Kind::Simulated(simulation) => {
                 self.release();
                 let notified = simulation.wait(monitor.condition_key(), monitor.what, deadline);
+                // Before the value is held again: nobody is left to use it.
+                life::check();
                 self.guard = Some(monitor.hold());
                 notified
             }
             Kind::Free(free) => {
-                let Some(guard) = self.guard.take() else { return false };
-                let Some(deadline) = deadline else {
-                    let held = monitor.condition.wait(guard);
-                    self.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
-                    return true;
-                };
-                let left = deadline.saturating_sub(free.now());
-                let (guard, timeout) = monitor
-                    .condition
-                    .wait_timeout(guard, left)
-                    .unwrap_or_else(PoisonError::into_inner);
-                self.guard = Some(guard);
-                !timeout.timed_out()
+                if life::key().is_some() {
+                    let look_again = free.now().saturating_add(life::LOOK_AGAIN);
+                    let first = deadline.map_or(look_again, |deadline| deadline.min(look_again));
+                    self.wait_free(free, Some(first));
+                    life::check();
+                    // Testing the value once too often does no harm.
+                    return deadline.is_none_or(|deadline| free.now() < deadline);
+                }
+                self.wait_free(free, deadline)
             }
         }
+    }
+
+    fn wait_free(&mut self, free: &Free, deadline: Option<Duration>) -> bool {
+        let monitor = self.monitor;
+        let Some(guard) = self.guard.take() else { return false };
+        let Some(deadline) = deadline else {
+            let held = monitor.condition.wait(guard);
+            self.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
+            return true;
+        };
+        let left = deadline.saturating_sub(free.now());
+        let (guard, timeout) =
+            monitor.condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
+        self.guard = Some(guard);
+        !timeout.timed_out()
     }
 
     fn release(&mut self) {

@@ -5,6 +5,7 @@
 //! time moves to the earliest deadline; where there is no deadline either, the run is stuck and
 //! every task unwinds with a report.
 
+use super::life;
 use super::seed::Generator;
 use super::task::TaskId;
 use std::any::Any;
@@ -58,8 +59,16 @@ struct Task {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Status {
-    Ready { notified: bool },
-    Waiting { key: usize, what: &'static str, deadline: Option<Duration> },
+    Ready {
+        notified: bool,
+    },
+    Waiting {
+        key: usize,
+        what: &'static str,
+        deadline: Option<Duration>,
+        /// The one that the task waits on behalf of; never followed.
+        life: Option<usize>,
+    },
 }
 
 impl Simulation {
@@ -157,9 +166,18 @@ impl Simulation {
         }
         let me = self.expect_current(what);
         let mut state = self.state();
-        state.set_status(me, Status::Waiting { key, what, deadline });
+        state.set_status(me, Status::Waiting { key, what, deadline, life: life::key() });
         state.hand_over();
         self.hold(state, me)
+    }
+
+    /// Ends the waits of the tasks that work for a life.
+    pub(super) fn end_waits(&self, ended: usize) {
+        for task in self.state().tasks.values_mut() {
+            if matches!(task.status, Status::Waiting { life: Some(life), .. } if life == ended) {
+                task.status = Status::Ready { notified: false };
+            }
+        }
     }
 
     pub(super) fn wake(&self, key: usize) {
@@ -209,7 +227,8 @@ impl Simulation {
             if state.tasks.values().skip(1).all(|task| task.daemon) {
                 return;
             }
-            let waiting = Status::Waiting { key: 0, what: "the other tasks", deadline: None };
+            let what = "the other tasks";
+            let waiting = Status::Waiting { key: 0, what, deadline: None, life: None };
             state.set_status(me, waiting);
             state.hand_over();
             self.hold(state, me);

@@ -3,20 +3,32 @@
 use crate::RuleTest;
 use crate::kit::{Bench, Call, Log, TestDext};
 use dextape::IoReturn;
+use dextape::boundary::entitlement::{DEXT_ENTITLEMENTS, USER_CLIENT_ENTITLEMENTS};
 use dextape::boundary::library::Destination;
 use dextape::boundary::other::{self, Serialised};
-use dextape::boundary::{Rule, Rules, creator};
+use dextape::boundary::{Rule, Rules};
 use dextape::call::{ConnectionId, ServiceId};
 use dextape::connection::{Connection, System, Value};
-use dextape::kernel::MockSystem;
+use dextape::driverkit::{Created, DextProcess, Provider, Service, create};
+use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::G1, g1),
     (Rule::G2, g2),
     (Rule::G3, g3),
+    (Rule::G4, g4),
+    (Rule::G5, g5),
+    (Rule::G6, g6),
+    (Rule::G7, g7),
+    (Rule::G8, g8),
     (Rule::G9, g9),
+    (Rule::G10, g10),
+    (Rule::G11, g11),
     (Rule::G12, g12),
     (Rule::G13, g13),
+    (Rule::G14, g14),
     (Rule::G15, g15),
     (Rule::G16, g16),
     (Rule::G17, g17),
@@ -56,6 +68,99 @@ fn g3(rules: Rules) {
     });
 }
 
+/// What an open of a dext gives, and how often the dext was asked and its user client stopped.
+fn opening(
+    rules: Rules,
+    client: ClientProcess,
+    description: ServiceDescription,
+    dext: TestDext,
+) -> (Result<(), IoReturn>, usize, usize) {
+    let log = Log::new();
+    let (seen, stops) = (log.clone(), dext.stops.clone());
+    let dext = dext.new_client(move |_| {
+        seen.push(());
+        Ok(true)
+    });
+    let opened = Bench::run_for(rules, client, description, dext, |bench| {
+        let opened = bench.mock.open(bench.service, 0).map(drop);
+        bench.mock.settle();
+        assert_eq!(bench.mock.leaks(), []);
+        opened
+    });
+    (opened, log.take().len(), stops.take().len())
+}
+
+const BUNDLE: &str = "com.example.test";
+
+fn described() -> ServiceDescription {
+    ServiceDescription::dext("TestDext", BUNDLE)
+}
+
+fn g4(rules: Rules) {
+    let dext = TestDext::new().kernel_class("IOUserService");
+    let opened = opening(rules, ClientProcess::default(), described(), dext);
+    assert_eq!(opened, (Err(IoReturn::UNSUPPORTED), 1, 1), "and the object is terminated");
+}
+
+fn g5(rules: Rules) {
+    let stranger = || ClientProcess::new(501, "client");
+    let opens = |client, description| opening(rules, client, description, TestDext::new()).0;
+    let refused = Err(IoReturn::NOT_PERMITTED);
+    assert_eq!(opens(stranger(), described()), Ok(()), "the dext lets in anybody");
+    assert_eq!(opens(stranger(), described().guarded()), refused);
+    assert_eq!(opens(stranger().may_open("com.example.other"), described().guarded()), refused);
+    assert_eq!(opens(stranger().may_open(BUNDLE), described().guarded()), Ok(()));
+
+    // Groups of which one has to be there as a whole, whoever may come in.
+    let group = |keys: &[&str]| Value::Array(keys.iter().map(|key| Value::from(*key)).collect());
+    let groups = Value::Array(vec![group(&["one", "two"]), group(&["three"])]);
+    let grouped = described().user_client_property(DEXT_ENTITLEMENTS, groups);
+    let has = |keys: &[&str]| {
+        keys.iter().fold(stranger().may_open(BUNDLE), |client, key| client.entitled(key, false))
+    };
+    for (keys, expected) in
+        [(&[][..], refused), (&["one"], refused), (&["one", "two"], Ok(())), (&["three"], Ok(()))]
+    {
+        assert_eq!(opens(has(keys), grouped.clone()), expected, "{keys:?}");
+        assert_eq!(opens(has(keys), grouped.clone().guarded()), expected, "{keys:?}");
+    }
+}
+
+fn g6(rules: Rules) {
+    let opened = opening(rules, ClientProcess::default(), described().guarded(), TestDext::new());
+    assert_eq!(opened, (Err(IoReturn::NOT_PERMITTED), 1, 1), "made, and then stopped");
+}
+
+fn g7(rules: Rules) {
+    const KEY: &str = "com.example.private";
+    let description = described().user_client_property(USER_CLIENT_ENTITLEMENTS, KEY);
+    let opens = |client| opening(rules, client, description.clone(), TestDext::new());
+    let refused = (Err(IoReturn::NOT_PRIVILEGED), 1, 1);
+    assert_eq!(opens(ClientProcess::default()), refused);
+    assert_eq!(opens(ClientProcess::default().entitled(KEY, false)), refused);
+    assert_eq!(opens(ClientProcess::default().entitled(KEY, true)).0, Ok(()));
+}
+
+fn g8(rules: Rules) {
+    let dext = TestDext::new().new_client(|_| {
+        let process = DextProcess::current().unwrap();
+        process.schedule().sleep(Duration::from_secs(60));
+        Ok(true)
+    });
+    Bench::run(rules, &dext, |bench| {
+        let (mock, clock, service) =
+            (Arc::clone(&bench.mock), bench.schedule.clone(), bench.service);
+        let killer = bench.schedule.spawn("killer", move || {
+            clock.sleep(Duration::from_secs(1));
+            mock.crash(service);
+        });
+        let opened = bench.mock.open(bench.service, 0).map(drop);
+        assert_eq!(opened, Err(IoReturn::MIG_SERVER_DIED));
+        assert_eq!(bench.schedule.now(), Duration::from_secs(1), "when it died");
+        killer.join();
+    });
+}
+
 fn g9(rules: Rules) {
     let log = Log::new();
     let seen = log.clone();
@@ -69,7 +174,72 @@ fn g9(rules: Rules) {
         assert_ne!(first.id(), second.id());
     });
     assert_eq!(log.take(), [0x8765_4321, 0x8765_4321], "a new user client each time");
-    assert_eq!(creator(501, "client"), "pid 501, client");
+    let description = described().user_client_property("Colour", "green");
+    let client = ClientProcess::new(501, "panel");
+    Bench::run_for(rules, client, description, TestDext::new(), |bench| {
+        let connection = bench.open();
+        let properties = bench.mock.user_client_properties(connection.id()).unwrap();
+        assert_eq!(properties["IOUserClientCreator"], Value::from("pid 501, panel"));
+        assert_eq!(properties["Colour"], Value::from("green"));
+    });
+}
+
+/// A dext without `NewUserClient`.
+struct Unopened;
+
+impl Service for Unopened {}
+
+fn g10(rules: Rules) {
+    Bench::run_for(rules, ClientProcess::default(), described(), Unopened, |bench| {
+        assert_eq!(bench.mock.open(bench.service, 0).unwrap_err(), IoReturn::UNSUPPORTED);
+    });
+}
+
+fn g11(rules: Rules) {
+    let entries = |entries: &[(&str, &str)]| {
+        let entries = entries.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value)));
+        Value::Dictionary(entries.collect())
+    };
+    let description = described()
+        .property("Good", entries(&[("IOClass", "IOUserUserClient"), ("Colour", "green")]))
+        .property("Text", "IOUserUserClient")
+        .property("NoClass", entries(&[("IOUserClass", "TestClient")]));
+    let log: Log<Result<Created, IoReturn>> = Log::new();
+    let seen = log.clone();
+    let dext = TestDext::new().new_client(move |_| {
+        let nub = Provider::new("IOUserResources");
+        seen.push(create(Some(&nub), "Good"));
+        for key in ["Good", "Missing", "Text", "NoClass"] {
+            seen.push(create(None, key));
+        }
+        DextProcess::current().unwrap().schedule().sleep(Duration::from_secs(1));
+        seen.push(create(None, "Good"));
+        Ok(true)
+    });
+    Bench::run_for(rules, ClientProcess::default(), description, dext, |bench| {
+        let (mock, service) = (Arc::clone(&bench.mock), bench.service);
+        let clock = bench.schedule.clone();
+        let remover = bench.schedule.spawn("remover", move || {
+            clock.sleep(Duration::from_millis(500));
+            mock.terminate(service);
+        });
+        drop(bench.mock.open(bench.service, 0));
+        remover.join();
+    });
+    let classes: Vec<_> =
+        log.take().into_iter().map(|created| created.map(|created| created.class)).collect();
+    let (bad, unsupported) = (Err(IoReturn::BAD_ARGUMENT), Err(IoReturn::UNSUPPORTED));
+    let good = Ok("IOUserUserClient".to_owned());
+    let expected = [
+        unsupported.clone(),
+        good,
+        bad.clone(),
+        bad.clone(),
+        bad,
+        // Its provider went meanwhile.
+        unsupported,
+    ];
+    assert_eq!(classes, expected);
 }
 
 fn g12(rules: Rules) {
@@ -92,6 +262,29 @@ fn g13(rules: Rules) {
         assert_eq!(bench.rights(connection.id()), 0);
         bench.mock.settle();
         assert_eq!(dext.stops.take().len(), 1);
+    });
+}
+
+fn g14(rules: Rules) {
+    let log = Log::new();
+    let (opens, stops) = (log.clone(), log.clone());
+    let dext = TestDext::new()
+        .new_client(move |_| {
+            opens.push("open");
+            Ok(true)
+        })
+        .stop(move || {
+            let process = DextProcess::current().unwrap();
+            process.schedule().sleep(Duration::from_secs(1));
+            stops.push("stop");
+        });
+    Bench::run(rules, &dext, |bench| {
+        assert_eq!(bench.open().close(), IoReturn::SUCCESS);
+        assert_eq!(log.take(), ["open"], "the close has not waited");
+        let again = bench.open();
+        bench.mock.settle();
+        assert_eq!(log.take().len(), 2, "the open and the stop of the first, in either order");
+        assert_eq!(Call::default().sync(&*again).result, IoReturn::SUCCESS);
     });
 }
 

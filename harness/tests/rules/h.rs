@@ -1,16 +1,27 @@
 //! Group H: death and removal.
 
 use crate::RuleTest;
-use crate::kit::{Answer, Bench, Call, Cupboard, Log, TestDext};
+use crate::kit::{Answer, Bench, Call, Cupboard, Log, OLD_SCALAR, TestDext};
 use dextape::IoReturn;
-use dextape::boundary::{Rule, Rules};
+use dextape::boundary::{DeathWindow, Rule, Rules, SandboxFilter};
 use dextape::call::{MapOptions, ServiceId};
 use dextape::connection::{Connection, System};
-use dextape::kernel::MockSystem;
+use dextape::driverkit::{DextProcess, DispatchQueue, OsObject, defer_super_stop};
+use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
-pub(crate) const TESTS: &[RuleTest] =
-    &[(Rule::H1, h1), (Rule::H2, h2), (Rule::H3, h3), (Rule::H4, h4)];
+pub(crate) const TESTS: &[RuleTest] = &[
+    (Rule::H1, h1),
+    (Rule::H2, h2),
+    (Rule::H3, h3),
+    (Rule::H4, h4),
+    (Rule::H5, h5),
+    (Rule::H6, h6),
+    (Rule::H7, h7),
+    (Rule::H8, h8),
+    (Rule::H9, h9),
+];
 
 fn map(connection: &dyn Connection, memory_type: u32) -> Result<(), IoReturn> {
     connection.map_memory(memory_type, MapOptions::ANYWHERE, 0).map(drop)
@@ -133,6 +144,7 @@ fn h4(rules: Rules) {
         })
     };
     assert_eq!(in_method(0), died);
+    parked(rules);
 
     let fate = Fate::new(MockSystem::crash);
     let striking = fate.clone();
@@ -169,4 +181,167 @@ fn h4(rules: Rules) {
             }
         });
     }
+}
+
+/// A dext that dies while a method of it waits, another has its turn to come, and a map waits for both.
+fn parked(rules: Rules) {
+    let cupboard = Cupboard::of(&[128]);
+    let log = Log::new();
+    let woken = log.clone();
+    let dext = TestDext::new().serves(&cupboard).method(move |_, _| {
+        DextProcess::current().unwrap().schedule().sleep(Duration::from_secs(60));
+        woken.push(());
+        IoReturn::SUCCESS
+    });
+    Bench::run(rules, &dext, |bench| {
+        let connection: Arc<dyn Connection> = Arc::from(bench.open());
+        let client = |name: &str, ask: fn(&dyn Connection) -> IoReturn| {
+            let connection = Arc::clone(&connection);
+            bench.schedule.spawn(name, move || ask(&*connection))
+        };
+        let call: fn(&dyn Connection) -> IoReturn = |it| Call::default().sync(it).result;
+        let (first, second) = (client("first", call), client("second", call));
+        bench.schedule.sleep(Duration::from_secs(1));
+        let mapping = client("map", |it| map(it, 0).err().unwrap_or(IoReturn::SUCCESS));
+        bench.schedule.sleep(Duration::from_secs(1));
+        bench.mock.crash(bench.service);
+        assert_eq!(first.join(), IoReturn::MIG_SERVER_DIED);
+        assert_eq!(second.join(), IoReturn::MIG_SERVER_DIED);
+        assert_eq!(mapping.join(), IoReturn::BAD_ARGUMENT);
+        assert_eq!(bench.schedule.now(), Duration::from_secs(2), "when it died");
+    });
+    assert!(log.take().is_empty(), "the methods went no further");
+}
+
+fn h5(rules: Rules) {
+    let windows = [
+        (DeathWindow::QueuePortDead, IoReturn::MACH_SEND_INVALID_DEST),
+        (DeathWindow::ServerInactive, IoReturn::OFFLINE),
+        (DeathWindow::NoQueuePort, IoReturn::NOT_READY),
+    ];
+    for (window, code) in windows {
+        Bench::run(rules, &serving(), |bench| {
+            let (first, second) = (bench.open(), bench.open());
+            bench.mock.begin_crash(bench.service, window);
+            // What CopyClientMemoryForType gives is a bad argument on map (F5).
+            assert_eq!(all(&*first), [code, IoReturn::BAD_ARGUMENT, code], "{window:?}");
+            assert_eq!(bench.mock.open(bench.service, 0).unwrap_err(), code, "{window:?}");
+            assert_eq!(first.trap(2, &[]), IoReturn::SUCCESS, "the kernel's own");
+            assert_eq!(first.close(), IoReturn::SUCCESS, "the kernel's object is still there");
+            bench.mock.end_crash(bench.service);
+            assert_eq!(all(&*second), [IoReturn::MACH_SEND_INVALID_DEST; 3], "H1");
+            assert_eq!(bench.mock.open(bench.service, 0).unwrap_err(), IoReturn::OFFLINE);
+        });
+    }
+}
+
+/// Whatever goes wrong, the boundary has none of these codes for it.
+fn h6(rules: Rules) {
+    let driver_codes = [
+        IoReturn::NOT_ATTACHED,
+        IoReturn::NO_DEVICE,
+        IoReturn::NOT_OPEN,
+        IoReturn::ABORTED,
+        IoReturn::NOT_RESPONDING,
+        IoReturn::NO_SPACE,
+        IoReturn::TIMEOUT,
+        IoReturn::EXCLUSIVE_ACCESS,
+        IoReturn::LOCKED_READ,
+        IoReturn::LOCKED_WRITE,
+    ];
+    let ends: [fn(&MockSystem, ServiceId); 3] =
+        [MockSystem::terminate, MockSystem::crash, |mock, service| {
+            mock.begin_crash(service, DeathWindow::QueuePortDead)
+        }];
+    for end in ends {
+        Bench::run(rules, &serving(), |bench| {
+            let (never, once, closed) = (bench.open(), bench.open(), bench.open());
+            assert_eq!(map(&*once, 0), Ok(()));
+            assert_eq!(closed.close(), IoReturn::SUCCESS);
+            end(&bench.mock, bench.service);
+            let mut seen = vec![bench.mock.open(bench.service, 0).unwrap_err()];
+            seen.extend(bench.mock.open(ServiceId(99), 0).err());
+            for connection in [&never, &once, &closed] {
+                seen.extend(all(&**connection));
+                seen.extend([connection.trap(2, &[]), connection.close(), connection.close()]);
+            }
+            for code in seen {
+                assert!(!driver_codes.contains(&code), "{code}");
+            }
+        });
+    }
+    // From a driver they come through.
+    for code in driver_codes {
+        let dext = TestDext::new().method(move |_, _| code);
+        Bench::connected(rules, &dext, |_, connection| {
+            assert_eq!(Call::default().sync(connection).result, code);
+        });
+    }
+}
+
+fn h7(rules: Rules) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let dext = TestDext::new().does(|arguments| {
+        DextProcess::current().unwrap().schedule().sleep(DAY);
+        arguments.scalar_output[0] = 7;
+    });
+    Bench::connected(rules, &dext, |bench, connection| {
+        let answer = Call { scalars_asked: 1, ..Call::default() }.sync(connection);
+        assert_eq!((answer.result, answer.scalars), (IoReturn::SUCCESS, vec![7]));
+        assert_eq!(bench.schedule.now(), DAY);
+    });
+}
+
+fn h8(rules: Rules) {
+    let filter = SandboxFilter::default()
+        .refuse_method(3, IoReturn(0x1234))
+        .refuse_trap(5, IoReturn::NOT_PERMITTED);
+    let client = ClientProcess::default().sandbox(filter);
+    let log = Log::new();
+    let asked = log.clone();
+    let dext = TestDext::new().method(move |selector, arguments| {
+        asked.push(selector);
+        arguments.scalar_output.fill(1);
+        IoReturn::SUCCESS
+    });
+    let description = ServiceDescription::dext("TestDext", "com.example.test");
+    Bench::run_for(rules, client, description, dext, |bench| {
+        let connection = bench.open();
+        let call = |selector| {
+            let call = Call { selector, scalars_asked: 1, ..Call::default() };
+            let answer = call.sync(&*connection);
+            (answer.result, answer.scalars[0])
+        };
+        assert_eq!(call(3), (IoReturn(0x1234), OLD_SCALAR), "the filter's own code");
+        assert_eq!(call(4), (IoReturn::SUCCESS, 1));
+        assert_eq!(log.take(), [4], "the dext is not called");
+        assert_eq!(connection.trap(5, &[]), IoReturn::NOT_PERMITTED);
+        assert_eq!(connection.trap(6, &[]), IoReturn::SUCCESS);
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        assert_eq!(connection.trap(5, &[]), IoReturn::BAD_ARGUMENT, "G21 comes first");
+    });
+}
+
+/// A dext that passes `Stop` to its base two seconds later.
+fn h9(rules: Rules) {
+    let dext = || {
+        TestDext::new().stop(|| {
+            let stop = defer_super_stop().unwrap();
+            let queue = DispatchQueue::create("later").unwrap();
+            queue.dispatch_after(Duration::from_secs(2), move || stop.super_stop());
+            queue.release();
+        })
+    };
+    let torn_down = |end: fn(&Bench<'_>, &dyn Connection)| {
+        Bench::connected(rules, &dext(), |bench, connection| {
+            end(bench, connection);
+            assert_eq!(bench.schedule.now(), Duration::ZERO, "nobody waits for a teardown");
+            bench.mock.settle();
+            bench.schedule.now()
+        })
+    };
+    let closed = torn_down(|_, connection| assert_eq!(connection.close(), IoReturn::SUCCESS));
+    assert_eq!(closed, Duration::from_secs(2), "the provider is active: Stop is a call");
+    let removed = torn_down(|bench, _| bench.mock.terminate(bench.service));
+    assert_eq!(removed, Duration::ZERO, "the provider is inactive: Stop is one-way");
 }

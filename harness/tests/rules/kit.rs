@@ -2,6 +2,7 @@
 
 use dextape::IoReturn;
 use dextape::boundary::Rules;
+use dextape::boundary::entitlement::USER_CLIENT_CLASS;
 use dextape::call::{ConnectionId, ServiceId};
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, MethodInput, MethodOutput, StructureInput,
@@ -11,7 +12,7 @@ use dextape::driverkit::{
     BufferMemoryDescriptor, Direction, DispatchQueue, ExternalMethodArguments, MemoryDescriptor,
     OsData, OsObject, Provider, QUEUE_EXTERNAL_METHOD, QueueOptions, Service, UserClient,
 };
-use dextape::kernel::{MockSystem, ServiceDescription};
+use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
 use dextape::memory::{Memory, SharedBuffer};
 use dextape::schedule::Schedule;
 use std::cell::Cell;
@@ -79,6 +80,8 @@ pub(crate) struct TestDext {
     own_method_queue: Option<QueueOptions>,
     /// The queues that were made for methods.
     pub(crate) method_queues: Log<DispatchQueue>,
+    kernel_class: &'static str,
+    stop: Arc<dyn Fn() + Send + Sync>,
     pub(crate) stops: Log<()>,
 }
 
@@ -92,6 +95,8 @@ impl TestDext {
             new_client: Arc::new(|_| Ok(true)),
             own_method_queue: None,
             method_queues: Log::new(),
+            kernel_class: USER_CLIENT_CLASS,
+            stop: Arc::new(|| ()),
             stops: Log::new(),
         }
     }
@@ -142,6 +147,18 @@ impl TestDext {
         self
     }
 
+    /// Its user clients have that class in the kernel.
+    pub(crate) fn kernel_class(mut self, class: &'static str) -> Self {
+        self.kernel_class = class;
+        self
+    }
+
+    /// What its user clients do when they are stopped, before that is logged.
+    pub(crate) fn stop(mut self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        self.stop = Arc::new(stop);
+        self
+    }
+
     /// External methods have a queue of their own, so that other upcalls can overtake them.
     pub(crate) fn with_method_queue(mut self) -> Self {
         self.own_method_queue = Some(QueueOptions::NONE);
@@ -170,7 +187,12 @@ impl UserClient for Base {}
 struct TestClient(TestDext);
 
 impl UserClient for TestClient {
+    fn kernel_class(&self) -> &str {
+        self.0.kernel_class
+    }
+
     fn stop(&self, _: &Provider) -> IoReturn {
+        (self.0.stop)();
         self.0.stops.push(());
         IoReturn::SUCCESS
     }
@@ -280,10 +302,21 @@ impl Bench<'_> {
         dext: &TestDext,
         client: impl FnOnce(&Bench<'_>) -> R,
     ) -> R {
+        Self::run_for(rules, ClientProcess::default(), description, dext.clone(), client)
+    }
+
+    /// As [`Bench::run_as`], for a client that is somebody, and with any dext.
+    pub(crate) fn run_for<R>(
+        rules: Rules,
+        process: ClientProcess,
+        description: ServiceDescription,
+        dext: impl Service,
+        client: impl FnOnce(&Bench<'_>) -> R,
+    ) -> R {
         goes(Way::Mock);
         Schedule::simulate(7, |schedule| {
-            let mock = MockSystem::with_rules(schedule, rules);
-            let service = mock.publish(description, Arc::new(dext.clone())).unwrap();
+            let mock = MockSystem::builder(schedule).rules(rules).client(process).build();
+            let service = mock.publish(description, Arc::new(dext)).unwrap();
             client(&Bench { schedule, mock, service })
         })
     }

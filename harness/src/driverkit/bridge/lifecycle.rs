@@ -1,6 +1,7 @@
 //! The upcalls that carry no arguments: open, start, stop.
 
 use crate::driverkit::finding::Place;
+use crate::driverkit::stop::SuperStop;
 use crate::driverkit::{DextProcess, DispatchQueue, UserClientNumber};
 use crate::memory::Part;
 use std::sync::Arc;
@@ -72,4 +73,14 @@ pub fn forget_client(process: &DextProcess, client: UserClientNumber) {
 #[track_caller]
 pub fn run_on_queue<R>(queue: &DispatchQueue, call: impl FnOnce() -> R) -> Option<R> {
     queue.core().run(call)
+}
+
+/// Runs a `Stop` of a service or user client, and gives what says whether the dext passed it to its
+/// base (H9).
+pub(crate) fn stop(
+    process: &DextProcess,
+    client: Option<UserClientNumber>,
+    call: impl FnOnce(),
+) -> Arc<SuperStop> {
+    SuperStop::run(process.schedule(), || in_phase(process, client, Phase::Stop, call))
 }

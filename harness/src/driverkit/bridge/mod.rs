@@ -12,6 +12,7 @@ mod lifecycle;
 
 pub use client_memory::{ClientMemory, ClientMemoryCall, copy_client_memory};
 pub use external_method::{ExternalMethodCall, ExternalMethodOutcome, external_method};
+pub(crate) use lifecycle::stop;
 pub use lifecycle::{
     ClientTask, Phase, forget_client, in_phase, run_on_queue, set_client_task, set_default_queue,
 };
