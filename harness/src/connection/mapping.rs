@@ -1,7 +1,7 @@
 //! Memory of the dext, mapped into the client.
 
 use crate::call::MemoryId;
-use crate::memory::Memory;
+use crate::memory::{DataQueueMemory, Memory};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -53,6 +53,15 @@ impl Mapping {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// The queue of entries in it, where the dext answered the map with the memory of a
+    /// [`DataQueueDispatchSource`](crate::driverkit::DataQueueDispatchSource). Whoever takes from it
+    /// an entry that somebody waits for tells the dext in their own way, by a call usually.
+    #[must_use]
+    #[doc(alias = "IODataQueueDequeue")]
+    pub fn data_queue(&self) -> DataQueueMemory<'_> {
+        DataQueueMemory::over(&*self.memory, self.length)
     }
 
     /// The memory behind, for whoever wraps it.

@@ -121,6 +121,32 @@ impl OsAction {
         })
     }
 
+    /// An action for a [`DataQueueDispatchSource`](super::DataQueueDispatchSource): `handler` is
+    /// called on the source's queue when there are entries. It has one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    #[doc(alias = "CreateActionDataAvailable")]
+    pub fn data_available(handler: impl Fn(&OsAction) + Send + Sync + 'static) -> Self {
+        Self::for_source(move |action, _, _| handler(action))
+    }
+
+    /// An action for a [`DataQueueDispatchSource`](super::DataQueueDispatchSource): `handler` is
+    /// called on the source's queue when there is room again. It has one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    #[doc(alias = "CreateActionDataServiced")]
+    pub fn data_serviced(handler: impl Fn(&OsAction) + Send + Sync + 'static) -> Self {
+        Self::for_source(move |action, _, _| handler(action))
+    }
+
     /// An action that a dispatch source calls on its own queue.
     #[track_caller]
     pub(super) fn for_source(

@@ -12,6 +12,7 @@ pub mod bridge;
 mod buffer;
 mod create;
 mod data;
+mod data_queue;
 mod descriptor;
 mod device_task;
 mod dispatch;
@@ -40,6 +41,7 @@ pub use arguments::{ExternalMethodArguments, ScalarOutput};
 pub use buffer::{AddressRange, BufferMemoryDescriptor};
 pub use create::{Created, create};
 pub use data::OsData;
+pub use data_queue::DataQueueDispatchSource;
 pub use descriptor::{
     AddressSegment, Direction, MemoryDescriptor, create_memory_descriptor_from_client,
 };

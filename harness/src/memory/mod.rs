@@ -16,6 +16,7 @@
 mod access;
 mod backing;
 mod client_addresses;
+mod data_queue;
 mod joined;
 mod pages;
 mod raw;
@@ -29,6 +30,9 @@ pub use access::{AccessError, Memory};
 pub(crate) use access::{check_range, check_word};
 pub use backing::Backing;
 pub use client_addresses::ClientAddresses;
+pub use data_queue::{
+    DATA_QUEUE_ENTRY_HEADER_SIZE, DATA_QUEUE_HEADER_SIZE, DataQueueMemory, QueueOutcome,
+};
 pub use joined::{JoinedMemory, Part};
 pub use pages::{Pages, set_pages};
 pub use raw::RawMemory;
