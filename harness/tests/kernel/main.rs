@@ -2,6 +2,7 @@
 
 mod allocation;
 mod asynchronous;
+mod data_queue;
 mod faults;
 mod life;
 mod mapping_table;
