@@ -147,7 +147,6 @@ fn faults_replay_as_they_were() {
         ("completion 15 #4: lost", "found 0x01\nno completion\n"),
         ("completion 15 #3: doubled", "wait 4 completes with 0x01, found 0x01\nwait 4 completes"),
         ("call 15 #6: dext dies", "MIG_SERVER_DIED"),
-        ("call 13: error NoResources", "set up: kIOReturnNoResources"),
     ] {
         let (live, replayed) = both_faulty(&SCENARIO, &[], Time::Simulated { seed: 2 }, plan);
         assert!(live.contains(sign), "{plan}:\n{live}");
