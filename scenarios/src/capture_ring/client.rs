@@ -4,6 +4,7 @@ use super::abi::{
     MAGIC, RECORD, USER_CLASS, VERSION, header, memory_type, reason, record, record_offset,
     selector,
 };
+use super::clock::{self, ZeroTimestamp};
 use super::dext::{BATCH, Full, INTERVAL};
 use super::{FULL, parameter};
 use crate::print::{Outcome, Plain};
@@ -126,7 +127,7 @@ struct Reader<'a> {
     captured: u32,
     batches: u32,
     /// The first zero timestamp that it saw.
-    clock: Option<(u64, u64)>,
+    clock: Option<ZeroTimestamp>,
 }
 
 impl Reader<'_> {
@@ -149,7 +150,7 @@ impl Reader<'_> {
                 other => writeln!(self.out, "told for an unknown reason: {other:?}")?,
             }
             if self.clock.is_none() {
-                self.clock = self.zero_timestamp()?;
+                self.clock = clock::read(&**self.ring)?;
             }
             self.batches += 1;
             if self.batches == BUSY_AFTER && self.is_slow() {
@@ -237,22 +238,6 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The zero timestamp, when it is not just being written.
-    fn zero_timestamp(&self) -> Result<Option<(u64, u64)>, AccessError> {
-        for _ in 0..100 {
-            let before = self.ring.load::<u32>(header::CLOCK_SEQUENCE)?;
-            fence(Ordering::Acquire);
-            let packet = self.ring.load::<u64>(header::CLOCK_PACKET)?;
-            let time = self.ring.load::<u64>(header::CLOCK_TIME)?;
-            fence(Ordering::Acquire);
-            let after = self.ring.load::<u32>(header::CLOCK_SEQUENCE)?;
-            if before == after && before.is_multiple_of(2) {
-                return Ok((before > 0).then_some((packet, time)));
-            }
-        }
-        Ok(None)
-    }
-
     fn sum_up(&mut self) -> Result<(), ScenarioError> {
         let packets = self.ring.load::<u32>(header::PACKETS)?;
         let overruns = self.ring.load::<u32>(header::OVERRUNS)?;
@@ -261,11 +246,11 @@ impl Reader<'_> {
             "captured {} of {packets} packets; the driver counts {overruns} overruns",
             self.captured
         )?;
-        let (Some(first), Some(last)) = (self.clock, self.zero_timestamp()?) else {
+        let (Some(first), Some(last)) = (self.clock, clock::read(&**self.ring)?) else {
             return Ok(());
         };
-        let packets = last.0.saturating_sub(first.0);
-        let time = last.1.saturating_sub(first.1);
+        let packets = last.packet.saturating_sub(first.packet);
+        let time = last.time.saturating_sub(first.time);
         if let Some(rate) = (packets * 1_000_000_000).checked_div(time) {
             writeln!(self.out, "clock: {packets} packets at {rate} a second")?;
         }

@@ -4,6 +4,7 @@ use super::abi::{
     BUNDLE_ID, MAGIC, RECORD, USER_CLASS, VERSION, header, memory_type, reason, record,
     record_offset, ring_length, selector, state,
 };
+use super::clock;
 use crate::dext::lock;
 use dextape::IoReturn;
 use dextape::call::ServiceId;
@@ -150,7 +151,7 @@ impl Shared {
             return Ok(reason::ENDED);
         }
         ring.fetch_add::<u32>(header::PACKETS, 1)?;
-        write_clock(ring, number, capture.next_at)?;
+        clock::write(&**ring, number, capture.next_at)?;
         let read_index = ring.load::<u32>(header::READ_INDEX)?;
         fence(Ordering::Acquire);
         if capture.write_index.wrapping_sub(read_index) >= capacity {
@@ -167,16 +168,6 @@ impl Shared {
         capture.next_at += INTERVAL;
         Ok(reason::RECORDS)
     }
-}
-
-/// Writes the zero timestamp: an odd number before it, an even one after it.
-fn write_clock(ring: &AddressRange, packet: u32, time: Duration) -> Result<(), AccessError> {
-    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    ring.fetch_add::<u32>(header::CLOCK_SEQUENCE, 1)?;
-    ring.store::<u64>(header::CLOCK_PACKET, u64::from(packet))?;
-    ring.store::<u64>(header::CLOCK_TIME, nanoseconds)?;
-    ring.fetch_add::<u32>(header::CLOCK_SEQUENCE, 1)?;
-    Ok(())
 }
 
 type Dispatch = UserClientMethodDispatch<CaptureUserClient>;

@@ -2,6 +2,7 @@
 
 pub mod abi;
 mod client;
+mod clock;
 mod dext;
 
 pub use dext::{CaptureRingDriver, Full};

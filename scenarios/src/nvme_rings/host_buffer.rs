@@ -41,7 +41,7 @@ impl HostBuffer {
                 .map_err(ScenarioError::refused("map a buffer"))?;
             return Ok(Self { token, place: Place::Mapped(mapping) });
         }
-        let own = SharedBuffer::new(OWN_BUFFER.max(length));
+        let own = SharedBuffer::new(OWN_BUFFER);
         // The size travels in the buffer itself, where data will be.
         let front = own.memory();
         front.store::<u64>(0, length)?;
@@ -55,6 +55,14 @@ impl HostBuffer {
         match &self.place {
             Place::Mapped(mapping) => &**mapping,
             Place::Own(own) => &**own,
+        }
+    }
+
+    /// Bytes that belong to it.
+    pub(super) fn length(&self) -> u64 {
+        match &self.place {
+            Place::Mapped(mapping) => mapping.length(),
+            Place::Own(_) => OWN_BUFFER,
         }
     }
 

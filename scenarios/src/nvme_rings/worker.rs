@@ -174,11 +174,13 @@ impl Worker {
     ) -> Result<(), ScenarioError> {
         let token = self.buffer.token;
         let data = DataPlace { token, offset: 0, bytes: BLOCK };
+        // The page goes on behind the buffer, so the memory would be there.
+        let past = self.buffer.length();
         let cases = [
             ("read past the end", opcode::READ, 1 << 40, data),
             ("no such opcode", 0x7f, 0, data),
             ("no such buffer", opcode::READ, 0, DataPlace { token: 999, ..data }),
-            ("data past its buffer", opcode::WRITE, 0, DataPlace { offset: 1 << 20, ..data }),
+            ("data past its buffer", opcode::WRITE, 0, DataPlace { offset: past, ..data }),
         ];
         for (what, opcode, first_block, data) in cases {
             let command = self.command(opcode, first_block);

@@ -69,6 +69,14 @@ fn a_slow_client_loses_records_and_knows_which() {
     assert_eq!(captured(&[("client", "slow")]), expected.concat());
 }
 
+/// A ring that a batch does not fit into loses the last packet of each.
+#[test]
+fn a_ring_smaller_than_a_batch_always_overruns() {
+    let output = simulate(NAME, &[("capacity", "3")], 1).output;
+    assert!(output.contains("records 0 to 2\nexpected record 3, found 4\nrecords 4 to 6\n"));
+    assert!(output.contains("captured 21 of 28 packets; the driver counts 7 overruns"), "{output}");
+}
+
 /// The same hole, and nobody says so but the driver's count.
 #[test]
 fn a_trusting_client_does_not_notice() {

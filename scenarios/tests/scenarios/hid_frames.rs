@@ -1,5 +1,13 @@
-use super::support::{faulty, live, simulate};
-use dextape_scenarios::Time;
+use super::support::{faulty, live, parameters, simulate};
+use dextape::IoReturn;
+use dextape::connection::{ConnectionExt, System};
+use dextape::kernel::MockSystem;
+use dextape::schedule::Schedule;
+use dextape_scenarios::hid_frames::SCENARIO;
+use dextape_scenarios::hid_frames::abi::{USER_CLASS, command, from_scalars, selector};
+use dextape_scenarios::{Scenario, Time, open};
+use std::sync::Arc;
+use std::time::Duration;
 
 const NAME: &str = "hid-frames";
 
@@ -110,6 +118,38 @@ fn one_frame_a_notice_is_too_few_where_notices_are_sparing() {
     let set = [set[0], ("delivery", "notice-of-each")];
     let run = simulate(NAME, &set, 1);
     assert_eq!(run.output, [BEFORE, LISTENING, TALK, BURST, END, FETCH, CLOSE].concat());
+}
+
+/// Unplugged and plugged in again: the registration is gone with the first time, the host begins anew.
+#[test]
+fn a_device_can_be_plugged_in_again() {
+    Schedule::simulate(1, |schedule| {
+        let mock = MockSystem::new(schedule);
+        SCENARIO.publish(&parameters(&SCENARIO, &[]), &mock).unwrap();
+        let system = Arc::clone(&mock) as Arc<dyn System>;
+        let connection = open(&system, USER_CLASS).unwrap();
+        let queue = system.completion_queue();
+        let register =
+            || connection.call(selector::NOTIFY_FRAME).completing_on(&*queue, &[0]).send();
+        let plain = |selector| connection.call(selector).send().map(drop);
+        let second = Some(Duration::from_secs(1));
+        for _ in 0..2 {
+            register().unwrap();
+            plain(selector::START).unwrap();
+            let first = queue.wait(second).unwrap();
+            let frame = from_scalars(&first.arguments).unwrap();
+            assert_eq!(frame[..7], [0xff, 0xff, 0xff, 0xff, 0x80 | command::INIT, 0, 8]);
+            plain(selector::STOP).unwrap();
+        }
+        plain(selector::START).unwrap();
+        assert_eq!(queue.wait(second), None, "nobody is registered");
+        plain(selector::STOP).unwrap();
+        let again = plain(selector::STOP).unwrap_err().io_return();
+        assert_eq!(again, Some(IoReturn::NOT_READY));
+        let _ = connection.close();
+        mock.settle();
+        assert!(mock.leaks().is_empty(), "{:?}", mock.leaks());
+    });
 }
 
 /// Two registrations, each retained once too often; and five more reports of a host that was never

@@ -11,6 +11,7 @@ use dextape_scenarios::nvme_rings::abi::{
 };
 use dextape_scenarios::{Scenario, Time, open};
 use std::sync::Arc;
+use std::time::Duration;
 
 const NAME: &str = "nvme-rings";
 
@@ -45,6 +46,9 @@ no such buffer; ended 15 (data transfer error)
 data past its buffer; ended 16 (data transfer error)
 ";
 
+/// The last of them, whatever its number.
+const FAILURES_WORDS: &str = " (data transfer error)\nunmap the submission ring: ok\n";
+
 const END: &str = "\
 unmap the submission ring: ok
 unmap the completion ring: ok
@@ -67,6 +71,23 @@ fn commands_go_round_the_rings() {
         assert!(run.leaks.is_empty(), "{:?}", run.leaks);
         assert!(run.log.is_empty(), "{:?}", run.log);
         assert_eq!(live(NAME, &[("client", client)], Time::Free).output, run.output);
+    }
+}
+
+/// Whatever the depth and the number of commands: with one entry to use, with the last batch full, with
+/// more room than there are commands.
+#[test]
+fn rings_of_every_depth_go_round() {
+    for depth in ["2", "3", "5", "8", "64"] {
+        for blocks in ["1", "2", "7", "16"] {
+            for client in ["right", "phase"] {
+                let run =
+                    simulate(NAME, &[("depth", depth), ("blocks", blocks), ("client", client)], 1);
+                let all = format!("  {blocks} of {blocks} blocks as written\n");
+                assert!(run.output.contains(&all), "{depth} {blocks} {client}: {}", run.output);
+                assert!(run.output.contains(FAILURES_WORDS), "{depth} {blocks}: {}", run.output);
+            }
+        }
     }
 }
 
@@ -184,7 +205,7 @@ fn a_second_client_is_refused_until_the_first_has_closed() {
         );
         let _ = first.close();
         // The user client is stopped after the close has returned (G14).
-        system.schedule().sleep(std::time::Duration::from_millis(1));
+        system.schedule().sleep(Duration::from_millis(1));
         assert!(open(system, USER_CLASS).is_ok());
     });
 }
@@ -225,6 +246,36 @@ fn a_tail_beyond_the_ring_is_refused() {
         for memory_type in [17, 1 << 16, 1 << 17 | 1, 1 << 18 | 7] {
             assert_eq!(map(memory_type).err(), Some(IoReturn::BAD_ARGUMENT), "{memory_type:#x}");
         }
+        let _ = connection.close();
+    });
+}
+
+/// Completions for which there was no room come with the next bell after there is some.
+#[test]
+fn completions_wait_for_room() {
+    with_dext(|system| {
+        let connection = open(system, USER_CLASS).unwrap();
+        connection.call(method::INIT).send().unwrap();
+        let request = QueueRequest { depth: 3, vector: -1, ..QueueRequest::default() };
+        let made: QueueRequest =
+            connection.call(method::CREATE_QUEUE_PAIR).input(&request).output().unwrap();
+        let map =
+            |memory_type| connection.map_memory(memory_type, MapOptions::ANYWHERE, 0).unwrap();
+        let submissions = map(memory_type::submissions(made.id as u16));
+        let completions = map(memory_type::completions(made.id as u16));
+        let poke = || connection.call(method::POKE).scalars(&[made.id, made.id]).send().unwrap();
+        // Two commands at a time, which are flushes where nothing is written; twice.
+        for tail in [2, 1] {
+            submissions.store::<u64>(8, tail).unwrap();
+            poke();
+            system.schedule().sleep(Duration::from_millis(10));
+        }
+        assert_eq!(completions.load::<u64>(8), Ok(2), "a ring of three holds two");
+        completions.store::<u64>(16, 2).unwrap();
+        system.schedule().sleep(Duration::from_millis(10));
+        assert_eq!(completions.load::<u64>(8), Ok(2), "the dext does not look by itself");
+        poke();
+        assert_eq!(completions.load::<u64>(8), Ok(1), "two more, and the ring has gone round");
         let _ = connection.close();
     });
 }

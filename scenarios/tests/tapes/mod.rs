@@ -1,7 +1,7 @@
 //! Recording a scenario on the mock and replaying the tape, for every test that needs both.
 
 use dextape::fault::FaultPlan;
-use dextape::replay::{ReplayOptions, Replayer};
+use dextape::replay::{PatchTiming, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{self, Tape};
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
@@ -43,7 +43,7 @@ pub(crate) fn record_faulty(
 }
 
 /// Validates a tape, replays its scenario's client from it, and gives what the client printed. All
-/// that the client needs stands on the tape.
+/// that the client needs stands on the tape. A simulated run is replayed in the strictest way, too.
 pub(crate) fn replay(tape: &Path) -> Result<String, Box<dyn Error>> {
     let tape = Arc::new(Tape::read(tape)?);
     let identity = tape.header().scenario.clone().ok_or("the tape names no scenario")?;
@@ -51,7 +51,16 @@ pub(crate) fn replay(tape: &Path) -> Result<String, Box<dyn Error>> {
     let scenario = registry.find(&identity.name)?;
     let mut parameters = Parameters::of(scenario);
     parameters.take_recorded(&identity.parameters)?;
-    replay_client(scenario, &parameters, &tape)
+    let output = replay_client(scenario, &parameters, &tape)?;
+    if tape.header().seed.is_some() {
+        let strictest =
+            ReplayOptions::default().policy(Policy::Exact).patches(PatchTiming::AsRecorded);
+        let strict = play(scenario, &parameters, &tape, strictest)?;
+        if strict != output {
+            return Err(format!("replayed strictly:\n{strict}\nand not:\n{output}").into());
+        }
+    }
+    Ok(output)
 }
 
 /// As [`replay`], with a client that the tape need not name.
@@ -64,7 +73,16 @@ pub(crate) fn replay_client(
     if !validation.is_valid() {
         return Err(format!("the tape is not valid:\n{validation}").into());
     }
-    let replayer = Replayer::new(Arc::clone(tape), ReplayOptions::default())?;
+    play(scenario, parameters, tape, ReplayOptions::default())
+}
+
+fn play(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    tape: &Arc<Tape>,
+    options: ReplayOptions,
+) -> Result<String, Box<dyn Error>> {
+    let replayer = Replayer::new(Arc::clone(tape), options)?;
     let mut output = Vec::new();
     let mut client =
         |schedule: &Schedule| scenario.client(parameters, &replayer.system(schedule), &mut output);
