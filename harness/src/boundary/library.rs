@@ -232,6 +232,20 @@ impl Destination {
         }
     }
 
+    /// Whether a message can carry a right of it to another task, or to its own: a connection stays
+    /// where it was opened (G22). What is no right at all is another matter.
+    ///
+    /// # Errors
+    ///
+    /// `MACH_SEND_INVALID_RIGHT` for a connection.
+    pub fn check_carried(self, rules: Rules) -> Result<(), IoReturn> {
+        if self == Self::Connection && rules.on(Rule::G22) {
+            Err(IoReturn::MACH_SEND_INVALID_RIGHT)
+        } else {
+            Ok(())
+        }
+    }
+
     /// What `IOConnectTrap0` to `6` give where this is no connection: a trap is no message, so there
     /// is no invalid destination (G21).
     ///

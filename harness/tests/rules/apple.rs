@@ -8,12 +8,16 @@ use crate::kit::{Bench, Call, Cupboard, Log, TestDext, bytes};
 use dextape::IoReturn;
 use dextape::boundary::Rules;
 use dextape::boundary::dispatch::{ArrayEntry, CallFacts, DispatchChecks, UNCHECKED, kext_array};
+use dextape::boundary::entitlement::USER_CLIENT_ENTITLEMENTS;
 use dextape::call::MapOptions;
-use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+use dextape::connection::{
+    AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput, System,
+};
 use dextape::driverkit::{
     BufferMemoryDescriptor, DextProcess, Direction, MappingOptions, MemoryDescriptor, MemoryMap,
     OsObject,
 };
+use dextape::kernel::{ClientProcess, ServiceDescription};
 use dextape::limits::PAGE_SIZE;
 use dextape::memory::{Memory, SharedBuffer};
 use libtest_mimic::{Failed, Trial};
@@ -38,7 +42,7 @@ pub(crate) const IDEAS: &[Idea] = &[
     },
     Idea {
         apple: "IOUserClient2022_entitlements.c",
-        says: "a method of a dispatch array may ask for an entitlement",
+        says: "an open and a method of a dispatch array may each ask for an entitlement",
         name: "entitlement_of_a_method",
         test: entitlement_of_a_method,
     },
@@ -125,8 +129,21 @@ fn reference_of_no_entries() {
     assert!(log.take().is_empty());
 }
 
-/// Two methods without arguments; the second asks for an entitlement.
+/// A user client that asks for an entitlement at its open and has two methods without arguments, of
+/// which the second asks for one.
 fn entitlement_of_a_method() {
+    const OPENS: &str = "com.example.open";
+    let description = ServiceDescription::dext("TestDext", "com.example.test")
+        .user_client_property(USER_CLIENT_ENTITLEMENTS, OPENS);
+    let opened = |client| {
+        let dext = TestDext::new();
+        Bench::run_for(Rules::all(), client, description.clone(), dext, |bench| {
+            bench.mock.open(bench.service, 0).map(drop)
+        })
+    };
+    assert_eq!(opened(ClientProcess::default().entitled(OPENS, true)), Ok(()));
+    assert_eq!(opened(ClientProcess::default()), Err(IoReturn::NOT_PRIVILEGED));
+
     let checks = DispatchChecks {
         completion_exists: UNCHECKED,
         scalar_input_count: 0,

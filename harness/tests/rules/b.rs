@@ -7,7 +7,9 @@ use dextape::boundary::{
     ClientRange, InputForm, Request, Rule, Rules, Transfer, arrival, bad_pointer,
 };
 use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
-use dextape::driverkit::{MappingOptions, OsObject};
+use dextape::driverkit::{
+    AddressSegment, Direction, MappingOptions, OsObject, create_memory_descriptor_from_client,
+};
 use dextape::memory::AccessError;
 
 pub(crate) const TESTS: &[RuleTest] = &[
@@ -124,6 +126,24 @@ fn b6(rules: Rules) {
     let structure = Transfer::OutOfLine { size: 5000, range };
     let request = Request { structure, ..Request::default() };
     assert_eq!(arrival(rules, 0, &request, false).input, InputForm::Descriptor { length: 5000 });
+    // A dext that is told an address by its client finds out in the same way.
+    assert_eq!(mapping_of_nothing(rules), (IoReturn::SUCCESS, IoReturn::ERROR));
+}
+
+/// What a dext gets that describes memory which its client does not have, and maps it.
+pub(crate) fn mapping_of_nothing(rules: Rules) -> (IoReturn, IoReturn) {
+    let log = Log::new();
+    let seen = log.clone();
+    let dext = TestDext::new().does(move |_| {
+        let nowhere = [AddressSegment { address: 0x10, length: 5000 }];
+        let descriptor = create_memory_descriptor_from_client(Direction::OUT, &nowhere).unwrap();
+        let map = descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
+        seen.push(map.err().unwrap_or(IoReturn::SUCCESS));
+        descriptor.release();
+    });
+    let answer =
+        Bench::connected(rules, &dext, |_, connection| Call::default().sync(connection).result);
+    (answer, log.take().remove(0))
 }
 
 fn b7(rules: Rules) {

@@ -44,6 +44,7 @@ const C_CALLERS: &[CCaller] = &[
     CCaller { rule: Rule::F23, does: "touches a mapping after the close", test: None },
     CCaller { rule: Rule::F27, does: "touches a mapping in a forked child", test: None },
     CCaller { rule: Rule::G21, does: "traps on bad ports", test: None },
+    CCaller { rule: Rule::G22, does: "sends a connection in a message", test: None },
 ];
 
 /// Rules that nothing of this design can show, and why.

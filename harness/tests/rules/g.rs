@@ -36,6 +36,7 @@ pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::G19, g19),
     (Rule::G20, g20),
     (Rule::G21, g21),
+    (Rule::G22, g22),
 ];
 
 fn g1(rules: Rules) {
@@ -405,4 +406,11 @@ fn g21(rules: Rules) {
         assert_eq!(closed.trap(2, &[]), IoReturn::BAD_ARGUMENT);
         assert_eq!(dead(bench).trap(2, &[]), IoReturn::BAD_ARGUMENT);
     });
+}
+
+/// Nothing that a Rust client sends carries rights.
+fn g22(rules: Rules) {
+    let refused = Err(IoReturn::MACH_SEND_INVALID_RIGHT);
+    assert_eq!(Destination::Connection.check_carried(rules), refused);
+    assert_eq!(Destination::OtherKind.check_carried(rules), Ok(()), "a service can be sent");
 }

@@ -1,6 +1,7 @@
 //! What Apple's source leaves open, each point both ways: with the answer that the semantics reference
 //! suggests, and with another.
 
+use crate::b::mapping_of_nothing;
 use crate::caught;
 use crate::kit::{Bench, Call, Cupboard, Log, OLD_BYTE, TestDext, set_output};
 use dextape::IoReturn;
@@ -10,10 +11,10 @@ use dextape::boundary::{
 use dextape::call::MapOptions;
 use dextape::connection::{AsyncWake, System};
 use dextape::driverkit::{
-    DextProcess, ExternalMethodArguments, OsObject, UserClientMethodDispatch, async_completion,
-    super_external_method,
+    DextProcess, ExternalMethodArguments, OsObject, Service, UserClientMethodDispatch,
+    async_completion, super_external_method,
 };
-use dextape::kernel::MockSystem;
+use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
 use libtest_mimic::{Failed, Trial};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) const POINTS: &[Point] = &[
     Point { field: "completion_overtakes_call", test: completion_overtakes_call },
     Point { field: "function_checked_first", test: function_checked_first },
     Point { field: "base_method", test: base_method },
+    Point { field: "base_new_user_client", test: base_new_user_client },
+    Point { field: "close_waits_for_stop", test: close_waits_for_stop },
     Point { field: "address_range_length", test: address_range_length },
 ];
 
@@ -54,6 +57,8 @@ fn bad_pointers() {
     assert_eq!(bad_pointer(with(SUGGESTED)), Ok(IoReturn::ERROR));
     let open = OpenPoints { bad_pointer: IoReturn::VM_ERROR, ..SUGGESTED };
     assert_eq!(bad_pointer(with(open)), Ok(IoReturn::VM_ERROR), "the call goes on all the same");
+    assert_eq!(mapping_of_nothing(with(SUGGESTED)).1, IoReturn::ERROR);
+    assert_eq!(mapping_of_nothing(with(open)).1, IoReturn::VM_ERROR);
 }
 
 fn empty_scalar_input() {
@@ -201,6 +206,38 @@ fn base_method() {
     assert_eq!(through_base(SUGGESTED, None), IoReturn::UNSUPPORTED);
     let open = OpenPoints { base_method: IoReturn::BAD_ARGUMENT, ..SUGGESTED };
     assert_eq!(through_base(open, None), IoReturn::BAD_ARGUMENT);
+}
+
+fn base_new_user_client() {
+    struct Unopened;
+    impl Service for Unopened {}
+
+    let opened = |open| {
+        let description = ServiceDescription::dext("TestDext", "com.example.test");
+        Bench::run_for(with(open), ClientProcess::default(), description, Unopened, |bench| {
+            bench.mock.open(bench.service, 0).map(drop)
+        })
+    };
+    assert_eq!(opened(SUGGESTED), Err(IoReturn::UNSUPPORTED));
+    let open = OpenPoints { base_new_user_client: IoReturn::ERROR, ..SUGGESTED };
+    assert_eq!(opened(open), Err(IoReturn::ERROR));
+}
+
+fn close_waits_for_stop() {
+    const STOPPING: Duration = Duration::from_secs(1);
+    let closed_at = |open| {
+        let dext = TestDext::new().stop(|| {
+            DextProcess::current().unwrap().schedule().sleep(STOPPING);
+        });
+        Bench::connected(with(open), &dext, |bench, connection| {
+            assert_eq!(connection.close(), IoReturn::SUCCESS);
+            let stopped = dext.stops.take().len();
+            (bench.schedule.now(), stopped)
+        })
+    };
+    assert_eq!(closed_at(SUGGESTED), (Duration::ZERO, 0));
+    let open = OpenPoints { close_waits_for_stop: true, ..SUGGESTED };
+    assert_eq!(closed_at(open), (STOPPING, 1));
 }
 
 fn address_range_length() {
