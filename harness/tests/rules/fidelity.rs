@@ -5,9 +5,9 @@ use crate::apple::IDEAS;
 use crate::kit::Way;
 use crate::open_points::POINTS;
 use crate::{appendix_b, caught, kit, registry, workspace};
-use dextape::boundary::{Evidence, OpenPoints, Rule, Rules, tests_by_rule};
+use dextape::boundary::{Evidence, OpenPoints, Rule, RuleTest, Rules, tests_by_rule};
 use libtest_mimic::Failed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The page, from the root of the workspace.
@@ -47,8 +47,31 @@ const C_CALLERS: &[CCaller] = &[
     CCaller { rule: Rule::G22, does: "sends a connection in a message", test: None },
 ];
 
-/// Rules that nothing of this design can show, and why.
-const UNOBSERVABLE: &[(Rule, &str)] = &[];
+/// Rules of which only the boundary can be asked: why neither client nor dext can show them here.
+const BOUNDARY_ONLY: &[(Rule, &str)] = &[
+    (Rule::A1, "in Rust there is the general call only"),
+    (Rule::A3, "a slice is never NULL"),
+    (Rule::A4, "a count is never NULL"),
+    (Rule::A6, "a slice is never NULL"),
+    (Rule::A13, "the memory would have to be there"),
+    (Rule::A16, "a connection is never another port"),
+    (Rule::B11, "a slice has no pointer where it is empty"),
+    (Rule::D4, "a slice is never NULL"),
+    (Rule::D9, "a Rust client calls back by itself"),
+    (Rule::D15, "a Rust client gets the parts, not the message"),
+    (Rule::D16, "a Rust client calls back by itself"),
+    (Rule::E8, "a kext is no dext"),
+    (Rule::E9, "a kext is no dext"),
+    (Rule::E10, "a kext is no dext"),
+    (Rule::F6, "a mapping is returned, not written to pointers"),
+    (Rule::F7, "a client's task is its own"),
+    (Rule::F26, "a mock system has one task"),
+    (Rule::F27, "a test that has threads does not fork"),
+    (Rule::G22, "nothing that a Rust client sends carries rights"),
+    (Rule::I15, "the mock is of one version"),
+    (Rule::J1, "numbers are numbers"),
+    (Rule::J2, "numbers are numbers"),
+];
 
 /// Open points by the rules that they touch.
 const TOUCHES: &[(&str, &[Rule])] = &[
@@ -66,28 +89,15 @@ const TOUCHES: &[(&str, &[Rule])] = &[
     ("address_range_length", &[Rule::I6]),
 ];
 
-/// Where a rule stands.
-enum Standing {
-    /// A test in this file goes this way.
-    Tested(Way, &'static str),
-    Unobservable(&'static str),
-    Untested,
-}
-
-fn standings() -> BTreeMap<Rule, Standing> {
-    let tests: BTreeMap<Rule, fn(Rules)> = registry().into_iter().collect();
-    let files: BTreeMap<Rule, &str> = tests_by_rule().map(|test| (test.rule, test.file)).collect();
-    let standing = |rule: &Rule| {
-        let unobservable = UNOBSERVABLE.iter().find(|(other, _)| other == rule);
-        let Some(test) = tests.get(rule) else {
-            return unobservable.map_or(Standing::Untested, |(_, why)| Standing::Unobservable(why));
-        };
-        // Which way a test goes, it shows by going it. Whether it passes is its own trial's matter.
+/// The way that the test of each rule goes, which it shows by going it. Whether it passes is its own
+/// trial's matter.
+fn ways() -> BTreeMap<Rule, Way> {
+    let way = |(rule, test): (Rule, fn(Rules))| {
         kit::way();
         drop(caught(|| test(Rules::all())));
-        Standing::Tested(kit::way(), files[rule])
+        (rule, kit::way())
     };
-    Rule::ALL.iter().map(|rule| (*rule, standing(rule))).collect()
+    registry().into_iter().map(way).collect()
 }
 
 fn c_caller(rule: Rule) -> Option<&'static CCaller> {
@@ -96,15 +106,14 @@ fn c_caller(rule: Rule) -> Option<&'static CCaller> {
 
 /// The whole page.
 pub(crate) fn page() -> String {
-    let standings = standings();
+    let ways = ways();
     let mut page = HEAD.to_owned();
-    totals(&mut page, &standings);
+    totals(&mut page, &ways);
     for (letter, title) in GROUPS {
         let _ = writeln!(page, "\n## {letter}. {title}\n");
         page.push_str("| rule | says | evidence | tested | C |\n|---|---|---|---|---|\n");
-        let of_group = standings.iter().filter(|(rule, _)| rule.number().starts_with(*letter));
-        for (rule, standing) in of_group {
-            row(&mut page, *rule, standing);
+        for test in tests_by_rule().filter(|test| test.rule.number().starts_with(*letter)) {
+            row(&mut page, test, ways.get(&test.rule).copied());
         }
     }
     open_points(&mut page);
@@ -113,17 +122,19 @@ pub(crate) fn page() -> String {
     page
 }
 
-fn row(page: &mut String, rule: Rule, standing: &Standing) {
+fn row(page: &mut String, RuleTest { rule, file, .. }: RuleTest, way: Option<Way>) {
     let link = |file: &str| {
         let name = file.rsplit('/').next().unwrap_or(file);
         format!("[{name}](../{file})")
     };
-    let mut tested = match standing {
-        Standing::Tested(Way::Mock, file) => format!("mock, {}", link(file)),
-        Standing::Tested(Way::Dext, file) => format!("dext, {}", link(file)),
-        Standing::Tested(Way::Boundary, file) => format!("boundary, {}", link(file)),
-        Standing::Unobservable(why) => format!("not observable: {why}"),
-        Standing::Untested => "**not yet**".to_owned(),
+    let mut tested = match way {
+        Some(Way::Mock) => format!("mock, {}", link(file)),
+        Some(Way::Dext) => format!("dext, {}", link(file)),
+        Some(Way::Boundary) => {
+            let why = BOUNDARY_ONLY.iter().find(|(other, _)| *other == rule);
+            format!("boundary, {}: {}", link(file), why.map_or("?", |(_, why)| why))
+        }
+        None => "**no**".to_owned(),
     };
     for (field, _) in TOUCHES.iter().filter(|(_, rules)| rules.contains(&rule)) {
         let _ = write!(tested, "; open: `{field}`");
@@ -137,23 +148,15 @@ fn row(page: &mut String, rule: Rule, standing: &Standing) {
     let _ = writeln!(page, "| {rule} | {says} | {evidence} | {tested} | {c} |");
 }
 
-fn totals(page: &mut String, standings: &BTreeMap<Rule, Standing>) {
-    let count =
-        |wanted: fn(&Standing) -> bool| standings.values().filter(|one| wanted(one)).count();
-    let mock = count(|one| matches!(one, Standing::Tested(Way::Mock, _)));
-    let dext = count(|one| matches!(one, Standing::Tested(Way::Dext, _)));
-    let boundary = count(|one| matches!(one, Standing::Tested(Way::Boundary, _)));
-    let unobservable = count(|one| matches!(one, Standing::Unobservable(_)));
-    let untested = count(|one| matches!(one, Standing::Untested));
+fn totals(page: &mut String, ways: &BTreeMap<Rule, Way>) {
+    let count = |wanted: Way| ways.values().filter(|way| **way == wanted).count();
     let with_c = C_CALLERS.iter().filter(|caller| caller.test.is_some()).count();
     let rows = [
-        ("**tested here**", mock + dext + boundary),
-        ("- through the mock system", mock),
-        ("- in the mock DriverKit", dext),
-        ("- on the boundary itself", boundary),
-        ("not observable in this design", unobservable),
-        ("not tested yet", untested),
-        ("**all rules**", standings.len()),
+        ("**all rules**", Rule::ALL.len()),
+        ("**tested here**", ways.len()),
+        ("- through the mock system", count(Way::Mock)),
+        ("- in the mock DriverKit", count(Way::Dext)),
+        ("- on the boundary itself", count(Way::Boundary)),
         ("tested by a C caller as well", with_c),
         ("waiting for a C caller as well", C_CALLERS.len() - with_c),
     ];
@@ -175,11 +178,8 @@ fn open_points(page: &mut String) {
     for (field, rules) in TOUCHES {
         let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
         let default = suggested(field).unwrap_or_default();
-        let test = match POINTS.iter().any(|point| point.field == *field) {
-            true => format!("`open_point::{field}`"),
-            false => "**not yet**".to_owned(),
-        };
-        let _ = writeln!(page, "| `{field}` | {} | `{default}` | {test} |", rules.join(", "));
+        let rules = rules.join(", ");
+        let _ = writeln!(page, "| `{field}` | {rules} | `{default}` | `open_point::{field}` |");
     }
     page.push_str(
         "\nThe text that Apple's framework logs is open, too; this mock logs in its own words.\n",
@@ -234,19 +234,30 @@ pub(crate) fn is_current() -> Result<(), Failed> {
     Err(message.into())
 }
 
-/// What the tables above say is there.
+/// No rule and no open point is unaccounted for, and what the tables above say is there.
 pub(crate) fn is_sound() -> Result<(), Failed> {
-    for (rule, standing) in standings() {
-        let reason = UNOBSERVABLE.iter().any(|(other, _)| *other == rule);
-        let tested = matches!(standing, Standing::Tested(..));
-        if tested && reason {
-            return Err(format!("{rule} has a test, and a reason why it has none").into());
+    let ways = ways();
+    for rule in Rule::ALL {
+        let why = BOUNDARY_ONLY.iter().any(|(other, _)| other == rule);
+        match (ways.get(rule), why) {
+            (None, _) => return Err(format!("{rule} has no test").into()),
+            (Some(Way::Boundary), false) => {
+                return Err(format!("{rule} goes through no mock; BOUNDARY_ONLY says why").into());
+            }
+            (Some(Way::Dext | Way::Mock), true) => {
+                return Err(
+                    format!("{rule} goes through a mock, and BOUNDARY_ONLY says not").into()
+                );
+            }
+            _ => {}
         }
     }
-    for (field, _) in suggestions() {
-        if !TOUCHES.iter().any(|(name, _)| *name == field) {
-            return Err(format!("open point {field} touches no rule").into());
-        }
+    let of_type: BTreeSet<String> = suggestions().into_iter().map(|(field, _)| field).collect();
+    let touching: BTreeSet<String> = TOUCHES.iter().map(|(field, _)| (*field).to_owned()).collect();
+    let tested: BTreeSet<String> = POINTS.iter().map(|point| point.field.to_owned()).collect();
+    if of_type != touching || of_type != tested {
+        let message = format!("open points: {of_type:?}, of them {tested:?} are tested");
+        return Err(message.into());
     }
     for (file, name) in C_CALLERS.iter().filter_map(|caller| caller.test) {
         let text = std::fs::read_to_string(format!("{}/{file}", workspace()))
@@ -287,7 +298,7 @@ and fails by its own assertion once that rule alone is switched off; both are tr
 - *evidence*: V was read in Apple's source; V+X was seen as well when Apple's own library and message stubs
   were run; D comes from a header, documentation, a sample or a report from the field; I is inferred.
 - *tested*: through the `mock` system, where a Rust client calls a mock dext; in a mock `dext`, where no client
-  is needed; or on the `boundary`, whose function is asked where neither can express the case.
+  is needed; or on the `boundary`, whose function is asked where neither can express the case, and why.
 - *C*: the test of a C program through the C ABI, or what such a program has to do.
 
 ";

@@ -125,7 +125,7 @@ fn complete() -> Result<(), Failed> {
         *tests.entry(rule).or_insert(0) += 1;
     }
     for test in tests_by_rule() {
-        let Some(count) = tests.get(&test.rule).copied() else { continue };
+        let count = tests.get(&test.rule).copied().unwrap_or(0);
         let file = std::fs::read_to_string(format!("{}/{}", workspace(), test.file))?;
         if count != 1 || !file.contains(&format!("(Rule::{},", test.rule)) {
             let message = format!("{} has {count} tests, {} names it or not", test.rule, test.file);
