@@ -19,6 +19,7 @@
 //! - [`irq_page`]: interrupts as bits of a page, and a wait that is armed again and again.
 //! - [`null_driver`]: the six selectors of Apple's sample.
 //! - [`nvme_rings`]: submission and completion rings with a doorbell.
+//! - [`pcie_bar`]: a PCIe device driven from the client, until it is pulled out.
 //! - [`shared_buffer`]: memory that both sides write.
 //! - [`smc`]: AppleSMC, from a key dump.
 //! - [`usb_bulk`]: transfers through the pipes of a USB interface.
@@ -39,6 +40,7 @@ pub mod hid_frames;
 pub mod irq_page;
 pub mod null_driver;
 pub mod nvme_rings;
+pub mod pcie_bar;
 pub mod shared_buffer;
 pub mod smc;
 pub mod usb_bulk;
@@ -61,6 +63,7 @@ pub fn registry() -> Registry {
         .with(irq_page::SCENARIO)
         .with(null_driver::SCENARIO)
         .with(nvme_rings::SCENARIO)
+        .with(pcie_bar::SCENARIO)
         .with(shared_buffer::SCENARIO)
         .with(smc::SCENARIO)
         .with(usb_bulk::SCENARIO)

@@ -74,12 +74,19 @@ impl ReplayMemory {
         let Some(mut state) = self.state(offset)? else { return Ok(()) };
         check_range(offset, length, self.size)?;
         let program = &self.session.program;
+        let mut recorded = None;
         let reason = if program.memories[self.memory as usize].capture == Capture::Uncaptured {
             Some(Reason::Uncaptured(self.memory))
         } else {
             let reader = self.session.known_lane(&state);
             let applied = state.apply_due(program, self.memory, (offset, length), reader, NONE);
-            applied.err().map(|NotKept(patch)| Reason::PatchNotKept(patch))
+            match applied {
+                Ok(event) => {
+                    recorded = event;
+                    None
+                }
+                Err(NotKept(patch)) => Some(Reason::PatchNotKept(patch)),
+            }
         };
         if let Some(reason) = reason {
             let request =
@@ -95,6 +102,10 @@ impl ReplayMemory {
             }
             None => {
                 state.memories[self.memory as usize].shadow.read(offset, into);
+                drop(state);
+                if self.is_registers() {
+                    self.session.pass_read_time(&self.clock, recorded);
+                }
                 Ok(())
             }
         }

@@ -1,7 +1,9 @@
 //! What a client sees of shared memory: the shadow, and the patches that are due.
 
 use super::PatchTiming;
-use super::program::{Kind, LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex};
+use super::program::{
+    EventIndex, Kind, LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex,
+};
 use super::state::State;
 use crate::memory::{Backing, Memory, Shadow};
 use crate::tape::Capture;
@@ -92,7 +94,8 @@ impl State {
     }
 
     /// Applies what a read of `length` bytes at `offset` sees for the first time. `update` is the step
-    /// that reads, where it is one ([`NONE`] otherwise): what follows it on the tape came later.
+    /// that reads, where it is one ([`NONE`] otherwise): what follows it on the tape came later. Gives
+    /// the event that a read of registers was when it was recorded.
     pub(super) fn apply_due(
         &mut self,
         program: &Program,
@@ -100,12 +103,12 @@ impl State {
         place: (u64, u64),
         reader: Option<LaneIndex>,
         update: StepIndex,
-    ) -> Result<(), NotKept> {
+    ) -> Result<Option<EventIndex>, NotKept> {
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {
             // Of registers all patches are reads.
             let any = !state.reads.is_empty() && update == NONE;
-            return if any { self.apply_read(program, memory, place, reader) } else { Ok(()) };
+            return if any { self.apply_read(program, memory, place, reader) } else { Ok(None) };
         }
         let (offset, length) = place;
         let (timing, progress, seen) = (self.timing, &self.progress, &mut self.seen);
@@ -152,7 +155,7 @@ impl State {
                 seen[index as usize / 64] |= 1 << (index % 64);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A read of registers (what an update saw stands before it): it sees what the next read of its place saw that its lane made when it
@@ -164,7 +167,7 @@ impl State {
         memory: MemoryIndex,
         (offset, length): (u64, u64),
         reader: Option<LaneIndex>,
-    ) -> Result<(), NotKept> {
+    ) -> Result<Option<EventIndex>, NotKept> {
         let (progress, seen) = (&self.progress, &mut self.seen);
         let state = &mut self.memories[memory as usize];
         let mut place = 0;
@@ -179,10 +182,10 @@ impl State {
             state.put_patch(program, index)?;
             if progress.anchor(patch.lane) == patch.anchor {
                 seen[index as usize / 64] |= 1 << (index % 64);
-                break;
+                return Ok(Some(patch.event));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// As [`apply_before`](Self::apply_before), of registers. What an update found there is the last

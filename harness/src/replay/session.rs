@@ -3,7 +3,7 @@
 use super::diagnose::Reason;
 use super::patches::NotKept;
 use super::plain::Route;
-use super::program::{Flags, Kind, Program, StepIndex};
+use super::program::{EventIndex, Flags, Kind, Program, StepIndex};
 use super::progress::Progress;
 use super::request::Request;
 use super::state::State;
@@ -262,6 +262,21 @@ impl Session {
             if !left.is_zero() {
                 clock.schedule.sleep(left);
             }
+        }
+    }
+
+    /// Lets the virtual time of a read of registers pass: up to when it was recorded, or a little where
+    /// it was not, so that a client which reads until some time comes to its end.
+    #[cold]
+    pub(super) fn pass_read_time(&self, clock: &Clock, recorded: Option<EventIndex>) {
+        const READ_TIME: Duration = Duration::from_micros(1);
+        let Some(base) = clock.base else { return };
+        let left = recorded.map_or(READ_TIME, |event| {
+            let time = Duration::from_nanos(self.program.event(event).time);
+            base.saturating_add(time).saturating_sub(clock.schedule.now())
+        });
+        if !left.is_zero() {
+            clock.schedule.sleep(left);
         }
     }
 

@@ -6,6 +6,9 @@ mod smc;
 /// Apple's six selectors: alone, from several threads, and with the driver removed in mid-run.
 mod null_driver;
 
+/// A PCIe device: configuration, BARs, DMA, and its removal.
+mod pcie_bar;
+
 /// A buffer that both sides write, mapped rightly and naively.
 mod shared_buffer;
 

@@ -184,6 +184,14 @@ impl Scenario for RegistersScenario {
         let all = registers.read_vec(0, 0x14)?;
         writeln!(out, "all at once {all:02x?}")?;
         writeln!(out, "status then {}", registers.load::<u32>(register::STATUS)?)?;
+        // A loop that ends by the clock alone: reads take time in a replay, too.
+        let schedule = system.schedule();
+        let deadline = schedule.now() + Duration::from_nanos(30_500);
+        let mut silent = true;
+        while schedule.now() < deadline {
+            silent &= registers.load::<u32>(register::STATUS)? == 0;
+        }
+        writeln!(out, "silent until the deadline: {silent}")?;
         let old = registers.fetch_or::<u32>(register::SCRATCH, 0x10)?;
         writeln!(out, "scratch {old:#x}, {:#x}", registers.load::<u32>(register::SCRATCH)?)?;
         Ok(())
@@ -233,6 +241,7 @@ after 20 polls: status 0 again, words [0, 0, 1]
   done 0b101, then 0b100; indices 3, 104 to 207
 all at once [01, 00, 00, 00, 05, 00, 00, 00, 00, 00, 00, 00, ef, be, 5a, 5a, 00, 00, 00, 00]
 status then 0
+silent until the deadline: true
 scratch 0x5a5abeef, 0x5a5abeff
 ";
 
