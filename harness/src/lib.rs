@@ -59,6 +59,7 @@
 //! - [`driverkit`]: the dext's side. Start here to write a mock dext.
 //! - [`kernel`]: the bridge between client and mock dext.
 //! - [`replay`]: the bridge from a tape to the client.
+//! - [`battery`]: trials for a dext of your own.
 //! - `strategies` (feature `proptest`): client programs and mock dexts for property tests.
 //! - `snapshot` (feature `insta`): assertions on the transcript of a tape.
 //!
@@ -96,6 +97,8 @@ pub mod driverkit;
 pub mod kernel;
 
 pub mod replay;
+
+pub mod battery;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
