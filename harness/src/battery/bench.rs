@@ -131,7 +131,9 @@ impl Bench {
             if let Some(at) = finding.at() {
                 message += &format!(" ({}:{})", at.file(), at.line());
             }
-            self.report.add(ProblemKind::Lint, place(finding.place(), subject), message, what);
+            // One finding a place: the numbers in its text are those of the first trial.
+            let (key, subject) = (finding.lint().to_string(), place(finding.place(), subject));
+            self.report.add_as(key, ProblemKind::Lint, subject, message, what);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The battery's client: calls of any shape, and everything that comes back.
 
-use super::contract::{Asynchrony, Contract, MethodContract};
+use super::contract::{Argument, Asynchrony, Contract, MethodContract};
 use crate::IoReturn;
 use crate::call::{Completion, MapOptions};
 use crate::connection::{
@@ -10,9 +10,9 @@ use crate::connection::{
 use crate::kernel::MockSystem;
 use crate::limits::INLINE_STRUCTURE_MAX;
 use crate::memory::SharedBuffer;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// What outputs hold before a call.
 pub(super) const POISON: u8 = 0xa5;
@@ -62,7 +62,7 @@ impl Attempt {
     pub(super) fn legal(method: &MethodContract) -> Self {
         Self {
             selector: method.selector,
-            scalars: method.scalars.clone(),
+            scalars: method.scalars.iter().map(Argument::example).collect(),
             input: Input::Bytes(method.input.clone()),
             scalars_asked: method.scalars_asked as usize,
             output: Output::Bytes(method.bytes_asked),
@@ -162,10 +162,6 @@ impl Stage {
         let queue = self.system().completion_queue();
         Ok(Client { stage: self.clone(), connection, queue })
     }
-
-    pub(super) fn sleep(&self, time: Duration) {
-        self.system().schedule().sleep(time);
-    }
 }
 
 /// One connection.
@@ -222,25 +218,28 @@ impl Client {
 
     /// What has to come before a method, and then its legal call.
     pub(super) fn legal(&self, method: &MethodContract) -> Answer {
-        self.prepare(method);
-        self.attempt(&Attempt::legal(method))
+        let attempt = self.prepare(method);
+        self.attempt(&attempt)
     }
 
-    /// What has to come before a method.
-    pub(super) fn prepare(&self, method: &MethodContract) {
+    /// What has to come before a method; gives the call that is legal then.
+    pub(super) fn prepare(&self, method: &MethodContract) -> Attempt {
+        let mut returned: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for selector in &method.after {
             if let Some(before) = self.stage.contract.of_selector(*selector) {
                 // Its own trials tell where it fails.
-                let _ = self.attempt(&Attempt::legal(before));
+                let answer = self.attempt(&with_returned(before, &returned));
+                returned.insert(*selector, answer.scalars);
             }
         }
+        with_returned(method, &returned)
     }
 
     /// The legal calls of all methods, in the contract's order.
     pub(super) fn script(&self, altered: bool) -> Vec<Answer> {
         let contract = Arc::clone(&self.stage.contract);
         let legal = contract.methods.iter().map(|method| {
-            let mut attempt = Attempt::legal(method);
+            let mut attempt = self.prepare(method);
             if altered {
                 attempt.scalars.iter_mut().for_each(|scalar| *scalar ^= 1);
                 if let Input::Bytes(bytes) = &mut attempt.input {
@@ -274,4 +273,16 @@ impl Client {
         self.stage.doing("the connection is closed");
         self.connection.close()
     }
+}
+
+/// The legal call of a method, after others have returned that.
+fn with_returned(method: &MethodContract, returned: &BTreeMap<u32, Vec<u64>>) -> Attempt {
+    let mut attempt = Attempt::legal(method);
+    for (scalar, argument) in attempt.scalars.iter_mut().zip(&method.scalars) {
+        if let Argument::Returned { by, index } = argument {
+            let value = returned.get(by).and_then(|scalars| scalars.get(*index));
+            *scalar = value.copied().unwrap_or(0);
+        }
+    }
+    attempt
 }

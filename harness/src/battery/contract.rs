@@ -1,5 +1,6 @@
 //! What a dext promises: the legal calls, and what it answers to others.
 
+use super::report::{ProblemKind, Subject};
 use crate::IoReturn;
 use crate::connection::Matching;
 use std::ops::RangeInclusive;
@@ -12,18 +13,43 @@ pub enum Amount {
     Exactly(u64),
     /// So many, the ends included.
     Within(RangeInclusive<u64>),
+    /// So many, the ends included, and a multiple of that.
+    Multiple {
+        /// The ends.
+        within: RangeInclusive<u64>,
+        /// Of what; not 0.
+        of: u64,
+    },
+    /// As many bytes as are handed in; for an output.
+    AsInput,
     /// Any.
     Any,
 }
 
 impl Amount {
-    /// True where so many are legal.
+    /// True where so many are legal, beside an input of so many bytes.
     #[must_use]
-    pub fn allows(&self, amount: u64) -> bool {
+    pub fn allows(&self, amount: u64, input: u64) -> bool {
         match self {
             Self::Exactly(only) => *only == amount,
             Self::Within(range) => range.contains(&amount),
+            Self::Multiple { within, of } => {
+                within.contains(&amount) && *of > 0 && amount.is_multiple_of(*of)
+            }
+            Self::AsInput => amount == input,
             Self::Any => true,
+        }
+    }
+
+    /// Amounts at which something changes.
+    pub(super) fn edges(&self) -> Vec<u64> {
+        match self {
+            Self::Exactly(_) | Self::AsInput | Self::Any => Vec::new(),
+            Self::Within(range) => vec![*range.start(), *range.end()],
+            Self::Multiple { within, of } => {
+                let (least, most) = (*within.start(), *within.end());
+                vec![least, least.saturating_add(*of), most, most.saturating_sub(*of)]
+            }
         }
     }
 }
@@ -33,6 +59,10 @@ impl std::fmt::Display for Amount {
         match self {
             Self::Exactly(amount) => write!(f, "{amount}"),
             Self::Within(range) => write!(f, "{} to {}", range.start(), range.end()),
+            Self::Multiple { within, of } => {
+                write!(f, "{} to {} by {of}", within.start(), within.end())
+            }
+            Self::AsInput => f.write_str("as many as are handed in"),
             Self::Any => f.write_str("any number"),
         }
     }
@@ -62,7 +92,7 @@ pub enum Asynchrony {
 ///     .method(MethodContract::new(0).scalars(&[2, 3]).wants_scalars(1))
 ///     .method(MethodContract::new(1).input(&[1; 16]).wants_bytes(16).code(IoReturn::BUSY))
 ///     .memory(MemoryContract::new(0).length(128));
-/// assert!(contract.methods[0].scalars_in.allows(2));
+/// assert!(contract.methods[0].scalars_in.allows(2, 0));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Contract {
@@ -81,6 +111,8 @@ pub struct Contract {
     /// How long a dext may take before it counts as hanging, in virtual time. The longest legal wait
     /// for a completion must fit.
     pub patience: Duration,
+    /// What is as it should be although it looks wrong.
+    pub justified: Vec<Justification>,
     /// It was learned, not said, from so many calls: what it calls illegal may be legal.
     pub learned_from: Option<u64>,
 }
@@ -97,6 +129,7 @@ impl Contract {
             codes: Vec::new(),
             exclusive: false,
             patience: Duration::from_secs(20),
+            justified: Vec::new(),
             learned_from: None,
         }
     }
@@ -129,6 +162,13 @@ impl Contract {
         self
     }
 
+    /// Problems of this kind with this subject are as they should be, because of that.
+    #[must_use]
+    pub fn justify(mut self, kind: ProblemKind, subject: Subject, because: &str) -> Self {
+        self.justified.push(Justification { kind, subject, because: because.to_owned() });
+        self
+    }
+
     /// Opens with this type.
     #[must_use]
     pub fn open_type(mut self, open_type: u32) -> Self {
@@ -141,13 +181,56 @@ impl Contract {
     }
 }
 
+/// What is as it should be although it looks wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Justification {
+    /// Problems of this kind.
+    pub kind: ProblemKind,
+    /// With this subject.
+    pub subject: Subject,
+    /// Why they are none.
+    pub because: String,
+}
+
+/// What a scalar that is handed in may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Anything, such as this.
+    Any(u64),
+    /// A value within bounds, the ends included, such as the example. Others are refused.
+    Within {
+        /// The bounds.
+        range: RangeInclusive<u64>,
+        /// One of the values.
+        example: u64,
+    },
+    /// What another call has returned on the same connection, which has to come before. Others are
+    /// refused.
+    Returned {
+        /// Selector of that call.
+        by: u32,
+        /// Which of its scalars.
+        index: usize,
+    },
+}
+
+impl Argument {
+    /// A value without any call before.
+    pub(super) fn example(&self) -> u64 {
+        match self {
+            Self::Any(example) | Self::Within { example, .. } => *example,
+            Self::Returned { .. } => 0,
+        }
+    }
+}
+
 /// What a method promises, with one legal call of it.
 #[derive(Clone, Debug)]
 pub struct MethodContract {
     /// The selector.
     pub selector: u32,
-    /// Scalars handed in by the legal call.
-    pub scalars: Vec<u64>,
+    /// Scalars handed in by the legal call, and what else they may be.
+    pub scalars: Vec<Argument>,
     /// The structure handed in by the legal call.
     pub input: Vec<u8>,
     /// Scalars that the legal call asks for.
@@ -168,8 +251,13 @@ pub struct MethodContract {
     pub completions: Option<u64>,
     /// Errors that are documented for it.
     pub codes: Vec<IoReturn>,
-    /// Selectors whose legal calls must come before.
+    /// Selectors whose legal calls must come before, in this order.
     pub after: Vec<u32>,
+    /// Whether it is refused without them.
+    pub needs_them: bool,
+    /// Whether the legal call works again and again, some dozen times at least; `Some(false)` where
+    /// the second is refused.
+    pub repeatable: Option<bool>,
     /// What it gives depends on other clients by design.
     pub shared: bool,
     /// What it gives is not the same twice, whoever calls.
@@ -194,6 +282,8 @@ impl MethodContract {
             completions: None,
             codes: Vec::new(),
             after: Vec::new(),
+            needs_them: false,
+            repeatable: None,
             shared: false,
             volatile: false,
         }
@@ -201,9 +291,16 @@ impl MethodContract {
 
     /// It takes just so many scalars, such as these.
     #[must_use]
-    pub fn scalars(mut self, scalars: &[u64]) -> Self {
-        self.scalars_in = Amount::Exactly(scalars.len() as u64);
-        self.scalars = scalars.to_vec();
+    pub fn scalars(self, scalars: &[u64]) -> Self {
+        let arguments: Vec<_> = scalars.iter().map(|scalar| Argument::Any(*scalar)).collect();
+        self.arguments(&arguments)
+    }
+
+    /// It takes just so many scalars, with these values.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[Argument]) -> Self {
+        self.scalars_in = Amount::Exactly(arguments.len() as u64);
+        self.scalars = arguments.to_vec();
         self
     }
 
@@ -288,10 +385,18 @@ impl MethodContract {
         self
     }
 
-    /// The legal calls of these selectors come before.
+    /// The legal calls of these selectors come before; without them it is refused.
     #[must_use]
     pub fn after(mut self, selectors: &[u32]) -> Self {
         self.after = selectors.to_vec();
+        self.needs_them = true;
+        self
+    }
+
+    /// The legal call works again and again, or is refused the second time.
+    #[must_use]
+    pub fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = Some(repeatable);
         self
     }
 

@@ -19,7 +19,9 @@ mod learn;
 mod probe;
 mod report;
 
-pub use contract::{Amount, Asynchrony, Contract, MemoryContract, MethodContract};
+pub use contract::{
+    Amount, Argument, Asynchrony, Contract, Justification, MemoryContract, MethodContract,
+};
 pub use probe::probe;
 pub use report::{Problem, ProblemKind, Report, Subject};
 
@@ -82,16 +84,18 @@ pub fn run(
     contract: Contract,
     publish: impl Fn(&Arc<MockSystem>) -> Result<(), IoReturn> + Send + Sync + 'static,
 ) -> Report {
+    let justified = contract.justified.clone();
     let mut bench = Bench::new(contract, Arc::new(publish));
     let calm = checks::calm(&mut bench);
     checks::shapes(&mut bench, &calm);
     checks::selectors(&mut bench, &calm);
     checks::values(&mut bench, &calm);
+    checks::order(&mut bench);
     checks::memory(&mut bench);
     checks::state(&mut bench, &calm);
     checks::life(&mut bench);
     checks::threads(&mut bench, &calm);
     let mut report = bench.report;
-    report.problems.sort_by_key(|problem| (problem.kind, problem.subject));
+    report.sort(&justified);
     report
 }

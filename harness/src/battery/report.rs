@@ -1,5 +1,6 @@
 //! What a battery tells.
 
+use super::contract::Justification;
 use serde::Serialize;
 use std::fmt;
 
@@ -85,6 +86,11 @@ pub struct Problem {
     pub trial: String,
     /// How many trials showed it.
     pub count: u64,
+    /// Why it is as it should be, where the contract says so.
+    pub justified: Option<String>,
+    /// What tells it from others of its kind and subject.
+    #[serde(skip)]
+    key: String,
 }
 
 impl fmt::Display for Problem {
@@ -94,7 +100,10 @@ impl fmt::Display for Problem {
         if self.count > 1 {
             write!(f, ", and in {} more trials", self.count - 1)?;
         }
-        Ok(())
+        match &self.justified {
+            Some(because) => write!(f, "\n  justified: {because}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -103,6 +112,8 @@ impl fmt::Display for Problem {
 pub struct Report {
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// What would be wrong, had the contract not said why it is so.
+    pub justified: Vec<Problem>,
     /// Trials made, each on a dext of its own.
     pub trials: u64,
     /// From how many calls the contract was learned, if it was.
@@ -116,6 +127,7 @@ impl Report {
         self.problems.is_empty()
     }
 
+    /// Notes a problem, with its message to tell it from others.
     pub(super) fn add(
         &mut self,
         kind: ProblemKind,
@@ -123,15 +135,43 @@ impl Report {
         message: String,
         trial: &str,
     ) {
+        self.add_as(message.clone(), kind, subject, message, trial);
+    }
+
+    /// Notes a problem; those with the same key, kind and subject are one.
+    pub(super) fn add_as(
+        &mut self,
+        key: String,
+        kind: ProblemKind,
+        subject: Subject,
+        message: String,
+        trial: &str,
+    ) {
         let same = |problem: &&mut Problem| {
-            (problem.kind, problem.subject) == (kind, subject) && problem.message == message
+            (problem.kind, problem.subject) == (kind, subject) && problem.key == key
         };
         if let Some(problem) = self.problems.iter_mut().find(same) {
             problem.count += 1;
         } else {
             let trial = trial.to_owned();
-            self.problems.push(Problem { kind, subject, message, trial, count: 1 });
+            let justified = None;
+            self.problems.push(Problem { kind, subject, message, trial, count: 1, justified, key });
         }
+    }
+
+    /// Sorts the problems, those apart that the contract justifies.
+    pub(super) fn sort(&mut self, justified: &[Justification]) {
+        let problems = std::mem::take(&mut self.problems);
+        for mut problem in problems {
+            let reason = justified
+                .iter()
+                .find(|known| (known.kind, known.subject) == (problem.kind, problem.subject));
+            problem.justified = reason.map(|known| known.because.clone());
+            let into = if reason.is_some() { &mut self.justified } else { &mut self.problems };
+            into.push(problem);
+        }
+        self.problems.sort_by_key(|problem| (problem.kind, problem.subject));
+        self.justified.sort_by_key(|problem| (problem.kind, problem.subject));
     }
 }
 
@@ -140,9 +180,15 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }
+        for problem in &self.justified {
+            writeln!(f, "{problem}")?;
+        }
         let count = self.problems.len();
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "{} trials, {count} problem{plural}", self.trials)?;
+        if !self.justified.is_empty() {
+            write!(f, ", {} justified", self.justified.len())?;
+        }
         if let Some(calls) = self.learned_from {
             write!(f, "; the contract was learned from {calls} calls and may be too narrow")?;
         }

@@ -2,11 +2,10 @@
 
 use super::super::bench::{Bench, Wrong};
 use super::super::client::{Answer, Attempt, Client, Output, POISON, Wake};
-use super::super::contract::Contract;
+use super::super::contract::MethodContract;
 use super::super::report::{ProblemKind, Subject};
 use crate::IoReturn;
 use crate::limits::INLINE_STRUCTURE_MAX;
-use crate::memory::Memory;
 use std::collections::BTreeMap;
 
 /// Bytes of a memory that are looked at.
@@ -47,10 +46,10 @@ impl Seen {
 /// What a dext answers when nobody disturbs it.
 #[derive(Clone, Debug)]
 pub(in crate::battery) struct Calm {
-    /// The legal call of each method by itself, where it works.
-    pub(in crate::battery) legal: BTreeMap<u32, Answer>,
     /// All of them in turn.
     seen: Option<Seen>,
+    /// All of them in turn after what has to come before a method.
+    prepared: BTreeMap<u32, Seen>,
     /// Answers that are not the same twice, or depend on others by design: by place in the script.
     loose: Vec<bool>,
     completions_loose: bool,
@@ -58,15 +57,20 @@ pub(in crate::battery) struct Calm {
 }
 
 impl Calm {
-    /// True where the legal call gives the same each time.
-    pub(in crate::battery) fn is_steady(&self, contract: &Contract, selector: u32) -> bool {
-        let place = contract.methods.iter().position(|method| method.selector == selector);
-        place.is_some_and(|place| self.loose.get(place) == Some(&false))
-    }
-
     /// Where another client saw something else although it should not have.
     pub(in crate::battery) fn compare(&self, seen: &Seen, because: &str) -> Vec<Wrong> {
-        let Some(calm) = &self.seen else { return Vec::new() };
+        self.seen.as_ref().map_or_else(Vec::new, |calm| self.differences(calm, seen, because))
+    }
+
+    /// After a call that was refused everything goes on as if it had not been made.
+    pub(in crate::battery) fn undisturbed(&self, client: &Client, selector: u32) -> Vec<Wrong> {
+        let Some(calm) = self.prepared.get(&selector) else { return Vec::new() };
+        let seen = Seen::by(client);
+        let because = format!("after a call of selector {selector} that was refused");
+        self.differences(calm, &seen, &because)
+    }
+
+    fn differences(&self, calm: &Seen, seen: &Seen, because: &str) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         for ((expected, found), loose) in calm.answers.iter().zip(&seen.answers).zip(&self.loose) {
             if expected != found && !loose {
@@ -99,15 +103,14 @@ impl Calm {
 /// Makes the legal calls in peace.
 pub(in crate::battery) fn calm(bench: &mut Bench) -> Calm {
     let contract = std::sync::Arc::clone(&bench.contract);
-    let mut legal = BTreeMap::new();
     for method in &contract.methods {
         let subject = Subject::Selector(method.selector);
         let own = method.clone();
         let trial = bench.trial(subject, "its legal call is made", move |stage| {
             let client = stage.open()?;
-            client.prepare(&own);
+            let legal = client.prepare(&own);
             let before = client.completions();
-            let answer = client.attempt(&Attempt::legal(&own));
+            let answer = client.attempt(&legal);
             let completions = client.completions();
             let _ = (before, client.close());
             Ok((answer, completions.len() as u64))
@@ -124,7 +127,6 @@ pub(in crate::battery) fn calm(bench: &mut Bench) -> Calm {
                     for Wrong(kind, subject, message) in outputs(method, &answer, completions) {
                         bench.report.add(kind, subject, message, what);
                     }
-                    legal.insert(method.selector, answer);
                 } else {
                     let message = format!("its legal call fails with {}", answer.result);
                     bench.report.add(ProblemKind::Refused, subject, message, what);
@@ -132,7 +134,7 @@ pub(in crate::battery) fn calm(bench: &mut Bench) -> Calm {
             }
         }
     }
-    let mut script = || {
+    let script = |bench: &mut Bench| {
         bench.trial(Subject::Dext, "every legal call is made in turn", |stage| {
             let client = stage.open().ok()?;
             let seen = Seen::by(&client);
@@ -141,7 +143,20 @@ pub(in crate::battery) fn calm(bench: &mut Bench) -> Calm {
             Some(seen)
         })
     };
-    let (first, second) = (script().flatten(), script().flatten());
+    let (first, second) = (script(bench).flatten(), script(bench).flatten());
+    let prepared = contract.methods.iter().filter_map(|method| {
+        let own = method.clone();
+        let seen = bench.trial(Subject::Dext, "every legal call is made in turn", move |stage| {
+            let client = stage.open().ok()?;
+            client.prepare(&own);
+            let seen = Seen::by(&client);
+            // Its result is a matter of other trials.
+            let _ = client.close();
+            Some(seen)
+        });
+        seen.flatten().map(|seen| (method.selector, seen))
+    });
+    let prepared = prepared.collect();
     let differs = |place: usize| match (&first, &second) {
         (Some(first), Some(second)) => first.answers.get(place) != second.answers.get(place),
         _ => true,
@@ -158,16 +173,16 @@ pub(in crate::battery) fn calm(bench: &mut Bench) -> Calm {
         (memory.memory_type, memory.shared || held(&first) != held(&second))
     });
     Calm {
-        legal,
         loose,
         completions_loose: any_shared || completions(&first) != completions(&second),
         memories_loose: memories.collect(),
         seen: first,
+        prepared,
     }
 }
 
 /// What is wrong with the outputs of a legal call that worked.
-fn outputs(method: &super::MethodContract, answer: &Answer, completions: u64) -> Vec<Wrong> {
+fn outputs(method: &MethodContract, answer: &Answer, completions: u64) -> Vec<Wrong> {
     let subject = Subject::Selector(method.selector);
     let mut wrong = Vec::new();
     let mut say = |kind, message: String| wrong.push(Wrong(kind, subject, message));
@@ -177,7 +192,10 @@ fn outputs(method: &super::MethodContract, answer: &Answer, completions: u64) ->
         say(ProblemKind::Output, format!("of {asked} scalars asked for it gives {given}"));
     }
     let Output::Bytes(asked) = attempt.output else { return wrong };
-    if asked > 0 && asked <= INLINE_STRUCTURE_MAX && !method.bytes_out.allows(answer.size) {
+    if asked > 0
+        && asked <= INLINE_STRUCTURE_MAX
+        && !method.bytes_out.allows(answer.size, method.input.len() as u64)
+    {
         let promised = &method.bytes_out;
         say(
             ProblemKind::Output,

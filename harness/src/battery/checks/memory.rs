@@ -6,7 +6,6 @@ use super::super::contract::MemoryContract;
 use super::super::report::{ProblemKind, Subject};
 use super::{ended, refused};
 use crate::IoReturn;
-use crate::memory::Memory;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 mod calm;
 mod life;
 mod memory;
+mod order;
 mod selectors;
 mod shapes;
 mod state;
@@ -12,6 +13,7 @@ mod values;
 pub(super) use calm::{Calm, calm};
 pub(super) use life::life;
 pub(super) use memory::memory;
+pub(super) use order::order;
 pub(super) use selectors::selectors;
 pub(super) use shapes::shapes;
 pub(super) use state::state;

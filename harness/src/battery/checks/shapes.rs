@@ -1,8 +1,8 @@
 //! Counts and sizes that are not legal, and calls with and without a completion.
 
 use super::super::bench::{Bench, Wrong};
-use super::super::client::{Attempt, Client, Input, Output, POISON, Wake};
-use super::super::contract::{Asynchrony, Contract, MethodContract};
+use super::super::client::{Attempt, Input, Output, POISON, Wake};
+use super::super::contract::{Amount, Asynchrony, Contract, MethodContract};
 use super::super::report::{ProblemKind, Subject};
 use super::{Calm, code, ended, refused};
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
@@ -13,12 +13,16 @@ use std::sync::Arc;
 const SIZES: [u64; 12] =
     [0, 1, 3, 7, 255, 4095, 4096, 4097, 5000, 8192, (1 << 16) + 1, (1 << 20) + 1];
 
+/// Sizes beyond that are not tried.
+const SIZE_MAX: u64 = 1 << 24;
+
 /// Tries every count, and sizes at which something changes.
 pub(in crate::battery) fn shapes(bench: &mut Bench, calm: &Calm) {
     let contract = Arc::clone(&bench.contract);
+    let calm = Arc::new(calm.clone());
     for method in &contract.methods {
         for (attempt, legal) in variants(method) {
-            try_variant(bench, calm, &contract, method, attempt, legal);
+            try_variant(bench, &calm, &contract, method, attempt, legal);
         }
         large_input(bench, method);
     }
@@ -32,33 +36,44 @@ fn variants(method: &MethodContract) -> Vec<(Attempt, bool)> {
         if count != base.scalars.len() {
             let mut attempt = base.clone();
             attempt.scalars.resize(count, 1);
-            variants.push((attempt, method.scalars_in.allows(count as u64)));
+            variants.push((attempt, method.scalars_in.allows(count as u64, 0)));
         }
         if count != base.scalars_asked && count <= SCALARS_MAX {
             let attempt = Attempt { scalars_asked: count, ..base.clone() };
-            variants.push((attempt, method.scalars_out.allows(count as u64)));
+            variants.push((attempt, method.scalars_out.allows(count as u64, 0)));
         }
     }
     let around = |size: u64| [size.saturating_sub(1), size + 1, size * 2];
-    let sizes = |own: u64| -> BTreeSet<u64> {
-        SIZES.into_iter().chain(around(own)).filter(|size| *size != own).collect()
+    let sizes = |own: u64, amount: &Amount| -> BTreeSet<u64> {
+        let edges = amount.edges();
+        let beside = edges.iter().flat_map(|edge| around(*edge));
+        let all = SIZES.into_iter().chain(around(own)).chain(edges.clone()).chain(beside);
+        all.filter(|size| *size != own && *size <= SIZE_MAX).collect()
     };
     let own = method.input.len() as u64;
-    for size in sizes(own) {
+    for size in sizes(own, &method.bytes_in) {
         let mut bytes = method.input.clone();
         bytes.resize(size as usize, 0x3c);
-        let attempt = Attempt { input: Input::Bytes(bytes), ..base.clone() };
-        variants.push((attempt, method.bytes_in.allows(size)));
+        let input = Input::Bytes(bytes);
+        if method.bytes_out == Amount::AsInput {
+            // Both together, and the input alone, which is illegal.
+            let output = Output::Bytes(size);
+            let attempt = Attempt { input: input.clone(), output, ..base.clone() };
+            variants.push((attempt, method.bytes_in.allows(size, 0)));
+        }
+        let legal =
+            method.bytes_in.allows(size, 0) && method.bytes_out.allows(method.bytes_asked, size);
+        variants.push((Attempt { input, ..base.clone() }, legal));
     }
-    for size in sizes(method.bytes_asked) {
+    for size in sizes(method.bytes_asked, &method.bytes_out) {
         let attempt = Attempt { output: Output::Bytes(size), ..base.clone() };
-        variants.push((attempt, method.bytes_out.allows(size)));
+        variants.push((attempt, method.bytes_out.allows(size, own)));
     }
     // To the dext these are no structures at all (A10, A12).
     let null = Attempt { input: Input::Null(5000), ..base.clone() };
-    variants.push((null, method.bytes_in.allows(0)));
+    variants.push((null, method.bytes_in.allows(0, 0)));
     let null = Attempt { output: Output::Null(5000), ..base.clone() };
-    variants.push((null, method.bytes_out.allows(0)));
+    variants.push((null, method.bytes_out.allows(0, own)));
     if base.wake == Wake::Sync {
         // The dext may give what it likes, up to 4 GiB.
         let attempt = Attempt { output: Output::Variable, ..base.clone() };
@@ -77,14 +92,13 @@ fn variants(method: &MethodContract) -> Vec<(Attempt, bool)> {
 
 fn try_variant(
     bench: &mut Bench,
-    calm: &Calm,
+    calm: &Arc<Calm>,
     contract: &Arc<Contract>,
     method: &MethodContract,
     attempt: Attempt,
     legal: bool,
 ) {
-    let steady = calm.is_steady(contract, method.selector);
-    let expected = calm.legal.get(&method.selector).filter(|_| steady).cloned();
+    let calm = Arc::clone(calm);
     let (method, contract) = (method.clone(), Arc::clone(contract));
     let subject = Subject::Selector(method.selector);
     bench.check(subject, attempt.to_string(), move |stage| {
@@ -92,15 +106,30 @@ fn try_variant(
             Ok(client) => client,
             Err(code) => return refused(code),
         };
-        client.prepare(&method);
-        let answer = client.attempt(&attempt);
+        let ready = client.prepare(&method);
+        let answer = client.attempt(&resolved(attempt.clone(), &method, &ready));
         let mut wrong = Vec::new();
         if answer.result.is_success() && !legal {
             wrong.push(Wrong(ProblemKind::Accepted, subject, accepted(&method, &attempt)));
         }
         wrong.extend(code(&contract, Some(&method), &answer));
+        // Whether content of that size is fine the contract says where it gives bounds.
+        let bounded = |amount: &Amount| !matches!(amount, Amount::Any);
+        if !answer.result.is_success()
+            && legal
+            && attempt.output != Output::Variable
+            && attempt.wake == Attempt::legal(&method).wake
+            && bounded(&method.bytes_in)
+            && bounded(&method.bytes_out)
+            && bounded(&method.scalars_in)
+            && bounded(&method.scalars_out)
+        {
+            let message = format!("it refuses with {} what is legal", answer.result);
+            wrong.push(Wrong(ProblemKind::Refused, subject, message));
+        }
         if let (true, Output::Bytes(size)) = (answer.result.is_success(), attempt.output)
             && legal
+            && method.bytes_asked > 0
             && size > INLINE_STRUCTURE_MAX
             && answer.bytes.iter().all(|byte| *byte == POISON)
         {
@@ -108,27 +137,23 @@ fn try_variant(
             wrong.push(Wrong(ProblemKind::Output, subject, message));
         }
         if !answer.result.is_success() {
-            wrong.extend(undisturbed(&client, &method, expected.as_ref()));
+            wrong.extend(calm.undisturbed(&client, method.selector));
         }
         let _ = client.completions();
         ended(&client, wrong)
     });
 }
 
-/// After a call that was refused the legal one gives what it always does.
-pub(super) fn undisturbed(
-    client: &Client,
-    method: &MethodContract,
-    expected: Option<&super::Answer>,
-) -> Option<Wrong> {
-    let expected = expected?;
-    let again = client.attempt(&Attempt::legal(method));
-    (again != *expected).then(|| {
-        let message = format!(
-            "after a call that it refused, its legal call gives {again} instead of {expected}"
-        );
-        Wrong(ProblemKind::State, Subject::Selector(method.selector), message)
-    })
+/// A call that was changed, with what the calls before have returned where it was not.
+pub(super) fn resolved(mut attempt: Attempt, method: &MethodContract, ready: &Attempt) -> Attempt {
+    let base = Attempt::legal(method);
+    let known = base.scalars.iter().zip(&ready.scalars);
+    for (scalar, (before, now)) in attempt.scalars.iter_mut().zip(known) {
+        if scalar == before {
+            *scalar = *now;
+        }
+    }
+    attempt
 }
 
 fn accepted(method: &MethodContract, attempt: &Attempt) -> String {
@@ -177,7 +202,7 @@ fn accepted(method: &MethodContract, attempt: &Attempt) -> String {
 fn large_input(bench: &mut Bench, method: &MethodContract) {
     if ![0, INLINE_STRUCTURE_MAX, INLINE_STRUCTURE_MAX + 1]
         .iter()
-        .all(|size| method.bytes_in.allows(*size))
+        .all(|size| method.bytes_in.allows(*size, 0))
     {
         return;
     }
@@ -186,9 +211,9 @@ fn large_input(bench: &mut Bench, method: &MethodContract) {
         let own = own.clone();
         move |stage: &super::super::client::Stage| {
             let client = stage.open().ok()?;
-            client.prepare(&own);
+            let ready = client.prepare(&own);
             let input = Input::Bytes((0..size).map(|index| index as u8 | 1).collect());
-            let answer = client.attempt(&Attempt { input, ..Attempt::legal(&own) });
+            let answer = client.attempt(&Attempt { input, ..ready });
             // Its result is a matter of other trials.
             let _ = client.close();
             Some(answer)
