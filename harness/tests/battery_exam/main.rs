@@ -2,6 +2,7 @@
 //! is a fair one. A client that keeps to the description sees no difference; each bug shows to one that
 //! does not, and only where it should.
 
+mod battery;
 mod dext;
 mod honest;
 mod right;

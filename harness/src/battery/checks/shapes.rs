@@ -1,9 +1,10 @@
 //! Counts and sizes that are not legal, and calls with and without a completion.
 
 use super::super::bench::{Bench, Wrong};
-use super::super::client::{Attempt, Input, Output, POISON, Wake};
+use super::super::client::{Answer, Attempt, Input, Output, POISON, Wake};
 use super::super::contract::{Amount, Asynchrony, Contract, MethodContract};
 use super::super::report::{ProblemKind, Subject};
+use super::calm::Seen;
 use super::{Calm, code, ended, refused};
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
 use std::collections::BTreeSet;
@@ -130,6 +131,7 @@ fn try_variant(
         if let (true, Output::Bytes(size)) = (answer.result.is_success(), attempt.output)
             && legal
             && method.bytes_asked > 0
+            && attempt.wake == Wake::Sync
             && size > INLINE_STRUCTURE_MAX
             && answer.bytes.iter().all(|byte| *byte == POISON)
         {
@@ -197,39 +199,41 @@ fn accepted(method: &MethodContract, attempt: &Attempt) -> String {
     }
 }
 
-/// Where any size may be handed in, one over 4096 bytes must not be taken for nothing: it arrives as a
-/// descriptor (B4).
+/// An input of more than 4096 bytes arrives as a descriptor (B4). Where the bytes of a shorter one make a
+/// difference, those of a longer one must, too.
 fn large_input(bench: &mut Bench, method: &MethodContract) {
-    if ![0, INLINE_STRUCTURE_MAX, INLINE_STRUCTURE_MAX + 1]
-        .iter()
-        .all(|size| method.bytes_in.allows(*size, 0))
-    {
-        return;
-    }
-    let (own, subject) = (method.clone(), Subject::Selector(method.selector));
-    let of = move |size: u64| {
-        let own = own.clone();
-        move |stage: &super::super::client::Stage| {
+    let legal = |size: &u64| method.bytes_in.allows(*size, 0) && *size > 0;
+    let edges = method.bytes_in.edges();
+    let sizes: BTreeSet<u64> = SIZES.into_iter().chain(edges).filter(legal).collect();
+    let inline = sizes.iter().rev().find(|size| **size <= INLINE_STRUCTURE_MAX);
+    let large = sizes.iter().find(|size| (INLINE_STRUCTURE_MAX + 1..=SIZE_MAX).contains(*size));
+    let (Some(inline), Some(large)) = (inline, large) else { return };
+    let subject = Subject::Selector(method.selector);
+    let mut seen = |size: u64, factor: u8| {
+        let own = method.clone();
+        let what = format!("{size} bytes are handed in");
+        let seen = bench.trial(subject, what, move |stage| {
             let client = stage.open().ok()?;
             let ready = client.prepare(&own);
-            let input = Input::Bytes((0..size).map(|index| index as u8 | 1).collect());
-            let answer = client.attempt(&Attempt { input, ..ready });
+            let bytes = (0..size).map(|index| (index as u8).wrapping_mul(factor) | 1).collect();
+            let output = match own.bytes_out {
+                Amount::AsInput => Output::Bytes(size),
+                _ => ready.output,
+            };
+            let answer = client.attempt(&Attempt { input: Input::Bytes(bytes), output, ..ready });
+            let seen = Seen::by(&client);
             // Its result is a matter of other trials.
             let _ = client.close();
-            Some(answer)
-        }
+            Some((answer, seen))
+        });
+        seen.flatten()
     };
-    let mut answer =
-        |size| bench.trial(subject, format!("{size} bytes are handed in"), of(size)).flatten();
-    let (none, inline, large) =
-        (answer(0), answer(INLINE_STRUCTURE_MAX), answer(INLINE_STRUCTURE_MAX + 1));
-    if let (Some(none), Some(inline), Some(large)) = (none, inline, large)
-        && none == large
-        && none != inline
-    {
-        let message =
-            "it takes an input of more than 4096 bytes, which is a descriptor, for none (B4)";
-        let trial = "4097 bytes are handed in";
-        bench.report.add(ProblemKind::Output, subject, message.to_owned(), trial);
+    let differs = |one: Option<(Answer, Seen)>, other| Some(one? != other?);
+    let inline_differs = differs(seen(*inline, 1), seen(*inline, 3));
+    if inline_differs == Some(true) && differs(seen(*large, 1), seen(*large, 3)) == Some(false) {
+        let message = "the bytes of an input of more than 4096, which is a descriptor, make no \
+                       difference (B4)";
+        let trial = format!("{large} bytes are handed in");
+        bench.report.add(ProblemKind::Output, subject, message.to_owned(), &trial);
     }
 }

@@ -106,11 +106,14 @@ pub(in crate::battery) fn values(bench: &mut Bench, calm: &Calm) {
     }
 }
 
+/// What is done to a value that was returned.
+type Change = fn(u64) -> u64;
+
 /// What was not returned, or not to this client, is refused.
 fn others_value(bench: &mut Bench, method: &MethodContract, place: usize) {
     let subject = Subject::Selector(method.selector);
     let say = move |message: &str| Wrong(ProblemKind::Accepted, subject, message.to_owned());
-    let refusal = |change: fn(u64) -> u64| {
+    let refusal = |change: Change| {
         let own = method.clone();
         move |stage: &super::super::client::Stage| {
             let client = match stage.open() {
@@ -127,7 +130,7 @@ fn others_value(bench: &mut Bench, method: &MethodContract, place: usize) {
             ended(&client, wrong)
         }
     };
-    let changes: [(&str, fn(u64) -> u64); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("one more than", |value| value.wrapping_add(1)),
         ("one less than", |value| value.wrapping_sub(1)),
         ("the opposite of", |value| !value),
