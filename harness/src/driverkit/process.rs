@@ -168,6 +168,18 @@ impl DextProcess {
         &self.inner.life
     }
 
+    /// The service's properties, those that the dext has set among them.
+    pub(crate) fn properties(&self) -> BTreeMap<String, Value> {
+        self.state().properties.clone()
+    }
+
+    pub(super) fn change_properties<R>(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, Value>) -> R,
+    ) -> R {
+        change(&mut self.state().properties)
+    }
+
     /// What the service is made of, for those who make objects of it (G11).
     pub(crate) fn describe(&self, properties: BTreeMap<String, Value>) {
         self.state().properties = properties;

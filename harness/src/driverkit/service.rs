@@ -1,10 +1,12 @@
 //! `IOService`, as the writer of a dext implements it, and what stands below it.
 
-use super::{DextProcess, InterruptLines, UserClient};
+use super::{DextProcess, InterruptLines, OsDictionary, UserClient};
 use crate::IoReturn;
 use crate::boundary::Rules;
 use crate::boundary::entitlement::base_new_user_client;
+use crate::registry::Value;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,19 +70,30 @@ pub struct Provider {
     class: String,
     object: Option<Arc<dyn Any + Send + Sync>>,
     interrupts: Option<InterruptLines>,
+    properties: BTreeMap<String, Value>,
 }
 
 impl Provider {
     /// A provider of which only the class is known, such as `IOUserResources`.
     #[must_use]
     pub fn new(class: &str) -> Self {
-        Self { class: class.to_owned(), object: None, interrupts: None }
+        Self {
+            class: class.to_owned(),
+            object: None,
+            interrupts: None,
+            properties: BTreeMap::new(),
+        }
     }
 
     /// A provider that a driver can use, such as an `IOUSBHostInterface`.
     #[must_use]
     pub fn with_object<T: Any + Send + Sync>(class: &str, object: T) -> Self {
-        Self { class: class.to_owned(), object: Some(Arc::new(object)), interrupts: None }
+        Self {
+            class: class.to_owned(),
+            object: Some(Arc::new(object)),
+            interrupts: None,
+            properties: BTreeMap::new(),
+        }
     }
 
     /// The same provider, whose device interrupts on `lines`.
@@ -88,6 +101,25 @@ impl Provider {
     pub fn with_interrupts(mut self, lines: &InterruptLines) -> Self {
         self.interrupts = Some(lines.clone());
         self
+    }
+
+    /// The same provider, with a property that its driver reads.
+    #[must_use]
+    pub fn with_property(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.properties.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Its properties, in a dictionary with one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    #[doc(alias = "CopyProperties")]
+    pub fn copy_properties(&self) -> OsDictionary {
+        OsDictionary::of(&self.properties)
     }
 
     /// The lines on which its device interrupts, where it has any.

@@ -419,11 +419,11 @@ impl System for MockSystem {
     }
 
     fn property(&self, service: ServiceId, key: &str) -> Result<Option<Value>, IoReturn> {
-        Ok(self.dext(service)?.description().all_properties().remove(key))
+        Ok(self.dext(service)?.process().properties().remove(key))
     }
 
     fn properties(&self, service: ServiceId) -> Result<BTreeMap<String, Value>, IoReturn> {
-        Ok(self.dext(service)?.description().all_properties())
+        Ok(self.dext(service)?.process().properties())
     }
 
     fn open(&self, service: ServiceId, open_type: u32) -> Result<Box<dyn Connection>, IoReturn> {

@@ -6,4 +6,5 @@ mod data_queue;
 mod faults;
 mod life;
 mod mapping_table;
+mod properties;
 mod threads;
