@@ -12,7 +12,7 @@ use std::time::Duration;
 const THINKING: Duration = Duration::from_millis(1);
 
 /// The pause after the burst, and between the reports that come then.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(900);
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// How many come then.

@@ -1,7 +1,6 @@
-use super::support::{Removed, live, parameters, simulate};
+use super::support::{faulty, live, parameters, simulate};
 use dextape_scenarios::null_driver::SCENARIO;
 use dextape_scenarios::{Time, run_on_mock};
-use std::time::Duration;
 
 const BAD_ARGUMENT: &str = "kIOReturnBadArgument (0xe00002c2)";
 
@@ -94,11 +93,8 @@ fn threads_do_not_disturb_each_other() {
 /// `MACH_SEND_INVALID_DEST` from then on, and so does the close (H1, H2).
 #[test]
 fn a_driver_that_is_removed_leaves_the_client_waiting() {
-    let scenario = Removed { scenario: SCENARIO, after: Duration::from_secs(8) };
-    let parameters = parameters(&scenario, &[("part", "async")]);
-    let run = |seed| {
-        run_on_mock(&scenario, &parameters, Time::Simulated { seed }, |system| system).unwrap()
-    };
+    let removed = "at 8s: device removed";
+    let run = |seed| faulty("null-driver", &[("part", "async")], removed, seed).unwrap();
     let expected = "\
 request before registration: kIOReturnError (0xe00002bc)
 register without a wake port: kIOReturnBadArgument (0xe00002c2)

@@ -1,8 +1,6 @@
-use super::support::{Removed, live, parameters, simulate};
+use super::support::{faulty, live, simulate};
 use dextape::driverkit::Lint;
-use dextape_scenarios::shared_buffer::SCENARIO;
-use dextape_scenarios::{Time, run_on_mock};
-use std::time::Duration;
+use dextape_scenarios::Time;
 
 /// Mapping again gives the same mapping (F11), the status cannot be written (F2), an unknown type is
 /// `kIOReturnBadArgument` to a map whatever the dext says (F5) and the dext's own code to an unmap
@@ -69,11 +67,7 @@ fn the_naive_dext_cannot_be_unmapped() {
 /// `kIOReturnBadArgument` because the connection mapped once (H1), and the close works (H2).
 #[test]
 fn mappings_outlive_the_driver() {
-    let after = Duration::from_millis(15);
-    let scenario = Removed { scenario: SCENARIO, after };
-    let parameters = parameters(&scenario, &[]);
-    let time = Time::Simulated { seed: 1 };
-    let run = run_on_mock(&scenario, &parameters, time, |system| system).unwrap();
+    let run = faulty("shared-buffer", &[], "at 15ms: device removed", 1).unwrap();
     let expected = r#"map the buffer: 128 bytes
 text before: ""
 capitals: ok, scalars 9

@@ -1,8 +1,6 @@
-use super::support::{Removed, live, parameters, simulate};
+use super::support::{faulty, live, simulate};
 use dextape::driverkit::Lint;
-use dextape_scenarios::usb_bulk::SCENARIO;
-use dextape_scenarios::{Time, run_on_mock};
-use std::time::Duration;
+use dextape_scenarios::Time;
 
 /// Up to 4096 bytes are copied, more are not (B3, B4); packets have 512 bytes.
 const WRITES: &str = "\
@@ -70,10 +68,7 @@ fn real_threads_see_the_same() {
 /// reaches the client (D21).
 #[test]
 fn removal_aborts_what_is_pending() {
-    let scenario = Removed { scenario: SCENARIO, after: Duration::from_millis(500) };
-    let parameters = parameters(&scenario, &[]);
-    let time = Time::Simulated { seed: 1 };
-    let run = run_on_mock(&scenario, &parameters, time, |system| system).unwrap();
+    let run = faulty("usb-bulk", &[], "at 500ms: device removed", 1).unwrap();
     let end = "\
 read without data: ok, 8192 bytes; kIOReturnAborted (0xe00002eb), 0 bytes
 abort it: MACH_SEND_INVALID_DEST (0x10000003); no completion
