@@ -20,6 +20,7 @@
 //! - [`null_driver`]: the six selectors of Apple's sample.
 //! - [`nvme_rings`]: submission and completion rings with a doorbell.
 //! - [`pcie_bar`]: a PCIe device driven from the client, until it is pulled out.
+//! - [`sbp2_commands`]: commands that are submitted and polled for, over resets of a bus.
 //! - [`shared_buffer`]: memory that both sides write.
 //! - [`smc`]: AppleSMC, from a key dump.
 //! - [`usb_bulk`]: transfers through the pipes of a USB interface.
@@ -41,6 +42,7 @@ pub mod irq_page;
 pub mod null_driver;
 pub mod nvme_rings;
 pub mod pcie_bar;
+pub mod sbp2_commands;
 pub mod shared_buffer;
 pub mod smc;
 pub mod usb_bulk;
@@ -64,6 +66,7 @@ pub fn registry() -> Registry {
         .with(null_driver::SCENARIO)
         .with(nvme_rings::SCENARIO)
         .with(pcie_bar::SCENARIO)
+        .with(sbp2_commands::SCENARIO)
         .with(shared_buffer::SCENARIO)
         .with(smc::SCENARIO)
         .with(usb_bulk::SCENARIO)

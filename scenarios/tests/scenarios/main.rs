@@ -33,6 +33,9 @@ mod blocking_waits;
 /// Interrupts in a page: none lost, late or lost by either side's mistake, and the end of all waits.
 mod irq_page;
 
+/// Commands that are polled for: in time, too late, and lost with the bus or the disk.
+mod sbp2_commands;
+
 /// The same seed gives the same run, and any seed the same output.
 mod determinism;
 
