@@ -221,7 +221,7 @@ pub(crate) fn trials() -> impl Iterator<Item = Trial> {
 /// Every case, and what it goes through.
 pub(crate) fn cases() -> impl Iterator<Item = (&'static str, &'static str)> {
     let rows = ROWS.iter().map(|row| (row.case, "mock"));
-    rows.chain(C_ROWS.iter().map(|row| (row.case, "boundary; a C caller once there is one")))
+    rows.chain(C_ROWS.iter().map(|row| (row.case, "boundary")))
 }
 
 /// A row that only a C caller can express, by its shape.

@@ -13,38 +13,29 @@ use std::fmt::Write as _;
 /// The page, from the root of the workspace.
 const PAGE: &str = "docs/fidelity.md";
 
-/// What only a C caller can do to show a rule.
-struct CCaller {
-    rule: Rule,
-    does: &'static str,
-    /// The test that does it through the C ABI, in a process of its own: its file, from the root of
-    /// the workspace, and its name. `None` as long as there is none.
-    test: Option<(&'static str, &'static str)>,
-}
+/// Where programs in C are run against the C ABI, from the root of the workspace. A trial there whose name
+/// begins with the number of a rule, such as `A3_null_inputs_fault`, is a test of that rule.
+const C_TESTS: &str = "scenarios/libiokit/tests/clients";
 
-/// A test of the C ABI is registered here, by its rule.
-const C_CALLERS: &[CCaller] = &[
-    CCaller { rule: Rule::A3, does: "gives NULL inputs with counts", test: None },
-    CCaller { rule: Rule::A4, does: "gives NULL for the output counts", test: None },
-    CCaller { rule: Rule::A6, does: "gives NULL outputs with counts", test: None },
-    CCaller { rule: Rule::A13, does: "asks for 4 GiB", test: None },
-    CCaller { rule: Rule::A15, does: "calls on null, dead and unknown names", test: None },
-    CCaller { rule: Rule::A16, does: "calls on a service's port", test: None },
-    CCaller { rule: Rule::B6, does: "gives a pointer to nothing", test: None },
-    CCaller { rule: Rule::D4, does: "gives NULL references with a count", test: None },
-    CCaller { rule: Rule::D15, does: "receives the message itself", test: None },
-    CCaller { rule: Rule::D16, does: "has its callbacks called", test: None },
-    CCaller {
-        rule: Rule::D22,
-        does: "receives by run loop, queue and loop of its own",
-        test: None,
-    },
-    CCaller { rule: Rule::F6, does: "gives NULL for address and size", test: None },
-    CCaller { rule: Rule::F7, does: "gives no task", test: None },
-    CCaller { rule: Rule::F23, does: "touches a mapping after the close", test: None },
-    CCaller { rule: Rule::F27, does: "touches a mapping in a forked child", test: None },
-    CCaller { rule: Rule::G21, does: "traps on bad ports", test: None },
-    CCaller { rule: Rule::G22, does: "sends a connection in a message", test: None },
+/// What only a client in C can do to show a rule. Those without a trial in [`C_TESTS`] wait for one.
+const C_CALLERS: &[(Rule, &str)] = &[
+    (Rule::A3, "gives NULL inputs with counts"),
+    (Rule::A4, "gives NULL for the output counts"),
+    (Rule::A6, "gives NULL outputs with counts"),
+    (Rule::A13, "asks for 4 GiB"),
+    (Rule::A15, "calls on null, dead and unknown names"),
+    (Rule::A16, "calls on a service's port"),
+    (Rule::B6, "gives a pointer to nothing"),
+    (Rule::D4, "gives NULL references with a count"),
+    (Rule::D15, "receives the message itself"),
+    (Rule::D16, "has its callbacks called"),
+    (Rule::D22, "receives by run loop, queue and loop of its own"),
+    (Rule::F6, "gives NULL for address and size"),
+    (Rule::F7, "gives no task"),
+    (Rule::F23, "touches a mapping after the close"),
+    (Rule::F27, "touches a mapping in a forked child"),
+    (Rule::G21, "traps on bad ports"),
+    (Rule::G22, "sends a connection in a message"),
 ];
 
 /// Rules of which only the boundary can be asked: why neither client nor dext can show them here.
@@ -100,20 +91,50 @@ fn ways() -> BTreeMap<Rule, Way> {
     registry().into_iter().map(way).collect()
 }
 
-fn c_caller(rule: Rule) -> Option<&'static CCaller> {
-    C_CALLERS.iter().find(|caller| caller.rule == rule)
+/// The trials of programs in C, by rule: each is the file that it is in.
+fn c_tests() -> BTreeMap<Rule, Vec<String>> {
+    let mut tests = BTreeMap::<Rule, Vec<String>>::new();
+    let Ok(folder) = std::fs::read_dir(format!("{}/{C_TESTS}", workspace())) else { return tests };
+    let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // Every second part stands between quotes; a name is as good as any text that looks like one.
+        for rule in text.split('"').flat_map(rules_of) {
+            tests.entry(rule).or_default().push(format!("{C_TESTS}/{name}"));
+        }
+    }
+    tests
+}
+
+/// The rules in the name of a trial: `A3_and_so_on`, or `G16_to_G20_and_so_on`.
+fn rules_of(name: &str) -> Vec<Rule> {
+    let mut words = name.split('_');
+    let rule = |word: Option<&str>| {
+        let number = word.filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase()));
+        number.and_then(|number| number.parse::<Rule>().ok())
+    };
+    let is_name = name.contains('_') && !name.contains(char::is_whitespace);
+    let Some(first) = rule(words.next()).filter(|_| is_name) else { return Vec::new() };
+    let last = match words.next() {
+        Some("to") => rule(words.next()).unwrap_or(first),
+        _ => first,
+    };
+    Rule::ALL.iter().copied().filter(|rule| (first..=last).contains(rule)).collect()
 }
 
 /// The whole page.
 pub(crate) fn page() -> String {
-    let ways = ways();
+    let (ways, c_tests) = (ways(), c_tests());
     let mut page = HEAD.to_owned();
-    totals(&mut page, &ways);
+    totals(&mut page, &ways, &c_tests);
     for (letter, title) in GROUPS {
         let _ = writeln!(page, "\n## {letter}. {title}\n");
         page.push_str("| rule | says | evidence | tested | C |\n|---|---|---|---|---|\n");
         for test in tests_by_rule().filter(|test| test.rule.number().starts_with(*letter)) {
-            row(&mut page, test, ways.get(&test.rule).copied());
+            let way = ways.get(&test.rule).copied();
+            row(&mut page, test, way, c_tests.get(&test.rule).map_or(&[], Vec::as_slice));
         }
     }
     open_points(&mut page);
@@ -122,7 +143,12 @@ pub(crate) fn page() -> String {
     page
 }
 
-fn row(page: &mut String, RuleTest { rule, file, .. }: RuleTest, way: Option<Way>) {
+fn row(
+    page: &mut String,
+    RuleTest { rule, file, .. }: RuleTest,
+    way: Option<Way>,
+    c_tests: &[String],
+) {
     let link = |file: &str| {
         let name = file.rsplit('/').next().unwrap_or(file);
         format!("[{name}](../{file})")
@@ -139,26 +165,26 @@ fn row(page: &mut String, RuleTest { rule, file, .. }: RuleTest, way: Option<Way
     for (field, _) in TOUCHES.iter().filter(|(_, rules)| rules.contains(&rule)) {
         let _ = write!(tested, "; open: `{field}`");
     }
-    let c = match c_caller(rule) {
-        None => String::new(),
-        Some(CCaller { test: None, does, .. }) => format!("waits: {does}"),
-        Some(CCaller { test: Some((file, name)), .. }) => format!("`{name}`, {}", link(file)),
+    let c = match (c_tests, C_CALLERS.iter().find(|(other, _)| *other == rule)) {
+        ([file, ..], _) => link(file),
+        ([], Some((_, does))) => format!("waits: {does}"),
+        ([], None) => String::new(),
     };
     let (says, evidence) = (rule.says(), rule.evidence().letters());
     let _ = writeln!(page, "| {rule} | {says} | {evidence} | {tested} | {c} |");
 }
 
-fn totals(page: &mut String, ways: &BTreeMap<Rule, Way>) {
+fn totals(page: &mut String, ways: &BTreeMap<Rule, Way>, c_tests: &BTreeMap<Rule, Vec<String>>) {
     let count = |wanted: Way| ways.values().filter(|way| **way == wanted).count();
-    let with_c = C_CALLERS.iter().filter(|caller| caller.test.is_some()).count();
+    let waiting = C_CALLERS.iter().filter(|(rule, _)| !c_tests.contains_key(rule)).count();
     let rows = [
         ("**all rules**", Rule::ALL.len()),
         ("**tested here**", ways.len()),
         ("- through the mock system", count(Way::Mock)),
         ("- in the mock DriverKit", count(Way::Dext)),
         ("- on the boundary itself", count(Way::Boundary)),
-        ("tested by a C caller as well", with_c),
-        ("waiting for a C caller as well", C_CALLERS.len() - with_c),
+        ("tested by a program in C as well", c_tests.len()),
+        ("waiting for a program in C as well", waiting),
     ];
     page.push_str("| | rules |\n|---|---:|\n");
     for (what, rules) in rows {
@@ -259,12 +285,9 @@ pub(crate) fn is_sound() -> Result<(), Failed> {
         let message = format!("open points: {of_type:?}, of them {tested:?} are tested");
         return Err(message.into());
     }
-    for (file, name) in C_CALLERS.iter().filter_map(|caller| caller.test) {
-        let text = std::fs::read_to_string(format!("{}/{file}", workspace()))
-            .map_err(|error| format!("failed to read {file}: {error}"))?;
-        if !text.contains(name) {
-            return Err(format!("{file} has no test {name}").into());
-        }
+    let (one, range) = (rules_of("A3_null_inputs"), rules_of("G16_to_G20_what"));
+    if one != [Rule::A3] || range != [Rule::G16, Rule::G17, Rule::G18, Rule::G19, Rule::G20] {
+        return Err(format!("names of trials in C are read as {one:?} and {range:?}").into());
     }
     Ok(())
 }
@@ -299,7 +322,8 @@ and fails by its own assertion once that rule alone is switched off; both are tr
   were run; D comes from a header, documentation, a sample or a report from the field; I is inferred.
 - *tested*: through the `mock` system, where a Rust client calls a mock dext; in a mock `dext`, where no client
   is needed; or on the `boundary`, whose function is asked where neither can express the case, and why.
-- *C*: the test of a C program through the C ABI, or what such a program has to do.
+- *C*: where a program in C shows it through the C ABI, in a process of its own, under the rule's number; or what
+  such a program has to do.
 
 ";
 
@@ -316,7 +340,8 @@ with another answer.
 const APPENDIX_B: &str = "
 ## What Apple's library was seen to do
 
-Each case that was run with Apple's own library and message stubs (Appendix B of the reference).
+Each case that was run with Apple's own library and message stubs (Appendix B of the reference). Programs in C go
+through all of them once more: [appendix_b.rs](../scenarios/libiokit/tests/clients/appendix_b.rs).
 
 | case | through |
 |---|---|
