@@ -17,6 +17,7 @@
 //! - [`capture_ring`]: a stream in a ring, with overruns and a clock.
 //! - [`hid_frames`]: frames of a virtual HID device, in completions or fetched.
 //! - [`irq_page`]: interrupts as bits of a page, and a wait that is armed again and again.
+//! - [`input_descriptor`]: a buffer for the device to fill, as the wrong structure.
 //! - [`null_driver`]: the six selectors of Apple's sample.
 //! - [`nvme_rings`]: submission and completion rings with a doorbell.
 //! - [`pcie_bar`]: a PCIe device driven from the client, until it is pulled out.
@@ -38,6 +39,7 @@ mod scenario;
 pub mod blocking_waits;
 pub mod capture_ring;
 pub mod hid_frames;
+pub mod input_descriptor;
 pub mod irq_page;
 pub mod null_driver;
 pub mod nvme_rings;
@@ -63,6 +65,7 @@ pub fn registry() -> Registry {
         .with(capture_ring::SCENARIO)
         .with(hid_frames::SCENARIO)
         .with(irq_page::SCENARIO)
+        .with(input_descriptor::SCENARIO)
         .with(null_driver::SCENARIO)
         .with(nvme_rings::SCENARIO)
         .with(pcie_bar::SCENARIO)

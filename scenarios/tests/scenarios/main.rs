@@ -9,6 +9,9 @@ mod null_driver;
 /// A PCIe device: configuration, BARs, DMA, and its removal.
 mod pcie_bar;
 
+/// A buffer for the device to fill, as output and as input.
+mod input_descriptor;
+
 /// A buffer that both sides write, mapped rightly and naively.
 mod shared_buffer;
 
