@@ -34,6 +34,8 @@ mod start;
 mod port;
 
 mod cf;
+mod darwin;
+mod dispatch;
 mod io;
 mod mach;
 

@@ -69,10 +69,6 @@ impl<T> In<T> {
     pub(crate) fn at(address: u64) -> Self {
         Self(std::ptr::with_exposed_provenance(address as usize))
     }
-
-    pub(crate) fn pointer(self) -> *const T {
-        self.0
-    }
 }
 
 impl<T: Plain> In<T> {

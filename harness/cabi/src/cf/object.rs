@@ -61,8 +61,6 @@ pub(crate) struct Object {
 pub(crate) enum Body {
     /// `CFNull`.
     Null,
-    /// `CFAllocator`.
-    Allocator,
     /// `CFBoolean`.
     Boolean(bool),
     /// `CFNumber`.
@@ -109,13 +107,6 @@ impl Item {
             Self::Word(value.0.addr())
         }
     }
-
-    pub(crate) fn object(&self) -> Option<&Object> {
-        match self {
-            Self::Object(object) => Some(object.object()),
-            Self::Word(_) => None,
-        }
-    }
 }
 
 /// Types, as `CFGetTypeID` gives them.
@@ -131,13 +122,17 @@ pub(crate) mod type_id {
     pub(crate) const ARRAY: TypeId = 19;
     pub(crate) const SET: TypeId = 17;
     pub(crate) const DICTIONARY: TypeId = 18;
+    pub(crate) const RUN_LOOP: TypeId = 40;
+    pub(crate) const SOURCE: TypeId = 41;
+    pub(crate) const TIMER: TypeId = 42;
+    pub(crate) const MACH_PORT: TypeId = 43;
+    pub(crate) const DISPATCH: TypeId = 60;
 }
 
 impl Body {
     pub(crate) fn type_id(&self) -> TypeId {
         match self {
             Self::Null => type_id::NULL,
-            Self::Allocator => type_id::ALLOCATOR,
             Self::Boolean(_) => type_id::BOOLEAN,
             Self::Number(_) => type_id::NUMBER,
             Self::String(_) => type_id::STRING,
@@ -147,6 +142,14 @@ impl Body {
             Self::Dictionary(_) => type_id::DICTIONARY,
             Self::Other(type_id, _) => *type_id,
             Self::Gone => 0,
+        }
+    }
+
+    /// What another module has made, if it is that.
+    pub(crate) fn other<T: 'static>(&self) -> Option<&T> {
+        match self {
+            Self::Other(_, other) => other.downcast_ref(),
+            _ => None,
         }
     }
 
@@ -297,10 +300,6 @@ impl Owned {
 
     pub(crate) fn get(&self) -> CfRef {
         self.0
-    }
-
-    pub(crate) fn object(&self) -> &Object {
-        self.0.object()
     }
 
     /// The reference, for the client to release.

@@ -2,13 +2,15 @@
 
 use super::call::{Arguments, Wake};
 use super::service::destination;
-use crate::cf::{CfRef, to_value};
-use crate::mach::{KERN_SUCCESS, Kern};
+use crate::cf::{CfRef, text_of, to_value};
+use crate::mach::Kern;
 use crate::port::{self, Kind};
 use crate::raw::{In, Out};
 use dextape::IoReturn;
-use dextape::boundary::Rules;
 use dextape::boundary::library::rights_dropped_by_close;
+use dextape::boundary::{Rules, WakePort, other};
+use dextape::connection::{Connection, Value};
+use std::collections::BTreeMap;
 
 /// Closes a connection and drops a right of it, whatever comes of the close (G12).
 pub(super) fn close(connect: u32) -> IoReturn {
@@ -25,13 +27,8 @@ pub(super) fn close(connect: u32) -> IoReturn {
     for _ in 0..rights_dropped_by_close(rules, result) {
         let _ = port::deallocate(connect);
     }
-    super::forget_ended();
+    super::mapping::forget_ended();
     result
-}
-
-/// Another right of whatever has a name.
-pub(super) fn retain(name: u32) -> IoReturn {
-    port::retain(name)
 }
 
 const NULL_IN: u64 = 0;
@@ -81,37 +78,53 @@ impl Arguments {
     }
 }
 
-/// Whether there is a connection to ask; its own answer is `answer`.
-fn ask(connect: u32, answer: impl FnOnce() -> IoReturn) -> Kern {
-    let (destination, _) = destination(connect);
-    match destination.check(Rules::all()) {
-        Ok(()) => answer(),
-        Err(code) => code,
+/// Asks a connection, if there is one.
+fn ask(connect: u32, answer: impl FnOnce(&dyn Connection) -> IoReturn) -> Kern {
+    let (destination, found) = destination(connect);
+    match (destination.check(Rules::all()), found) {
+        (Ok(()), Some(found)) => answer(&*found.connection),
+        (Ok(()), None) => IoReturn::MACH_SEND_INVALID_DEST,
+        (Err(code), _) => code,
     }
     .as_kern_return()
 }
 
-fn trap(connect: u32, index: u32) -> Kern {
+fn trap(connect: u32, index: u32, arguments: &[usize]) -> Kern {
     let (destination, found) = destination(connect);
     if let Err(code) = destination.check_trap(Rules::all()) {
         return code.as_kern_return();
     }
-    let _ = (index, found);
-    // No dext has a trap, and none is refused (G20).
-    KERN_SUCCESS
+    let mut words = [0; 6];
+    for (word, argument) in words.iter_mut().zip(arguments) {
+        *word = *argument as u64;
+    }
+    let made = found.map(|found| found.connection.trap(index, &words[..arguments.len()]));
+    made.unwrap_or(IoReturn::BAD_ARGUMENT).as_kern_return()
 }
 
-/// Serialised properties beyond which the kernel does not look (G19).
-const PROPERTIES_MAX: usize = 4 << 20;
+/// Properties without a serialised form are not sent at all (G19).
+fn set_properties(connect: u32, properties: Option<Value>) -> Kern {
+    match properties {
+        None => IoReturn::UNSUPPORTED.as_kern_return(),
+        Some(properties) => ask(connect, |connect| connect.set_properties(Some(&properties))),
+    }
+}
 
-fn set_properties(connect: u32, properties: CfRef) -> Kern {
-    let Some(value) = to_value(properties) else { return IoReturn::UNSUPPORTED.as_kern_return() };
-    ask(connect, || {
-        if format!("{value:?}").len() > PROPERTIES_MAX {
-            IoReturn::MESSAGE_TOO_LARGE
-        } else {
-            IoReturn::UNSUPPORTED
-        }
+/// The port that a client gives for notifications, of which it must have the receive right (D5).
+fn set_notification_port(connect: u32, kind: u32, name: u32, reference: usize) -> Kern {
+    let own = port::port_of(name);
+    if own.is_none() && name != 0 {
+        let rules = Rules::all();
+        let (destination, _) = destination(connect);
+        let refused =
+            other::set_notification_port(rules, destination.check(rules), WakePort::Foreign);
+        return refused.err().unwrap_or(IoReturn::SUCCESS).as_kern_return();
+    }
+    let mut reference = [0, 0, reference as u64];
+    super::handles::to_numbers(&mut reference);
+    ask(connect, |connect| {
+        let queue = own.as_ref().map(|port| &**port.completions());
+        connect.set_notification_port(kind, queue, reference[2])
     })
 }
 
@@ -229,81 +242,86 @@ export! {
     }
 
     fn IOConnectAddRef(connect: u32) -> Kern {
-        retain(connect).as_kern_return()
+        super::retain(connect).as_kern_return()
     }
 
     fn IOConnectRelease(connect: u32) -> Kern {
-        let result = port::deallocate(connect);
-        super::forget_ended();
-        result.as_kern_return()
+        super::release(connect).as_kern_return()
     }
 
     fn IOConnectGetService(connect: u32, service: Out<u32>) -> Kern {
-        let _untouched = service;
-        ask(connect, || IoReturn::UNSUPPORTED)
-    }
-
-    fn IOConnectSetNotificationPort(connect: u32, _kind: u32, _port: u32, _reference: usize) -> Kern {
-        ask(connect, || IoReturn::UNSUPPORTED)
-    }
-
-    fn IOConnectAddClient(connect: u32, client: u32) -> Kern {
-        let is_connection = matches!(port::lookup(client), Some(Kind::Connection(_)));
-        ask(connect, || {
-            if is_connection { IoReturn::UNSUPPORTED } else { IoReturn::BAD_ARGUMENT }
+        ask(connect, |connect| match connect.get_service() {
+            Ok(found) => {
+                service.put(port::service_name(found));
+                IoReturn::SUCCESS
+            }
+            Err(code) => code,
         })
     }
 
-    fn IOConnectSetCFProperties(connect: u32, properties: CfRef) -> Kern {
-        set_properties(connect, properties)
+    fn IOConnectSetNotificationPort(connect: u32, kind: u32, port: u32, reference: usize) -> Kern {
+        set_notification_port(connect, kind, port, reference)
     }
 
-    fn IOConnectSetCFProperty(connect: u32, _name: CfRef, value: CfRef) -> Kern {
-        set_properties(connect, value)
+    fn IOConnectAddClient(connect: u32, client: u32) -> Kern {
+        let client = match port::lookup(client) {
+            Some(Kind::Connection(client)) => Some(client.connection.id()),
+            _ => None,
+        };
+        ask(connect, |connect| connect.add_client(client))
+    }
+
+    fn IOConnectSetCFProperties(connect: u32, properties: CfRef) -> Kern {
+        set_properties(connect, to_value(properties))
+    }
+
+    fn IOConnectSetCFProperty(connect: u32, name: CfRef, value: CfRef) -> Kern {
+        let pair = text_of(name).zip(to_value(value));
+        set_properties(connect, pair.map(|pair| Value::Dictionary(BTreeMap::from([pair]))))
     }
 
     fn IOConnectTrap0(connect: u32, index: u32) -> Kern {
-        trap(connect, index)
+        trap(connect, index, &[])
     }
 
-    fn IOConnectTrap1(connect: u32, index: u32, _a: usize) -> Kern {
-        trap(connect, index)
+    fn IOConnectTrap1(connect: u32, index: u32, a: usize) -> Kern {
+        trap(connect, index, &[a])
     }
 
-    fn IOConnectTrap2(connect: u32, index: u32, _a: usize, _b: usize) -> Kern {
-        trap(connect, index)
+    fn IOConnectTrap2(connect: u32, index: u32, a: usize, b: usize) -> Kern {
+        trap(connect, index, &[a, b])
     }
 
-    fn IOConnectTrap3(connect: u32, index: u32, _a: usize, _b: usize, _c: usize) -> Kern {
-        trap(connect, index)
+    fn IOConnectTrap3(connect: u32, index: u32, a: usize, b: usize, c: usize) -> Kern {
+        trap(connect, index, &[a, b, c])
     }
 
-    fn IOConnectTrap4(connect: u32, index: u32, _a: usize, _b: usize, _c: usize, _d: usize) -> Kern {
-        trap(connect, index)
+    fn IOConnectTrap4(connect: u32, index: u32, a: usize, b: usize, c: usize, d: usize) -> Kern {
+        trap(connect, index, &[a, b, c, d])
     }
 
     fn IOConnectTrap5(
         connect: u32,
         index: u32,
-        _a: usize,
-        _b: usize,
-        _c: usize,
-        _d: usize,
-        _e: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
     ) -> Kern {
-        trap(connect, index)
+        trap(connect, index, &[a, b, c, d, e])
     }
 
     fn IOConnectTrap6(
         connect: u32,
         index: u32,
-        _a: usize,
-        _b: usize,
-        _c: usize,
-        _d: usize,
-        _e: usize,
-        _f: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
+        f: usize,
     ) -> Kern {
-        trap(connect, index)
+        trap(connect, index, &[a, b, c, d, e, f])
     }
 }

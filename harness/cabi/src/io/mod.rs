@@ -9,10 +9,14 @@ mod mapping;
 mod matching;
 mod object;
 mod pages;
+mod notification;
+mod data_queue;
 mod registry;
+mod rights;
 mod service;
 
 pub(crate) use handles::from_numbers;
 pub(crate) use lent::show_all;
-pub(crate) use mapping::{forget_ended, look_all};
+pub(crate) use mapping::look_all;
 pub(crate) use pages::install as install_pages;
+pub(crate) use rights::{change, destroy, release, retain};

@@ -50,13 +50,11 @@ export! {
     }
 
     fn IOObjectRelease(object: u32) -> Kern {
-        let result = port::deallocate(object);
-        super::forget_ended();
-        result.as_kern_return()
+        super::release(object).as_kern_return()
     }
 
     fn IOObjectRetain(object: u32) -> Kern {
-        super::connect::retain(object).as_kern_return()
+        super::retain(object).as_kern_return()
     }
 
     fn IOObjectGetRetainCount(object: u32) -> u32 {

@@ -43,7 +43,7 @@ fn open(service: u32, task: u32, open_type: u32, connect: Out<u32>) -> Result<()
     let Some(Kind::Service(service)) = found else { return Err(IoReturn::BAD_ARGUMENT) };
     match system().open(service, open_type) {
         Ok(connection) => {
-            connect.put(port::connection_name(Connect { connection, service }));
+            connect.put(port::connection_name(Connect { connection }));
             Ok(())
         }
         Err(code) => {

@@ -63,18 +63,14 @@ export! {
         if task != TASK_SELF {
             return KERN_INVALID_TASK;
         }
-        let result = code(port::deallocate(name));
-        crate::io::forget_ended();
-        result
+        code(crate::io::release(name))
     }
 
     fn mach_port_destroy(task: u32, name: u32) -> Kern {
         if task != TASK_SELF {
             return KERN_INVALID_TASK;
         }
-        let result = code(port::destroy(name));
-        crate::io::forget_ended();
-        result
+        code(crate::io::destroy(name))
     }
 
     fn mach_port_destruct(task: u32, name: u32, send_delta: i32, _guard: u64) -> Kern {
@@ -95,9 +91,7 @@ export! {
             return KERN_INVALID_TASK;
         }
         let Some(right) = right(kind) else { return KERN_INVALID_VALUE };
-        let result = code(port::modify(name, right, i64::from(delta)));
-        crate::io::forget_ended();
-        result
+        code(crate::io::change(name, right, i64::from(delta)))
     }
 
     fn mach_port_get_refs(task: u32, name: u32, kind: u32, references: Out<u32>) -> Kern {

@@ -47,7 +47,6 @@ impl Kind {
 /// An open connection.
 pub(crate) struct Connect {
     pub(crate) connection: Box<dyn Connection>,
-    pub(crate) service: ServiceId,
 }
 
 impl fmt::Debug for Connect {
@@ -68,12 +67,24 @@ struct IteratorState {
     left: VecDeque<ServiceId>,
     /// It belongs to a notification, which is armed once the iterator was found empty.
     watch: Option<std::sync::Weak<super::Watch>>,
+    /// It stands for an interest notification, which ends with it.
+    kept: Option<Kept>,
+}
+
+/// A notification that ends with the object that the client has of it.
+#[derive(Debug)]
+struct Kept(Arc<super::Watch>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Iterator {
     pub(crate) fn of(services: Vec<ServiceId>) -> Arc<Self> {
         let left = services.iter().copied().collect();
-        let state = IteratorState { all: services, left, watch: None };
+        let state = IteratorState { all: services, left, watch: None, kept: None };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -83,6 +94,11 @@ impl Iterator {
 
     pub(crate) fn watch(&self, watch: &Arc<super::Watch>) {
         self.state().watch = Some(Arc::downgrade(watch));
+    }
+
+    /// Ends `watch` when this is gone.
+    pub(crate) fn keep(&self, watch: &Arc<super::Watch>) {
+        self.state().kept = Some(Kept(Arc::clone(watch)));
     }
 
     pub(crate) fn push(&self, service: ServiceId) {

@@ -107,11 +107,6 @@ impl Port {
         self.notify();
     }
 
-    /// Notices of `watch` come here no more.
-    pub(crate) fn unwatch(&self, watch: &Arc<Watch>) {
-        self.state().watches.retain(|held| !Arc::ptr_eq(held, watch));
-    }
-
     pub(crate) fn add_member(&self, member: &Arc<Self>) {
         let mut state = self.state();
         if !state.members.iter().any(|held| Arc::ptr_eq(held, member)) {
@@ -222,8 +217,8 @@ pub(crate) struct Watch {
     pub(crate) only: Option<ServiceId>,
     /// Where the services of a matching notification go.
     pub(crate) iterator: Option<Arc<Iterator>>,
-    /// What the message carries: the callback and its context.
-    pub(crate) reference: [u64; 8],
+    /// What the message carries: the callback, its context, and what it is about.
+    reference: OnceLock<[u64; 8]>,
     armed: AtomicBool,
     over: AtomicBool,
 }
@@ -234,7 +229,6 @@ impl Watch {
         kind: NoticeKind,
         only: Option<ServiceId>,
         iterator: Option<Arc<Iterator>>,
-        reference: [u64; 8],
     ) -> Arc<Self> {
         // An interest is armed at once, a matching notification when its iterator is empty.
         let armed = AtomicBool::new(iterator.is_none());
@@ -243,10 +237,19 @@ impl Watch {
             kind,
             only,
             iterator,
-            reference,
+            reference: OnceLock::new(),
             armed,
             over: AtomicBool::new(false),
         })
+    }
+
+    /// What its messages carry; set before the client knows of it.
+    pub(crate) fn carries(&self, reference: [u64; 8]) {
+        let _ = self.reference.set(reference);
+    }
+
+    pub(crate) fn reference(&self) -> [u64; 8] {
+        self.reference.get().copied().unwrap_or_default()
     }
 
     /// The client has seen all that its iterator held.
@@ -255,7 +258,9 @@ impl Watch {
     }
 
     fn is_armed(&self) -> bool {
-        self.armed.load(Ordering::Acquire) && !self.over.load(Ordering::Acquire)
+        // Where the client has released the iterator, only this holds it.
+        let wanted = self.iterator.as_ref().is_none_or(|iterator| Arc::strong_count(iterator) > 1);
+        wanted && self.armed.load(Ordering::Acquire) && !self.over.load(Ordering::Acquire)
     }
 
     /// The client wants no more of it.
@@ -279,23 +284,25 @@ impl Watch {
         if !self.is_armed() {
             return None;
         }
-        let mut found = None;
+        let mut found = false;
         while let Some(notice) = self.notices.poll() {
             let wanted = self.only.is_none_or(|only| only == notice.service);
             if notice.kind != self.kind || !wanted {
                 continue;
             }
-            found = Some(notice.service);
+            found = true;
             match &self.iterator {
                 Some(iterator) => iterator.push(notice.service),
                 None => break,
             }
         }
-        let service = found?;
+        if !found {
+            return None;
+        }
         if self.iterator.is_some() {
             self.armed.store(false, Ordering::Release);
         }
-        Some(crate::mach::notification::notice(port, self, service))
+        Some(crate::mach::notification::notice(port, self))
     }
 }
 

@@ -1,0 +1,297 @@
+//! Blocks: what clang makes of `^{ .. }`, as its documentation lays it out, and the functions that take
+//! one.
+
+use super::group;
+use super::once::once;
+use super::queue::{Queue, global};
+use super::source::{Handler, set_cancel, set_event};
+use super::time;
+use crate::cf::CfRef;
+use crate::raw::{In, Out};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Bits of a block's flags.
+mod flag {
+    pub(super) const COUNT: i32 = 0xfffe;
+    pub(super) const ONE: i32 = 2;
+    pub(super) const ON_HEAP: i32 = 1 << 24;
+    pub(super) const HAS_HELPERS: i32 = 1 << 25;
+    pub(super) const GLOBAL: i32 = 1 << 28;
+}
+
+/// What a captured field is.
+mod field {
+    pub(super) const OBJECT: i32 = 3;
+    pub(super) const BLOCK: i32 = 7;
+    pub(super) const BY_REFERENCE: i32 = 8;
+    pub(super) const KINDS: i32 = 0xf;
+}
+
+// Where the parts of a block and of a `__block` variable are, in bytes.
+const FLAGS: u64 = 8;
+const INVOKE: u64 = 16;
+const DESCRIPTOR: u64 = 24;
+const FORWARDING: u64 = 8;
+const VARIABLE_FLAGS: u64 = 16;
+const VARIABLE_SIZE: u64 = 20;
+const VARIABLE_KEEP: u64 = 24;
+const VARIABLE_HEADER: usize = 24;
+
+/// A class, of which only the address counts.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Class([usize; 32]);
+
+export_static! {
+    static _NSConcreteStackBlock: Class = Class([0; 32]);
+    static _NSConcreteMallocBlock: Class = Class([0; 32]);
+    static _NSConcreteGlobalBlock: Class = Class([0; 32]);
+    static _NSConcreteAutoBlock: Class = Class([0; 32]);
+    static _NSConcreteFinalizingBlock: Class = Class([0; 32]);
+    static _NSConcreteWeakBlockVariable: Class = Class([0; 32]);
+}
+
+fn word(at: u64) -> u64 {
+    In::<u64>::at(at).read_at(0)
+}
+
+fn flags<'a>(at: u64) -> &'a AtomicI32 {
+    // SAFETY: the compiler lays an aligned word of flags there; it is reached atomically from here, and
+    // from nowhere else once the block is shared.
+    unsafe { AtomicI32::from_ptr(Out::<i32>::at(at).pointer()) }
+}
+
+/// A function that the compiler made, by its address.
+macro_rules! function {
+    ($type:ty, $address:expr) => {{
+        let pointer = std::ptr::with_exposed_provenance::<()>($address as usize);
+        // SAFETY: the compiler laid the address of a function of that type there; flags say that it is
+        // there, and it is never 0 then.
+        unsafe { std::mem::transmute::<*const (), $type>(pointer) }
+    }};
+}
+
+fn allocate(size: usize) -> u64 {
+    // SAFETY: a plain allocation; what comes of it is looked at.
+    let place = unsafe { libc::malloc(size) };
+    place.expose_provenance() as u64
+}
+
+fn free(address: u64) {
+    // SAFETY: the last reference of what `allocate` gave was just dropped.
+    unsafe { libc::free(std::ptr::with_exposed_provenance_mut(address as usize)) };
+}
+
+fn copy_bytes(from: u64, to: u64, size: usize) {
+    Out::<u8>::at(to).copy_from(&In::<u8>::at(from).to_vec(size));
+}
+
+/// As `_Block_copy`.
+fn copy(block: u64) -> u64 {
+    if block == 0 {
+        return 0;
+    }
+    let held = flags(block + FLAGS);
+    let now = held.load(Ordering::Acquire);
+    if now & flag::GLOBAL != 0 {
+        return block;
+    }
+    if now & flag::ON_HEAP != 0 {
+        held.fetch_add(flag::ONE, Ordering::AcqRel);
+        return block;
+    }
+    let descriptor = word(block + DESCRIPTOR);
+    let size = word(descriptor + 8) as usize;
+    let made = allocate(size);
+    if made == 0 {
+        return 0;
+    }
+    copy_bytes(block, made, size);
+    let kept = now & !(flag::COUNT | 1);
+    flags(made + FLAGS).store(kept | flag::ON_HEAP | flag::ONE, Ordering::Release);
+    Out::<u64>::at(made).put((&raw const _NSConcreteMallocBlock).expose_provenance() as u64);
+    if now & flag::HAS_HELPERS != 0 {
+        function!(extern "C" fn(u64, u64), word(descriptor + 16))(made, block);
+    }
+    made
+}
+
+/// As `_Block_release`.
+fn release(block: u64) {
+    if block == 0 {
+        return;
+    }
+    let held = flags(block + FLAGS);
+    let now = held.load(Ordering::Acquire);
+    if now & flag::GLOBAL != 0 || now & flag::ON_HEAP == 0 {
+        return;
+    }
+    if held.fetch_sub(flag::ONE, Ordering::AcqRel) & flag::COUNT != flag::ONE {
+        return;
+    }
+    if now & flag::HAS_HELPERS != 0 {
+        function!(extern "C" fn(u64), word(word(block + DESCRIPTOR) + 24))(block);
+    }
+    free(block);
+}
+
+/// The `__block` variable on the heap that stands for this one.
+fn keep_variable(variable: u64) -> u64 {
+    let current = word(variable + FORWARDING);
+    let held = flags(current + VARIABLE_FLAGS);
+    let now = held.load(Ordering::Acquire);
+    if now & flag::ON_HEAP != 0 {
+        held.fetch_add(flag::ONE, Ordering::AcqRel);
+        return current;
+    }
+    let size = In::<u32>::at(current + VARIABLE_SIZE).read_at(0) as usize;
+    let made = allocate(size);
+    if made == 0 {
+        return current;
+    }
+    copy_bytes(current, made, size);
+    // One reference of the block's, one of the stack's.
+    let count = now & !(flag::COUNT | 1) | flag::ON_HEAP | 2 * flag::ONE;
+    flags(made + VARIABLE_FLAGS).store(count, Ordering::Release);
+    Out::<u64>::at(made + FORWARDING).put(made);
+    Out::<u64>::at(current + FORWARDING).put(made);
+    if now & flag::HAS_HELPERS != 0 && size > VARIABLE_HEADER {
+        function!(extern "C" fn(u64, u64), word(current + VARIABLE_KEEP))(made, current);
+    }
+    made
+}
+
+fn release_variable(variable: u64) {
+    let current = word(variable + FORWARDING);
+    let held = flags(current + VARIABLE_FLAGS);
+    let now = held.load(Ordering::Acquire);
+    if now & flag::ON_HEAP == 0 {
+        return;
+    }
+    if held.fetch_sub(flag::ONE, Ordering::AcqRel) & flag::COUNT != flag::ONE {
+        return;
+    }
+    if now & flag::HAS_HELPERS != 0 {
+        function!(extern "C" fn(u64), word(current + VARIABLE_KEEP + 8))(current);
+    }
+    free(current);
+}
+
+/// A copy of a block, until it is dropped.
+struct Held(u64);
+
+impl Held {
+    fn of(block: u64) -> Self {
+        Self(copy(block))
+    }
+
+    fn call(&self) {
+        if self.0 == 0 {
+            crate::fault::fault();
+        }
+        function!(extern "C" fn(u64), word(self.0 + INVOKE))(self.0);
+    }
+
+    fn call_with(&self, index: usize) {
+        function!(extern "C" fn(u64, usize), word(self.0 + INVOKE))(self.0, index);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        release(self.0);
+    }
+}
+
+fn task(block: u64) -> super::pool::Task {
+    let held = Held::of(block);
+    Box::new(move || held.call())
+}
+
+fn handler(block: u64) -> Handler {
+    let held = Held::of(block);
+    Handler::Other(Arc::new(move || held.call()))
+}
+
+fn queue_of(queue: CfRef) -> Arc<Queue> {
+    Queue::of(if queue.is_null() { global() } else { queue })
+}
+
+export! {
+    fn _Block_copy(block: u64) -> u64 {
+        copy(block)
+    }
+
+    fn _Block_release(block: u64) {
+        release(block);
+    }
+
+    fn _Block_object_assign(place: Out<u64>, object: u64, kind: i32) {
+        place.put(match kind & field::KINDS {
+            field::BLOCK => copy(object),
+            field::BY_REFERENCE => keep_variable(object),
+            // There are no objects of a class here.
+            field::OBJECT => object,
+            _ => object,
+        });
+    }
+
+    fn _Block_object_dispose(object: u64, kind: i32) {
+        match kind & field::KINDS {
+            field::BLOCK => release(object),
+            field::BY_REFERENCE => release_variable(object),
+            _ => {}
+        }
+    }
+
+    fn dispatch_async(queue: CfRef, block: u64) {
+        queue_of(queue).push(task(block));
+    }
+
+    fn dispatch_barrier_async(queue: CfRef, block: u64) {
+        queue_of(queue).push(task(block));
+    }
+
+    fn dispatch_sync(queue: CfRef, block: u64) {
+        queue_of(queue).push_and_wait(task(block));
+    }
+
+    fn dispatch_barrier_sync(queue: CfRef, block: u64) {
+        queue_of(queue).push_and_wait(task(block));
+    }
+
+    fn dispatch_after(when: u64, queue: CfRef, block: u64) {
+        time::at(when, queue_of(queue), task(block));
+    }
+
+    fn dispatch_apply(count: usize, queue: CfRef, block: u64) {
+        let held = Held::of(block);
+        let all = move || (0..count).for_each(|index| held.call_with(index));
+        queue_of(queue).push_and_wait(Box::new(all));
+    }
+
+    fn dispatch_once(predicate: Out<isize>, block: u64) {
+        once(predicate, || Held::of(block).call());
+    }
+
+    fn dispatch_group_async(group: CfRef, queue: CfRef, block: u64) {
+        group::push(group, queue, task(block));
+    }
+
+    fn dispatch_group_notify(group: CfRef, queue: CfRef, block: u64) {
+        group::Group::of(group).notify(queue_of(queue), task(block));
+    }
+
+    fn dispatch_source_set_event_handler(source: CfRef, block: u64) {
+        set_event(source, handler(block));
+    }
+
+    fn dispatch_source_set_cancel_handler(source: CfRef, block: u64) {
+        set_cancel(source, handler(block));
+    }
+
+    fn CFRunLoopPerformBlock(_run_loop: CfRef, _mode: CfRef, block: u64) {
+        super::main_queue().push(task(block));
+    }
+}
