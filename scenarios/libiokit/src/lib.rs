@@ -23,10 +23,12 @@
 //! IOKit::serve!(|| dextape_scenarios::registry().with(my::Scenario));
 //! ```
 
-#![expect(non_snake_case, reason = "the library is called libIOKit.so")]
+#![allow(non_snake_case, reason = "the library is called libIOKit.so")]
 
 #[cfg(target_os = "linux")]
 mod environment;
+#[cfg(target_os = "linux")]
+pub mod probe;
 #[cfg(target_os = "linux")]
 mod served;
 
@@ -72,4 +74,4 @@ macro_rules! serve {
 }
 
 #[cfg(all(target_os = "linux", feature = "ours"))]
-serve!(dextape_scenarios::registry, install_default);
+serve!(|| dextape_scenarios::registry().with(probe::BoundaryProbe), install_default);

@@ -66,8 +66,7 @@ pub(crate) enum PortCallout {
 
 impl Source {
     fn make(kind: SourceKind) -> Owned {
-        let source =
-            Self { kind, valid: AtomicBool::new(true), signalled: AtomicBool::new(false) };
+        let source = Self { kind, valid: AtomicBool::new(true), signalled: AtomicBool::new(false) };
         Owned::make(Body::Other(type_id::SOURCE, Box::new(source)))
     }
 
@@ -127,8 +126,7 @@ fn takes_part(mode: &str, run: &str) -> bool {
 
 impl RunLoop {
     fn make(is_main: bool) -> Owned {
-        let run_loop =
-            Arc::new(Self { is_main, state: Mutex::default(), signal: Arc::default() });
+        let run_loop = Arc::new(Self { is_main, state: Mutex::default(), signal: Arc::default() });
         Owned::make(Body::Other(type_id::RUN_LOOP, Box::new(run_loop)))
     }
 
@@ -247,9 +245,8 @@ fn current() -> CfRef {
     if thread.cast_unsigned() == std::process::id() {
         return main_loop();
     }
-    let made = CURRENT.try_with(|current| {
-        current.borrow_mut().get_or_insert_with(|| RunLoop::make(false)).get()
-    });
+    let made = CURRENT
+        .try_with(|current| current.borrow_mut().get_or_insert_with(|| RunLoop::make(false)).get());
     made.unwrap_or(CfRef::NULL)
 }
 

@@ -32,21 +32,22 @@ impl Delivery {
         let (over, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(Signal::default()));
         let delivery = Self { over: Arc::clone(&over), signal: Arc::clone(&signal) };
         let port = Arc::clone(port);
-        let started = std::thread::Builder::new().name("dextape port".to_owned()).spawn(move || {
-            crate::guard::guard("deliver messages to a queue", || {
-                while !over.load(Ordering::Acquire) && !port.is_dead() {
-                    let most = port.listen(&signal);
-                    let (mine, take, over) =
-                        (Arc::clone(&port), Arc::clone(&take), Arc::clone(&over));
-                    queue.push_and_wait(Box::new(move || {
-                        if !over.load(Ordering::Acquire) {
-                            take(&mine);
-                        }
-                    }));
-                    signal.wait(most.map(|most| Instant::now() + most));
-                }
+        let started =
+            std::thread::Builder::new().name("dextape port".to_owned()).spawn(move || {
+                crate::guard::guard("deliver messages to a queue", || {
+                    while !over.load(Ordering::Acquire) && !port.is_dead() {
+                        let most = port.listen(&signal);
+                        let (mine, take, over) =
+                            (Arc::clone(&port), Arc::clone(&take), Arc::clone(&over));
+                        queue.push_and_wait(Box::new(move || {
+                            if !over.load(Ordering::Acquire) {
+                                take(&mine);
+                            }
+                        }));
+                        signal.wait(most.map(|most| Instant::now() + most));
+                    }
+                });
             });
-        });
         if let Err(error) = started {
             crate::say::say(&format!("failed to start a thread for a port: {error}"));
         }

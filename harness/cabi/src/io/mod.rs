@@ -2,15 +2,15 @@
 
 mod call;
 mod connect;
+mod data_queue;
 mod handles;
 mod iterator;
 mod lent;
 mod mapping;
 mod matching;
+mod notification;
 mod object;
 mod pages;
-mod notification;
-mod data_queue;
 mod registry;
 mod rights;
 mod service;

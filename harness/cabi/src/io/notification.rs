@@ -53,9 +53,10 @@ fn service_of(service: u32) -> Result<dextape::call::ServiceId, IoReturn> {
 /// The kind of news that a type of notification is for.
 fn kind_of(notification: &str) -> Option<NoticeKind> {
     match notification {
-        "IOServicePublish" | "IOServiceFirstPublish" | "IOServiceMatched" | "IOServiceFirstMatch" => {
-            Some(NoticeKind::Arrived)
-        }
+        "IOServicePublish"
+        | "IOServiceFirstPublish"
+        | "IOServiceMatched"
+        | "IOServiceFirstMatch" => Some(NoticeKind::Arrived),
         "IOServiceTerminate" | "IOServiceWillTerminate" => Some(NoticeKind::Terminated),
         _ => None,
     }

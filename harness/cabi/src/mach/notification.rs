@@ -94,7 +94,9 @@ pub(crate) fn dispatch(message: &[u8]) {
                 (CallbackForm::Callback2, [first, second]) => {
                     callback!(Callback2, callout.function)(refcon, result, *first, *second);
                 }
-                (CallbackForm::Callback0, _) => callback!(Callback0, callout.function)(refcon, result),
+                (CallbackForm::Callback0, _) => {
+                    callback!(Callback0, callout.function)(refcon, result)
+                }
                 _ => {
                     let callback = callback!(Callback, callout.function);
                     callback(refcon, result, arguments.as_ptr(), arguments.len() as u32);

@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "unknown_scenario",
             &[("DEXTAPE_SCENARIO", "smcc")],
-            "find scenario \"smcc\": there are null-driver, ",
+            "find scenario \"smcc\": there are boundary-probe, ",
         ),
         (
             "unknown_parameter",

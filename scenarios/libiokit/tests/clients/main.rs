@@ -7,17 +7,27 @@
 fn main() {}
 
 #[cfg(target_os = "linux")]
+mod appendix_b;
+#[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
 mod headers;
 #[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
+mod rules;
+#[cfg(target_os = "linux")]
 mod tier_one;
 
 #[cfg(target_os = "linux")]
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [headers::trials(), environment::trials(), tier_one::trials()];
+    let trials = [
+        headers::trials(),
+        environment::trials(),
+        tier_one::trials(),
+        rules::trials(),
+        appendix_b::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

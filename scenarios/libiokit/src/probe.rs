@@ -1,0 +1,260 @@
+//! A dext that leaves behind what its client asks for: for whoever wants to see what a client in C makes
+//! of it.
+//!
+//! | selector | what |
+//! |---|---|
+//! | 0 | nothing, with success |
+//! | 1 | fills every scalar output with its place, from 1 on |
+//! | 2 | as 1, and states one scalar output |
+//! | 3 | as 1, and states 16 scalar outputs |
+//! | 4 | as 1, with 64 bytes of structure output, and then fails with `kIOReturnOffline` |
+//! | 5 | as many bytes of structure output as the first scalar says, 10 without one |
+//! | 6 | an empty structure output |
+//! | 7 | how it was called: see [`Seen`] |
+//! | 8 | fires the completion at once: so many arguments as the first scalar says, as often as the second |
+//! | 9 | how many calls it has had, this one not counted |
+//! | 10 | waits so many milliseconds as the first scalar says |
+//! | 11 | fills the output descriptor with 0xab, and fails where a scalar was given |
+//! | 12 | the service is terminated |
+
+use dextape::IoReturn;
+use dextape::connection::System;
+use dextape::driverkit::{
+    self, BufferMemoryDescriptor, Direction, ExternalMethodArguments, MappingOptions,
+    MemoryDescriptor, OsData, OsObject, OsSharedPtr, Service, UserClient, async_completion,
+};
+use dextape::kernel::{MockSystem, ServiceDescription};
+use dextape_scenarios::{Parameter, Parameters, Scenario, ScenarioError};
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// The scenario `boundary-probe`. Its client is whoever loads the library.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BoundaryProbe;
+
+/// What selector 7 gives, a scalar each.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub enum Seen {
+    /// `scalarInputCount`.
+    ScalarInputs,
+    /// Length of `structureInput`; all ones without one.
+    Input,
+    /// Length of `structureInputDescriptor`; all ones without one.
+    InputDescriptor,
+    /// `structureOutputMaximumSize`.
+    Maximum,
+    /// Length of `structureOutputDescriptor`; all ones without one.
+    OutputDescriptor,
+    /// 1 where there is a completion.
+    Completion,
+    /// `scalarOutputCount` on entry.
+    ScalarOutputs,
+    /// Length of the mapping of `structureInputDescriptor`, or the code that its making gave.
+    InputMapping,
+}
+
+/// Class of the service.
+const CLASS: &str = "BoundaryProbe";
+
+impl Scenario for BoundaryProbe {
+    fn name(&self) -> &str {
+        "boundary-probe"
+    }
+
+    fn about(&self) -> &str {
+        "a dext that leaves behind what its client asks for, for clients in C"
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        &[]
+    }
+
+    fn publish(
+        &self,
+        _parameters: &Parameters,
+        system: &Arc<MockSystem>,
+    ) -> Result<(), ScenarioError> {
+        let probe = Arc::new(Probe { system: Arc::downgrade(system) });
+        let description = ServiceDescription::class(CLASS)
+            .property("Number", 7_u64)
+            .property("Built-in", true)
+            .property("Text", "grün");
+        let published = system.publish(description, probe);
+        published.map_err(ScenarioError::refused("publish BoundaryProbe"))?;
+        Ok(())
+    }
+
+    fn client(
+        &self,
+        _parameters: &Parameters,
+        _system: &Arc<dyn System>,
+        out: &mut dyn Write,
+    ) -> Result<(), ScenarioError> {
+        writeln!(out, "the client of this scenario is a program of its own")?;
+        Ok(())
+    }
+}
+
+/// The service.
+#[derive(Debug)]
+struct Probe {
+    system: Weak<MockSystem>,
+}
+
+impl Service for Probe {
+    fn new_user_client(&self, open_type: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+        match open_type {
+            0 => {}
+            1 => return Ok(None),
+            code => return Err(IoReturn(code)),
+        }
+        let (calls, buffer) = (AtomicU64::new(0), Mutex::default());
+        Ok(Some(Arc::new(ProbeClient { system: self.system.clone(), calls, buffer })))
+    }
+}
+
+/// One user client.
+#[derive(Debug)]
+struct ProbeClient {
+    system: Weak<MockSystem>,
+    calls: AtomicU64,
+    buffer: Mutex<Option<OsSharedPtr<BufferMemoryDescriptor>>>,
+}
+
+const NONE: u64 = u64::MAX;
+
+impl ProbeClient {
+    fn seen(arguments: &ExternalMethodArguments<'_>) -> [u64; 8] {
+        let mapped =
+            arguments.structure_input_descriptor.as_ref().map(|descriptor| {
+                match descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0) {
+                    Ok(map) => OsSharedPtr::adopt(map).length(),
+                    Err(code) => u64::from(code.0),
+                }
+            });
+        let length = |descriptor: &Option<MemoryDescriptor>| {
+            descriptor.as_ref().map_or(NONE, MemoryDescriptor::length)
+        };
+        [
+            arguments.scalar_input.len() as u64,
+            arguments.structure_input.as_ref().map_or(NONE, |data| data.len() as u64),
+            length(&arguments.structure_input_descriptor),
+            arguments.structure_output_maximum_size,
+            length(&arguments.structure_output_descriptor),
+            u64::from(arguments.completion.is_some()),
+            u64::from(arguments.scalar_output_count),
+            mapped.unwrap_or(NONE),
+        ]
+    }
+
+    fn fill(arguments: &mut ExternalMethodArguments<'_>) {
+        for (place, output) in arguments.scalar_output.iter_mut().enumerate() {
+            *output = place as u64 + 1;
+        }
+    }
+}
+
+impl UserClient for ProbeClient {
+    fn external_method(
+        &self,
+        selector: u64,
+        arguments: &mut ExternalMethodArguments<'_>,
+    ) -> IoReturn {
+        let before = self.calls.fetch_add(1, Ordering::Relaxed);
+        let scalar = |index: usize| arguments.scalar_input.get(index).copied();
+        let (first, second) = (scalar(0), scalar(1));
+        match selector {
+            0 => {}
+            1 => Self::fill(arguments),
+            2 => {
+                Self::fill(arguments);
+                arguments.scalar_output_count = 1;
+            }
+            3 => {
+                Self::fill(arguments);
+                arguments.scalar_output_count = 16;
+            }
+            4 => {
+                Self::fill(arguments);
+                arguments.structure_output = Some(OsData::with_bytes(&[0x5a; 64]));
+                return IoReturn::OFFLINE;
+            }
+            5 => {
+                let length = first.unwrap_or(10).min(8192) as usize;
+                arguments.structure_output = Some(OsData::with_bytes(&vec![0x5a; length]));
+            }
+            6 => arguments.structure_output = Some(OsData::with_bytes(&[])),
+            7 => {
+                let seen = Self::seen(arguments);
+                for (output, seen) in arguments.scalar_output.iter_mut().zip(seen) {
+                    *output = seen;
+                }
+            }
+            8 => {
+                let Some(completion) = &arguments.completion else { return IoReturn::BAD_ARGUMENT };
+                let count = first.unwrap_or(0).min(17);
+                let values: Vec<u64> = (1..=count).map(|value| value * 0x1_0000_0001).collect();
+                for _ in 0..second.unwrap_or(1).min(100_000) {
+                    async_completion(completion, IoReturn::ABORTED, &values);
+                }
+            }
+            9 => {
+                if let Some(output) = arguments.scalar_output.first_mut() {
+                    *output = before;
+                }
+            }
+            10 => driverkit::sleep(Duration::from_millis(first.unwrap_or(0).min(60_000))),
+            11 => {
+                let Some(descriptor) = &arguments.structure_output_descriptor else {
+                    return IoReturn::BAD_ARGUMENT;
+                };
+                let map = match descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0) {
+                    Ok(map) => OsSharedPtr::adopt(map),
+                    Err(code) => return code,
+                };
+                let bytes = vec![0xab; descriptor.length().min(1 << 20) as usize];
+                if map.copy_in(0, &bytes).is_err() {
+                    return IoReturn::VM_ERROR;
+                }
+                if first.is_some() {
+                    return IoReturn::NOT_READY;
+                }
+            }
+            12 => {
+                let Some(system) = self.system.upgrade() else { return IoReturn::OFFLINE };
+                let found = system
+                    .matching_services(&dextape::connection::Matching::service(CLASS))
+                    .unwrap_or_default();
+                found.into_iter().for_each(|service| system.terminate(service));
+            }
+            _ => return IoReturn::UNSUPPORTED,
+        }
+        IoReturn::SUCCESS
+    }
+
+    fn copy_client_memory_for_type(
+        &self,
+        memory_type: u64,
+        _options: &mut u64,
+        memory: &mut Option<MemoryDescriptor>,
+    ) -> IoReturn {
+        if memory_type != 0 {
+            return IoReturn::NO_DEVICE;
+        }
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.is_none() {
+            match BufferMemoryDescriptor::create(Direction::IN_OUT, 128, 8) {
+                Ok(made) => *buffer = Some(OsSharedPtr::adopt(made)),
+                Err(code) => return code,
+            }
+        }
+        if let Some(held) = &*buffer {
+            held.retain();
+            *memory = Some(held.descriptor());
+        }
+        IoReturn::SUCCESS
+    }
+}
