@@ -248,7 +248,7 @@ pub(crate) fn try_copy_from(address: u64, into: &mut [u8]) -> Option<()> {
         iov_len: into.len(),
     };
     // SAFETY: one element each; the kernel checks the remote range and gives an error for a bad one.
-    let copied = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+    let copied = unsafe { libc::process_vm_readv(process(), &local, 1, &remote, 1, 0) };
     if copied < 0 && refused() {
         In::<u8>::at(address).copy_to(into);
         return Some(());
@@ -264,12 +264,17 @@ pub(crate) fn try_copy_to(address: u64, from: &[u8]) -> Option<()> {
         iov_len: from.len(),
     };
     // SAFETY: one element each; the kernel only reads the local one, and checks the remote range.
-    let copied = unsafe { libc::process_vm_writev(libc::getpid(), &local, 1, &remote, 1, 0) };
+    let copied = unsafe { libc::process_vm_writev(process(), &local, 1, &remote, 1, 0) };
     if copied < 0 && refused() {
         Out::<u8>::at(address).copy_from(from);
         return Some(());
     }
     (usize::try_from(copied) == Ok(from.len())).then_some(())
+}
+
+/// This process, as those calls name it.
+fn process() -> libc::pid_t {
+    std::process::id().cast_signed()
 }
 
 /// True where the machine does not let a process do that to itself, as some sandboxes do not.

@@ -47,7 +47,7 @@ kern_return_t IOObjectRelease(io_object_t object);
 kern_return_t IOObjectRetain(io_object_t object);
 kern_return_t IOObjectGetClass(io_object_t object, io_name_t className);
 CFStringRef IOObjectCopyClass(io_object_t object);
-boolean_t IOObjectConformsTo(io_object_t object, const io_name_t className);
+boolean_t IOObjectConformsTo(io_object_t object, const char *className);
 boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t anObject);
 uint32_t IOObjectGetKernelRetainCount(io_object_t object);
 uint32_t IOObjectGetUserRetainCount(io_object_t object);
@@ -59,10 +59,10 @@ boolean_t IOIteratorIsValid(io_iterator_t iterator);
 
 io_service_t IOServiceGetMatchingService(mach_port_t mainPort, CFDictionaryRef matching);
 kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef matching, io_iterator_t *existing);
-kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const io_name_t notificationType,
+kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef notifyPort, const char *notificationType,
                                                CFDictionaryRef matching, IOServiceMatchingCallback callback, void *refCon,
                                                io_iterator_t *notification);
-kern_return_t IOServiceAddInterestNotification(IONotificationPortRef notifyPort, io_service_t service, const io_name_t interestType,
+kern_return_t IOServiceAddInterestNotification(IONotificationPortRef notifyPort, io_service_t service, const char *interestType,
                                                IOServiceInterestCallback callback, void *refCon, io_object_t *notification);
 kern_return_t IOServiceMatchPropertyTable(io_service_t service, CFDictionaryRef matching, boolean_t *matches);
 kern_return_t IOServiceGetBusyState(io_service_t service, uint32_t *busyState);
@@ -122,31 +122,31 @@ enum {
 };
 
 io_registry_entry_t IORegistryGetRootEntry(mach_port_t mainPort);
-io_registry_entry_t IORegistryEntryFromPath(mach_port_t mainPort, const io_string_t path);
-kern_return_t IORegistryCreateIterator(mach_port_t mainPort, const io_name_t plane, IOOptionBits options, io_iterator_t *iterator);
-kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, IOOptionBits options,
+io_registry_entry_t IORegistryEntryFromPath(mach_port_t mainPort, const char *path);
+kern_return_t IORegistryCreateIterator(mach_port_t mainPort, const char *plane, IOOptionBits options, io_iterator_t *iterator);
+kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const char *plane, IOOptionBits options,
                                             io_iterator_t *iterator);
 kern_return_t IORegistryIteratorEnterEntry(io_iterator_t iterator);
 kern_return_t IORegistryIteratorExitEntry(io_iterator_t iterator);
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
-kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t name);
-kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t location);
-kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const io_name_t plane, io_string_t path);
+kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
+kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const char *plane, io_name_t location);
+kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path);
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entryID);
 kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionaryRef *properties,
                                                 CFAllocatorRef allocator, IOOptionBits options);
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef allocator, IOOptionBits options);
-CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
+CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
                                           CFAllocatorRef allocator, IOOptionBits options);
-kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const io_name_t propertyName, io_struct_inband_t buffer,
+kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const char *propertyName, io_struct_inband_t buffer,
                                          uint32_t *size);
 kern_return_t IORegistryEntrySetCFProperties(io_registry_entry_t entry, CFTypeRef properties);
 kern_return_t IORegistryEntrySetCFProperty(io_registry_entry_t entry, CFStringRef propertyName, CFTypeRef property);
-kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
-kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *child);
-kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
-kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *parent);
-boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const io_name_t plane);
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
+kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *child);
+kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
+kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *parent);
+boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane);
 
 CFMutableDictionaryRef IOServiceMatching(const char *name) CF_RETURNS_RETAINED;
 CFMutableDictionaryRef IOServiceNameMatching(const char *name) CF_RETURNS_RETAINED;

@@ -48,7 +48,8 @@ impl Timer {
         let Some(due) = next.filter(|due| *due <= now()) else { return false };
         // What was missed is left out.
         let missed = ((now() - due) / self.interval).floor().max(0.0);
-        *next = (self.interval > 0.0).then(|| due + self.interval * (missed + 1.0));
+        let repeats = self.interval > 0.0;
+        *next = if repeats { Some(due + self.interval * (missed + 1.0)) } else { None };
         drop(next);
         if let Some(callout) = self.callout {
             callout(itself, self.info);

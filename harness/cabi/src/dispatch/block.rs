@@ -152,7 +152,7 @@ fn keep_variable(variable: u64) -> u64 {
     }
     copy_bytes(current, made, size);
     // One reference of the block's, one of the stack's.
-    let count = now & !(flag::COUNT | 1) | flag::ON_HEAP | 2 * flag::ONE;
+    let count = (now & !(flag::COUNT | 1)) | flag::ON_HEAP | (2 * flag::ONE);
     flags(made + VARIABLE_FLAGS).store(count, Ordering::Release);
     Out::<u64>::at(made + FORWARDING).put(made);
     Out::<u64>::at(current + FORWARDING).put(made);

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+/// What takes them.
+type Take = Arc<dyn Fn(&Arc<Port>) + Send + Sync>;
+
 /// A port whose messages are taken on a queue, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -24,11 +27,7 @@ impl Delivery {
         Self::on(port, Queue::of(queue), Arc::new(take))
     }
 
-    fn on(
-        port: &Arc<Port>,
-        queue: Arc<Queue>,
-        take: Arc<dyn Fn(&Arc<Port>) + Send + Sync>,
-    ) -> Self {
+    fn on(port: &Arc<Port>, queue: Arc<Queue>, take: Take) -> Self {
         let (over, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(Signal::default()));
         let delivery = Self { over: Arc::clone(&over), signal: Arc::clone(&signal) };
         let port = Arc::clone(port);

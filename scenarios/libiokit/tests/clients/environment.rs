@@ -9,8 +9,11 @@ const ASK: &str = "io_service_t service = find(\"AppleSMC\"); io_connect_t conne
      printf(\"service %d open %x connect %u\\n\", service != 0, (unsigned)kr, connect);\n\
      IOServiceClose(connect); IOObjectRelease(service);\n";
 
+/// Name, variables, and how the message begins.
+type Bad = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 pub(crate) fn trials() -> Vec<Trial> {
-    let bad: &[(&str, &[(&str, &str)], &str)] = &[
+    let bad: &[Bad] = &[
         ("nothing", &[], "find what to answer from: set DEXTAPE_SCENARIO to a scenario's name, "),
         (
             "unknown_scenario",

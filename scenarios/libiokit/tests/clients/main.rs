@@ -9,9 +9,15 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod appendix_b;
 #[cfg(target_os = "linux")]
+mod asynchronous;
+#[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
 mod headers;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod ownership;
 #[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
@@ -28,6 +34,9 @@ fn main() {
         tier_one::trials(),
         rules::trials(),
         appendix_b::trials(),
+        asynchronous::trials(),
+        memory::trials(),
+        ownership::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
