@@ -20,14 +20,15 @@
 use dextape::IoReturn;
 use dextape::connection::System;
 use dextape::driverkit::{
-    self, BufferMemoryDescriptor, Direction, ExternalMethodArguments, MappingOptions,
-    MemoryDescriptor, OsData, OsObject, OsSharedPtr, Service, UserClient, async_completion,
+    self, BufferMemoryDescriptor, Direction, DispatchQueue, ExternalMethodArguments,
+    MappingOptions, MemoryDescriptor, OsData, OsObject, OsSharedPtr, Provider, QueueOptions,
+    Service, UserClient, async_completion,
 };
 use dextape::kernel::{MockSystem, ServiceDescription};
 use dextape_scenarios::{Parameter, Parameters, Scenario, ScenarioError};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// The scenario `boundary-probe`. Its client is whoever loads the library.
@@ -111,8 +112,12 @@ impl Service for Probe {
             1 => return Ok(None),
             code => return Err(IoReturn(code)),
         }
-        let (calls, buffer) = (AtomicU64::new(0), Mutex::default());
-        Ok(Some(Arc::new(ProbeClient { system: self.system.clone(), calls, buffer })))
+        Ok(Some(Arc::new(ProbeClient {
+            system: self.system.clone(),
+            calls: AtomicU64::new(0),
+            buffer: Mutex::default(),
+            queue: OnceLock::new(),
+        })))
     }
 }
 
@@ -122,9 +127,15 @@ struct ProbeClient {
     system: Weak<MockSystem>,
     calls: AtomicU64,
     buffer: Mutex<Option<OsSharedPtr<BufferMemoryDescriptor>>>,
+    /// Its own, so that its waits hold up no other client; reentrant, so that they hold up no other
+    /// call.
+    queue: OnceLock<OsSharedPtr<DispatchQueue>>,
 }
 
 const NONE: u64 = u64::MAX;
+
+/// What a call waits for that is to wait.
+const EVENT: u64 = 1;
 
 impl ProbeClient {
     fn seen(arguments: &ExternalMethodArguments<'_>) -> [u64; 8] {
@@ -158,6 +169,21 @@ impl ProbeClient {
 }
 
 impl UserClient for ProbeClient {
+    fn start(&self, _provider: &Provider) -> IoReturn {
+        match DispatchQueue::create_with_options("probe", QueueOptions::REENTRANT) {
+            Ok(queue) => {
+                // A user client is started once.
+                let _ = self.queue.set(OsSharedPtr::adopt(queue));
+                IoReturn::SUCCESS
+            }
+            Err(code) => code,
+        }
+    }
+
+    fn dispatch_queue(&self, _name: &str) -> Option<DispatchQueue> {
+        self.queue.get().map(|queue| queue.get())
+    }
+
     fn external_method(
         &self,
         selector: u64,
@@ -206,7 +232,12 @@ impl UserClient for ProbeClient {
                     *output = before;
                 }
             }
-            10 => driverkit::sleep(Duration::from_millis(first.unwrap_or(0).min(60_000))),
+            10 => {
+                let wait = Duration::from_millis(first.unwrap_or(0).min(60_000));
+                let Some(queue) = self.queue.get() else { return IoReturn::NOT_READY };
+                // Nobody wakes it: the time passes.
+                let _ = queue.sleep(EVENT, Some(driverkit::uptime() + wait));
+            }
             11 => {
                 let Some(descriptor) = &arguments.structure_output_descriptor else {
                     return IoReturn::BAD_ARGUMENT;

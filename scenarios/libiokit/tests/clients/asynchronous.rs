@@ -227,14 +227,14 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(client(functions, body).run().well(), "12 1 1 19\n");
         }),
         trial("asynchronous::trap_8_a_call_that_waits_holds_up_nobody", &["gcc"], || {
-            let functions = "static io_connect_t waits; static volatile int back;\n\
-                 static void *wait_there(void *u) { (void)u; uint64_t ms = 400; IOConnectCallScalarMethod(waits, 10, &ms, 1, NULL, NULL); back = 1; return NULL; }\n";
-            let body = "pthread_t t; waits = open_service(find(\"BoundaryProbe\")); pthread_create(&t, NULL, wait_there, NULL); usleep(100000);\n\
+            let functions = "static io_connect_t waits; static volatile int back; static volatile unsigned code = 1;\n\
+                 static void *wait_there(void *u) { (void)u; uint64_t ms = 400; code = IOConnectCallScalarMethod(waits, 10, &ms, 1, NULL, NULL); back++; return NULL; }\n";
+            let body = "pthread_t t, u; waits = c; pthread_create(&t, NULL, wait_there, NULL); pthread_create(&u, NULL, wait_there, NULL); usleep(100000);\n\
                  uint64_t n; uint32_t count = 1; io_connect_t d = open_service(find(\"BoundaryProbe\"));\n\
                  for (int i = 0; i < 100; i++) IOConnectCallScalarMethod(c, 0, NULL, 0, NULL, NULL);\n\
                  IOConnectCallScalarMethod(c, 9, NULL, 0, &n, &count); printf(\"%d %d\", (int)n, back);\n\
-                 IOServiceClose(d); pthread_join(t, NULL); printf(\" %d\\n\", back); IOServiceClose(waits);";
-            assert_eq!(client(functions, body).run().well(), "100 0 1\n");
+                 IOServiceClose(d); pthread_join(t, NULL); pthread_join(u, NULL); printf(\" %d %x\\n\", back, code);";
+            assert_eq!(client(functions, body).run().well(), "102 0 2 0\n");
         }),
     ]
 }

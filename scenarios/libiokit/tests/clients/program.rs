@@ -47,7 +47,6 @@ pub(crate) fn trial(name: &str, needs: &[&str], body: impl FnOnce() + Send + 'st
 pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
-    arguments: Vec<String>,
 }
 
 /// What came of a run.
@@ -97,7 +96,7 @@ impl Program {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{compiler:?} refuses the program:\n{said}");
-        Self { folder, variables: Vec::new(), arguments: Vec::new() }
+        Self { folder, variables: Vec::new() }
     }
 
     /// A program in C whose `main` has this body, behind the prelude.
@@ -130,15 +129,8 @@ impl Program {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn argument(mut self, argument: &str) -> Self {
-        self.arguments.push(argument.to_owned());
-        self
-    }
-
     pub(crate) fn run(&self) -> Ran {
-        let mut command = Command::new(self.path("program"));
-        command.args(&self.arguments);
-        self.run_command(command)
+        self.run_command(Command::new(self.path("program")))
     }
 
     /// Runs something else with the same environment.
