@@ -6,6 +6,7 @@
 mod call_builder;
 mod client;
 mod completion;
+mod end;
 mod mapping;
 mod method;
 mod notice;
@@ -16,6 +17,7 @@ pub use crate::registry::{Matching, NoticeKind, Value};
 pub use call_builder::{CallBuilder, CallError, ConnectionExt, Reply};
 pub use client::Connection;
 pub use completion::{CompletionQueue, NextCompletion, PostObserver};
+pub use end::{EndObserver, Ended};
 pub use mapping::Mapping;
 pub use method::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
 pub use notice::{Notice, NoticeQueue};

@@ -1,6 +1,6 @@
 //! Where services are found and opened.
 
-use super::{CompletionQueue, Connection, Matching, NoticeQueue, Value};
+use super::{CompletionQueue, Connection, EndObserver, Matching, NoticeQueue, Value};
 use crate::IoReturn;
 use crate::call::ServiceId;
 use crate::memory::SharedBuffer;
@@ -57,6 +57,14 @@ pub trait System: Send + Sync + fmt::Debug {
     /// What the registry answers; a real system only.
     #[doc(alias = "IOServiceAddMatchingNotification")]
     fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn>;
+
+    /// Has `observer` called when a service or a user client ends on the other side: once the kernel
+    /// refuses its calls (H1), before it does anything else. False where this system cannot see that
+    /// moment (a real Mac), or has none of its own (a replay).
+    fn observe_ends(&self, observer: EndObserver) -> bool {
+        let _ = observer;
+        false
+    }
 
     /// A new queue for completions.
     #[doc(alias = "IONotificationPortCreate")]

@@ -13,7 +13,8 @@ use crate::IoReturn;
 use crate::boundary::{DeathWindow, Rules, memory_outlives_dext};
 use crate::call::{ConnectionId, QueueId, ServiceId};
 use crate::connection::{
-    CompletionQueue, Connection, Matching, Notice, NoticeKind, NoticeQueue, System, Value,
+    CompletionQueue, Connection, EndObserver, Ended, Matching, Notice, NoticeKind, NoticeQueue,
+    System, Value,
 };
 use crate::driverkit::{Finding, Leak, Provider, Service};
 use crate::fault::FaultPlan;
@@ -87,6 +88,8 @@ pub(super) struct Kernel {
     /// Whose clients it serves.
     pub(super) client: ClientProcess,
     pub(super) faults: Faults,
+    /// Who wants to know of ends.
+    end_observers: Mutex<Vec<EndObserver>>,
 }
 
 /// A teardown that has begun and is over when this is dropped.
@@ -160,6 +163,7 @@ impl Kernel {
         for link in self.links_of(dext.id()) {
             link.terminate(self);
         }
+        self.tell_of_end(dext, Ended::Service(dext.id()));
         let pending = self.teardown_begins();
         let name = format!("stop of {}", dext.id());
         let (dext, rules) = (Arc::clone(dext), self.rules);
@@ -194,15 +198,36 @@ impl Kernel {
                     self.task().end_connection(link.id.0);
                 }
             }
+            self.tell_of_end(&dext, Ended::Service(service));
+        }
+    }
+
+    /// As [`MockSystem::terminate_client`].
+    fn terminate_client(self: &Arc<Self>, connection: ConnectionId) {
+        let link = self.link(connection).filter(|link| !link.state().is_terminated());
+        if let Some(link) = link {
+            link.terminate(self);
+            self.tell_of_end(&link.dext, Ended::Connection(connection));
         }
     }
 
     /// Takes a service out of the registry, once.
     fn withdraw(&self, service: ServiceId) -> Option<Arc<Dext>> {
-        let mut registry = self.registry();
-        let dext = registry.get(service).filter(|dext| dext.terminate())?;
-        registry.tell(dext.description(), Notice { kind: NoticeKind::Terminated, service });
-        Some(dext)
+        self.registry().get(service).filter(|dext| dext.terminate())
+    }
+
+    /// Tells observers, and of a service those who watch such ones.
+    fn tell_of_end(&self, dext: &Dext, ended: Ended) {
+        let observers = self.end_observers().clone();
+        observers.iter().for_each(|observer| observer(ended));
+        if let Ended::Service(service) = ended {
+            let notice = Notice { kind: NoticeKind::Terminated, service };
+            self.registry().tell(dext.description(), notice);
+        }
+    }
+
+    fn end_observers(&self) -> MutexGuard<'_, Vec<EndObserver>> {
+        self.end_observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a connection of which nobody has a right any more.
@@ -258,6 +283,7 @@ impl MockSystem {
             teardowns: Arc::new(Monitor::new(schedule, "teardowns", 0)),
             client,
             faults: Faults::new(schedule, faults),
+            end_observers: Mutex::default(),
         };
         let kernel = Arc::new(kernel);
         kernel.plan_times();
@@ -320,6 +346,14 @@ impl MockSystem {
     /// Nothing happens to a service that is not there.
     pub fn terminate(&self, service: ServiceId) {
         self.kernel.terminate(service);
+    }
+
+    /// The dext terminates one of its user clients, as by `Terminate`: the connection is dead (H1), and
+    /// once what is inside the dext has come out (H3), the user client is stopped.
+    ///
+    /// Nothing happens where the client has no right of the connection, or it is terminated already.
+    pub fn terminate_client(&self, connection: ConnectionId) {
+        self.kernel.terminate_client(connection);
     }
 
     /// The dext's process dies: nobody is told, its connections are terminated, and what is on its way
@@ -436,6 +470,11 @@ impl System for MockSystem {
             Arc::new(MockNotices::new(&kernel.schedule, kernel.next_queue(), matching.clone()));
         kernel.registry().watch(&notices);
         Ok(notices)
+    }
+
+    fn observe_ends(&self, observer: EndObserver) -> bool {
+        self.kernel.end_observers().push(observer);
+        true
     }
 
     fn completion_queue(&self) -> Arc<dyn CompletionQueue> {

@@ -150,6 +150,15 @@ fn missed(
     };
     let (unused, used) = (equal(false), equal(true));
     let closed = request.connection(program).is_some_and(|number| state.closed.contains(&number));
+    // Nothing more was asked of it, and then something is.
+    let ended = request.connection(program).and_then(|number| {
+        let left = |step: &u32| {
+            let other = recorded(program, *step).connection(program);
+            other == Some(number) && !state.has_entered(*step)
+        };
+        let end = program.ends.get(&number).copied();
+        end.filter(|_| !(0..program.steps.len() as u32).any(|step| left(&step)))
+    });
     let in_place = expected != NONE && is_same_operation(program, expected, request);
     // What the differences are shown against.
     let mut against = None;
@@ -160,6 +169,13 @@ fn missed(
         let message =
             "the client has closed this connection, and the tape holds nothing more for it";
         (DivergenceKind::WrongState, message.to_owned())
+    } else if let Some(end) = ended {
+        let message = format!(
+            "{} ended this connection on the tape, which holds nothing more for it; the kernel would \
+             refuse this",
+            program.place(end)
+        );
+        (DivergenceKind::WrongState, message)
     } else if in_place {
         against = Some(expected);
         (DivergenceKind::Differs, "the tape holds it here, with other inputs".to_owned())

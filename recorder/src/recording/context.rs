@@ -9,6 +9,7 @@ use crate::journal::{Data, Record, Stamp, Token};
 use dextape::schedule::Schedule;
 use dextape::tape::Digest;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The lane of the device's side.
@@ -22,17 +23,36 @@ pub(crate) struct Context {
     /// What the schedule's clock showed when recording began, in nanoseconds; wraps.
     began: u64,
     handles: Mutex<Handles<Arc<WatchedMemory>>>,
+    /// The system tells when something ends on the other side.
+    sees_ends: AtomicBool,
 }
 
 impl Context {
     pub(crate) fn new(session: Arc<RecordingSession>, schedule: Schedule, began: u64) -> Self {
         let system = session.numbers.systems.next();
-        Self { session, schedule, system, began, handles: Mutex::new(Handles::new()) }
+        Self {
+            session,
+            schedule,
+            system,
+            began,
+            handles: Mutex::new(Handles::new()),
+            sees_ends: AtomicBool::new(false),
+        }
     }
 
     /// Numbers of this system's handles. Not to be held across a call of the inner system.
     pub(crate) fn handles(&self) -> MutexGuard<'_, Handles<Arc<WatchedMemory>>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the system tells when something ends on the other side.
+    pub(crate) fn sees_ends(&self, sees: bool) {
+        self.sees_ends.store(sees, Ordering::Relaxed);
+    }
+
+    /// True where the tape learns of an end only when the client does.
+    pub(crate) fn ends_by_notice(&self) -> bool {
+        !self.sees_ends.load(Ordering::Relaxed)
     }
 
     pub(crate) fn hook(&self) -> &Hook {

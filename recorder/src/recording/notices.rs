@@ -5,7 +5,7 @@ use super::session::nanoseconds;
 use super::system::number_service;
 use crate::journal::{Record, Token};
 use dextape::call::QueueId;
-use dextape::connection::{Notice, NoticeQueue, System};
+use dextape::connection::{Notice, NoticeKind, NoticeQueue, System};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ impl RecordingNotices {
 
     fn took(&self, notice: Notice) {
         let service = number_service(&self.context, &*self.system, notice.service);
+        if notice.kind == NoticeKind::Terminated && self.context.ends_by_notice() {
+            let record = Record::Terminated { service: Some(service) };
+            self.context.append(None, None, &record);
+        }
         let record = Record::Notice { queue: self.number, kind: notice.kind, service };
         self.context.leave(None, self.watch, &record);
     }

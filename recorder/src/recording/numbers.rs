@@ -85,6 +85,11 @@ impl<M: Clone> Handles<M> {
         (number, true)
     }
 
+    /// Number of a service that the client has seen.
+    pub(crate) fn known_service(&self, service: ServiceId) -> Option<u32> {
+        self.services.get(&service).copied()
+    }
+
     /// What is kept of a memory: aliases of it share that.
     pub(crate) fn memory(&mut self, memory: MemoryId, first: impl FnOnce() -> M) -> M {
         self.memories.entry(memory).or_insert_with(first).clone()

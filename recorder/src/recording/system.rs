@@ -7,7 +7,9 @@ use super::queue::RecordingQueue;
 use crate::journal::Record;
 use dextape::IoReturn;
 use dextape::call::ServiceId;
-use dextape::connection::{CompletionQueue, Connection, Matching, NoticeQueue, System, Value};
+use dextape::connection::{
+    CompletionQueue, Connection, Ended, Matching, NoticeQueue, System, Value,
+};
 use dextape::memory::SharedBuffer;
 use dextape::schedule::Schedule;
 use dextape::tape::ServiceIdentity;
@@ -22,6 +24,13 @@ pub(crate) struct RecordingSystem {
 
 impl RecordingSystem {
     pub(crate) fn new(context: Arc<Context>, inner: Arc<dyn System>) -> Self {
+        let watching = Arc::downgrade(&context);
+        let sees_ends = inner.observe_ends(Arc::new(move |ended| {
+            if let Some(context) = watching.upgrade() {
+                terminated(&context, ended);
+            }
+        }));
+        context.sees_ends(sees_ends);
         Self { context, inner }
     }
 
@@ -41,6 +50,19 @@ pub(crate) fn number_service(context: &Context, system: &dyn System, service: Se
         context.append_device(None, None, &record);
     }
     number
+}
+
+/// Something has ended at this moment. The tape is told where the client knows it.
+fn terminated(context: &Context, ended: Ended) {
+    let handles = context.handles();
+    let (service, connection) = match ended {
+        Ended::Service(service) => (handles.known_service(service), None),
+        Ended::Connection(connection) => (None, handles.connection(connection)),
+    };
+    drop(handles);
+    if service.is_some() || connection.is_some() {
+        context.append_device(connection, None, &Record::Terminated { service });
+    }
 }
 
 fn identity(mut properties: BTreeMap<String, Value>) -> ServiceIdentity {

@@ -3,14 +3,15 @@
 use super::device::selector;
 use super::tape::{Recorded, kinds};
 use dextape::IoReturn;
-use dextape::call::{MapOptions, ServiceId};
+use dextape::call::{MapOptions, Scalars, ServiceId};
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, Matching, MethodInput, MethodOutput, NoticeKind,
-    StructureInput, StructureOutput, Value,
+    StructureInput, StructureOutput, System, Value,
 };
+use dextape::kernel::MockSystem;
 use dextape::memory::SharedBuffer;
 use dextape::schedule::{Schedule, TimeMode};
-use dextape::tape::{Body, Call, OutputKind, Payload, Return, Structure};
+use dextape::tape::{Body, Call, OtherCall, OutputKind, Payload, Return, Structure};
 use dextape_recorder::journal::{Content, JournalOptions, Status};
 use dextape_recorder::recording::{LongWrites, RecordOptions, RecordingSession};
 use std::sync::Arc;
@@ -297,11 +298,14 @@ fn notices_and_refused_watches() {
         notices.poll().unwrap();
         assert_eq!(notices.poll(), None);
         let events = it.events();
-        assert_eq!(kinds(&events), ["watch", "watch", "wait", "notice", "woke", "notice"]);
+        // A system that does not see ends tells of one by its notice.
+        let expected = ["watch", "watch", "wait", "notice", "woke", "terminated", "notice"];
+        assert_eq!(kinds(&events), expected);
         let (queue, service) = (1, 1);
         let kind = NoticeKind::Terminated;
-        assert_eq!(events[5].body, Body::Notice { queue, kind, service });
-        assert_eq!(events[5].cause(), Some(events[1].position));
+        assert_eq!(events[5].body, Body::Terminated { service: Some(service) });
+        assert_eq!(events[6].body, Body::Notice { queue, kind, service });
+        assert_eq!(events[6].cause(), Some(events[1].position));
     });
 }
 
@@ -469,5 +473,53 @@ fn where_a_journal_is_full_the_tape_says_so() {
         let last = &events.last().unwrap().body;
         assert!(matches!(last, Body::Gap { .. }), "{last:?}");
         assert!(events.len() < 200);
+    });
+}
+
+#[test]
+fn calls_beside_methods_and_memory_name_queues_and_connections_of_the_tape() {
+    recorded(|it| {
+        let (first, second) = (it.open(), it.open());
+        let queue = it.system.completion_queue();
+        let stranger = MockSystem::new(it.system.schedule()).completion_queue();
+        let properties = Value::Dictionary([("a".to_owned(), Value::from("b"))].into());
+        assert_eq!(first.set_notification_port(3, Some(&*queue), 8), IoReturn::UNSUPPORTED);
+        let foreign = first.set_notification_port(3, Some(&*stranger), 0);
+        assert_eq!(foreign, IoReturn::MACH_SEND_INVALID_RIGHT, "it came through as another's");
+        let added = first.add_client(Some(second.id()));
+        assert_eq!(added, IoReturn(0x1000 + second.id().0 as u32), "by the system's own number");
+        assert_eq!(first.get_service(), Ok(ServiceId(4712)), "by the system's own number");
+        assert_eq!(first.set_properties(Some(&properties)), IoReturn(0x2001));
+        assert_eq!(first.trap(7, &[1, 2, 3]), IoReturn(13));
+        assert_eq!(first.add_ref(), IoReturn::SUCCESS);
+        let events = it.events_from(|body| matches!(body, Body::OtherCall(_)));
+        let calls: Vec<OtherCall> = events
+            .iter()
+            .filter_map(|event| match &event.body {
+                Body::OtherCall(call) => Some(call.clone()),
+                _ => None,
+            })
+            .collect();
+        let port = |queue, reference| OtherCall::SetNotificationPort {
+            notification_type: 3,
+            queue: Some(queue),
+            reference,
+        };
+        let expected = [
+            port(1, 8),
+            port(2, 0),
+            OtherCall::AddClient { client: Some(2) },
+            OtherCall::GetService,
+            OtherCall::SetProperties { properties: Some(properties) },
+            OtherCall::Trap { index: 7, arguments: Scalars::clamped(&[1, 2, 3]) },
+            OtherCall::AddRef,
+        ];
+        assert_eq!(calls, expected);
+        let returned = |index: usize| &events[2 * index + 1];
+        assert_eq!(returned(2).cause(), Some(events[4].position));
+        assert_eq!(returned(2).body, Body::OtherReturn { outcome: Err(added) });
+        // The service was not seen before: it is the second one.
+        assert_eq!(returned(3).body, Body::OtherReturn { outcome: Ok(Some(2)) });
+        assert_eq!(returned(6).body, Body::OtherReturn { outcome: Ok(None) });
     });
 }

@@ -109,6 +109,7 @@ impl Program {
             keys: None,
             rules,
             gaps: Vec::new(),
+            ends: HashMap::new(),
         };
         let mut compiler = Compiler {
             program,
@@ -255,14 +256,28 @@ impl Compiler<'_> {
             }
 
             Body::Gap { .. } => self.program.gaps.push(index),
-            // A client sees a termination by what its calls return, and by notices.
-            Body::Terminated { .. }
-            | Body::Keyframe(_)
-            | Body::Fork { .. }
-            | Body::Exec
-            | Body::Unknown { .. } => {}
+            Body::Terminated { service } => self.terminated(index, event, *service),
+            Body::Keyframe(_) | Body::Fork { .. } | Body::Exec | Body::Unknown { .. } => {}
         }
         Ok(())
+    }
+
+    /// What a client sees of a termination is what its calls return, and notices; a report wants to name
+    /// it.
+    fn terminated(&mut self, index: EventIndex, event: &Event, service: Option<u32>) {
+        let program = &self.program;
+        let of_service = |step: &&Step| {
+            let opened = step.kind == Kind::Open && step.connection != NONE;
+            let enter = &program.event(step.enter).body;
+            opened && matches!(enter, Body::Open { service: it, .. } if Some(*it) == service)
+        };
+        let ended: Vec<u32> = match service {
+            Some(_) => program.steps.iter().filter(of_service).map(|it| it.connection).collect(),
+            None => event.connection.into_iter().collect(),
+        };
+        for connection in ended {
+            self.program.ends.entry(connection).or_insert(index);
+        }
     }
 
     pub(super) fn lane(&mut self, event: &Event) -> &mut LaneState {

@@ -250,6 +250,8 @@ pub(in crate::replay) struct Program {
     pub(in crate::replay) rules: FieldRules,
     /// Events are missing at some place.
     pub(in crate::replay) gaps: Vec<EventIndex>,
+    /// The event that ended each connection from the device's side.
+    pub(in crate::replay) ends: HashMap<u32, EventIndex>,
 }
 
 impl Program {

@@ -17,8 +17,10 @@ struct Known {
     /// Its state is not known for certain: it came from a keyframe, something on the device's side
     /// ended it at a moment that the tape tells only roughly, or the handle is shared.
     vague: bool,
-    /// The leave of its first close.
+    /// The leave of its first close, or its termination.
     ended: Option<Sequence>,
+    /// The service that was opened.
+    service: Option<u32>,
 }
 
 /// What the events so far have brought.
@@ -28,10 +30,13 @@ pub(super) struct Resources {
     /// Accessible bytes of each memory.
     memories: BTreeMap<u32, u64>,
     queues: BTreeSet<u32>,
+    /// Services that have certainly ended, by the event that says so.
+    ended_services: BTreeMap<u32, Sequence>,
 }
 
 impl Resources {
-    /// Checks an event and takes in what it brings. `entered` is the enter of a leave, `holes` where events may be missing before it.
+    /// Checks an event and takes in what it brings. `entered` is the enter of a leave, `holes` where
+    /// events may be missing before it.
     pub(super) fn event(
         &mut self,
         event: &Event,
@@ -53,7 +58,7 @@ impl Resources {
             Body::Opened => match event.connection {
                 None => wrong((Broken::Connection, "expected the connection's number".to_owned())),
                 Some(number) => {
-                    let new = Known { state: ConnectionState::new(), vague: false, ended: None };
+                    let new = self.opened(event, entered, rules, wrong);
                     if self.connections.insert(number, new).is_some() {
                         let message = format!("connection {number} is opened a second time");
                         wrong((Broken::Connection, message));
@@ -76,8 +81,14 @@ impl Resources {
                     let _ = gone.terminate(rules);
                     let (after_removal, _) = gone.close(rules);
                     let (expected, _) = known.state.close(rules);
+                    // It may have been on its way when the end came.
+                    let came_first = known
+                        .ended
+                        .is_some_and(|ended| event.cause.is_none_or(|enter| enter < ended));
                     known.ended.get_or_insert(event.sequence);
-                    if ![expected, after_removal].contains(result) && !known.vague {
+                    let fits = [expected, after_removal].contains(result)
+                        || came_first && result.is_success();
+                    if !fits && !known.vague {
                         let message = format!("expected {expected}, found {result}");
                         wrong((Broken::Boundary(Rule::H2), message));
                     }
@@ -99,18 +110,71 @@ impl Resources {
                     }
                 }
             }
-            Body::Terminated { service: None } => {
-                if let Some(known) = self.connections.get_mut(&connection) {
-                    known.vague = true;
-                }
-            }
-            Body::Terminated { service: Some(_) } | Body::Fork { .. } => {
-                // Which connections it takes with it, the tape does not say.
+            Body::Terminated { service } => self.terminated(event, *service, rules),
+            Body::Fork { .. } => {
+                // The handles are shared, and the tape does not say who does what with them.
                 self.connections.values_mut().for_each(|known| known.vague = true);
             }
             Body::Keyframe(keyframe) => self.keyframe(keyframe),
             _ => {}
         }
+    }
+
+    /// A connection that was opened.
+    fn opened(
+        &self,
+        event: &Event,
+        entered: Option<&Body>,
+        rules: Rules,
+        wrong: &mut impl FnMut(Wrong),
+    ) -> Known {
+        let service = match entered {
+            Some(Body::Open { service, .. }) => Some(*service),
+            _ => None,
+        };
+        let mut new = Known { state: ConnectionState::new(), vague: false, ended: None, service };
+        if let Some(ended) = service.and_then(|service| self.ended_services.get(&service)) {
+            if event.cause.is_some_and(|enter| *ended < enter) {
+                let message = format!("expected a failure: event {ended} terminated the service");
+                wrong((Broken::Boundary(Rule::H5), message));
+            }
+            // It came while the user client was being made.
+            let _ = new.state.terminate(rules);
+            new.ended = Some(event.sequence);
+        }
+        new
+    }
+
+    /// A service or user client has ended: at this moment where the device's side tells it, or at one
+    /// before it where a client does, who has learnt of it.
+    fn terminated(&mut self, event: &Event, service: Option<u32>, rules: Rules) {
+        let certain = event.lane == 0;
+        if let Some(service) = service.filter(|_| certain) {
+            self.ended_services.entry(service).or_insert(event.sequence);
+        }
+        for (number, known) in &mut self.connections {
+            let (meant, unknown) = match service {
+                Some(_) => (known.service == service, known.service.is_none()),
+                None => (event.connection == Some(*number), false),
+            };
+            if unknown || meant && !certain {
+                known.vague = true;
+            } else if meant {
+                let _ = known.state.terminate(rules);
+                known.ended.get_or_insert(event.sequence);
+            }
+        }
+    }
+
+    /// The queue that an operation handed over and that was not made before: another system's, which
+    /// only a failure can tell of (D5).
+    pub(super) fn foreign_queue(&self, entered: &Body) -> Option<u32> {
+        match entered {
+            Body::AsyncCall { queue, .. }
+            | Body::OtherCall(OtherCall::SetNotificationPort { queue, .. }) => *queue,
+            _ => None,
+        }
+        .filter(|queue| !self.queues.contains(queue))
     }
 
     /// What a connection whose end is certain answers to whatever is asked of it.
@@ -164,8 +228,13 @@ impl Resources {
     }
 
     fn keyframe(&mut self, keyframe: &Keyframe) {
-        for (connection, _) in &keyframe.connections {
-            let new = Known { state: ConnectionState::new(), vague: true, ended: None };
+        for (connection, service) in &keyframe.connections {
+            let new = Known {
+                state: ConnectionState::new(),
+                vague: true,
+                ended: None,
+                service: Some(*service),
+            };
             self.connections.entry(*connection).or_insert(new);
         }
         for memory in &keyframe.memories {
@@ -215,10 +284,6 @@ impl Resources {
             Body::Notice { queue: number, .. }
             | Body::Delivered { queue: number, .. }
             | Body::Wait { queue: number, .. } => queue(*number),
-            Body::AsyncCall { queue: Some(number), .. }
-            | Body::OtherCall(OtherCall::SetNotificationPort { queue: Some(number), .. }) => {
-                queue(*number);
-            }
             Body::Write { memory, offset, width, data } => {
                 self.access(*memory, *offset, *width, data.length(), holes, wrong);
             }

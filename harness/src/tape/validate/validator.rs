@@ -96,7 +96,7 @@ impl Validator {
         let holes = self.holes;
         let mut wrong = |finding| found.push(finding);
         let entered = match event.body {
-            Body::OtherReturn { .. } => self.lanes.entered(event).cloned(),
+            Body::Opened | Body::OtherReturn { .. } => self.lanes.entered(event).cloned(),
             _ => None,
         };
         self.lanes.event(event, holes, &mut wrong);
@@ -203,6 +203,17 @@ impl Validator {
         let vague = self.resources.is_vague(event.connection);
         let gone = self.resources.gone(event.connection, self.rules);
         let entered = self.lanes.entered(event);
+        let worked = match &event.body {
+            Body::Return(returned) => returned.result.is_success(),
+            Body::OtherReturn { outcome } => outcome.is_ok(),
+            _ => false,
+        };
+        if worked
+            && !self.holes
+            && let Some(queue) = entered.and_then(|entered| self.resources.foreign_queue(entered))
+        {
+            wrong((Broken::Resource, format!("queue {queue} was not made before")));
+        }
         match (&event.body, entered) {
             (Body::Return(returned), Some(Body::Call(entered))) => {
                 let dead = self.dead_at_enter(event, dead);
