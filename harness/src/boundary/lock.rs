@@ -54,6 +54,16 @@ impl Locking {
     /// What a user client has without any of the properties: the lock, shared by its methods.
     pub const UNTOLD: Self = Self { default_locking: true, single_thread_external_method: false };
 
+    /// What a kext's has: nothing but a close locks.
+    pub const UNTOLD_IN_KERNEL: Self =
+        Self { default_locking: false, single_thread_external_method: false };
+
+    /// True for one of the three.
+    #[must_use]
+    pub fn is_property(name: &str) -> bool {
+        [Self::DEFAULT, Self::SET_PROPERTIES, Self::SINGLE_THREAD].contains(&name)
+    }
+
     /// What a user client has. `property` gives the truth of a property, `None` where the user client
     /// does not have it. With one of the three the others are false unless they are true, too (K1).
     #[must_use]

@@ -20,6 +20,7 @@ mod dispatch;
 mod finding;
 mod interrupt;
 mod interrupt_line;
+pub mod kext;
 mod leak;
 mod map;
 mod object;

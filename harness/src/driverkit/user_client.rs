@@ -70,6 +70,12 @@ pub trait UserClient: Send + Sync + 'static {
         crate::boundary::entitlement::USER_CLIENT_CLASS
     }
 
+    /// Whether it is a kext's, whose methods run on the client's own thread, on no queue.
+    #[doc(hidden)]
+    fn is_in_kernel(&self) -> bool {
+        false
+    }
+
     /// The connection is being opened; an error refuses it.
     #[doc(alias = "Start")]
     fn start(&self, provider: &Provider) -> IoReturn {

@@ -59,7 +59,7 @@ impl Link {
         properties.insert(USER_CLIENT_CREATOR.to_owned(), Value::String(by));
         Arc::new(Self {
             id,
-            locking: locking(kernel.rules, dext.description()),
+            locking: locking(kernel.rules, dext.description(), user_client.is_in_kernel()),
             dext,
             user_client: Mutex::new(Some(user_client)),
             method_queue,
@@ -172,7 +172,11 @@ impl Link {
 }
 
 /// What the kernel locks of itself for the user clients of a service (K1).
-fn locking(rules: Rules, description: &ServiceDescription) -> Locking {
+fn locking(rules: Rules, description: &ServiceDescription, in_kernel: bool) -> Locking {
+    let told = description.user_client_properties.keys().any(|name| Locking::is_property(name));
+    if in_kernel && !told {
+        return Locking::UNTOLD_IN_KERNEL;
+    }
     Locking::of_properties(rules, |name| {
         let value = description.user_client_properties.get(name)?;
         // Anything but the false object is true.

@@ -6,7 +6,7 @@ use crate::boundary::{DeathWindow, Rules, dying, waits_for_queue, waits_for_supe
 use crate::call::ServiceId;
 use crate::driverkit::bridge::{self, Phase, in_phase, run_on_queue, set_default_queue};
 use crate::driverkit::{
-    DextProcess, DispatchQueue, Leak, OsObject, Provider, QUEUE_DEFAULT, Service,
+    DextProcess, DispatchQueue, Leak, OsObject, Provider, QUEUE_DEFAULT, Service, UserClient,
 };
 use crate::schedule::{Monitor, Schedule};
 use std::fmt;
@@ -184,8 +184,25 @@ pub(super) fn upcall<R>(
     queue: &DispatchQueue,
     call: impl FnOnce() -> R,
 ) -> Option<R> {
-    let call = || process.life().work(call);
-    if waits_for_queue(rules) { run_on_queue(queue, call).flatten() } else { call() }
+    if waits_for_queue(rules) {
+        run_on_queue(queue, || process.life().work(call)).flatten()
+    } else {
+        process.life().work(call)
+    }
+}
+
+/// As [`upcall`], of a user client: a kext's waits for no queue.
+pub(super) fn upcall_client<R>(
+    rules: Rules,
+    process: &DextProcess,
+    (user_client, queue): (&dyn UserClient, &DispatchQueue),
+    call: impl FnOnce() -> R,
+) -> Option<R> {
+    if user_client.is_in_kernel() {
+        process.life().work(call)
+    } else {
+        upcall(rules, process, queue, call)
+    }
 }
 
 impl fmt::Debug for Dext {

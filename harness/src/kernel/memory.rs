@@ -1,7 +1,7 @@
 //! `IOConnectMapMemory64` and `IOConnectUnmapMemory64` (group F).
 
 use super::connection::MockConnection;
-use super::dext::upcall;
+use super::dext::upcall_client;
 use crate::IoReturn;
 use crate::boundary::{
     DescriptorRange, LockedOperation, MapRequest, Operation, came_out, is_read_only, map_failure,
@@ -83,21 +83,22 @@ impl MockConnection {
         let mut refused = false;
         let user_client = link.user_client().ok_or(IoReturn::MIG_SERVER_DIED)?;
         let seen = type_seen(rules, memory_type);
-        let answer = upcall(rules, link.dext.process(), &link.default_queue, || {
-            copy_client_memory(
-                link.dext.process(),
-                link.id.0,
-                seen,
-                purpose,
-                |seen, options, memory| {
-                    let own = || user_client.copy_client_memory_for_type(seen, options, memory);
-                    let (result, no_room) =
-                        self.kernel.faulty_memory(link, memory_type, purpose, own);
-                    refused = no_room;
-                    result
-                },
-            )
-        });
+        let answer =
+            upcall_client(rules, link.dext.process(), (&*user_client, &link.default_queue), || {
+                copy_client_memory(
+                    link.dext.process(),
+                    link.id.0,
+                    seen,
+                    purpose,
+                    |seen, options, memory| {
+                        let own = || user_client.copy_client_memory_for_type(seen, options, memory);
+                        let (result, no_room) =
+                            self.kernel.faulty_memory(link, memory_type, purpose, own);
+                        refused = no_room;
+                        result
+                    },
+                )
+            });
         let answer = answer.unwrap_or(Err(IoReturn::MIG_SERVER_DIED))?;
         if refused { Err(IoReturn::VM_ERROR) } else { Ok(answer) }
     }

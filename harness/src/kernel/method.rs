@@ -1,7 +1,7 @@
 //! `IOConnectCallMethod` and `IOConnectCallAsyncMethod` (groups A to D).
 
 use super::connection::{Link, MockConnection};
-use super::dext::upcall;
+use super::dext::upcall_client;
 use super::queue::{MockQueue, Port};
 use super::system::Kernel;
 use super::under_way::{Returning, UnderWay, post};
@@ -115,14 +115,15 @@ impl MockConnection {
         self.kernel.client.sandbox.method(rules, selector)?;
         link.dext.reachable(rules)?;
         let began = self.kernel.schedule.now();
-        let outcome = upcall(rules, link.dext.process(), &link.method_queue, || {
-            external_method(link.dext.process(), link.id.0, call, |seen, arguments| {
-                let own = || user_client.external_method(seen, arguments);
-                let (result, afterwards) = self.kernel.faulty_method(link, selector, own);
-                ending = afterwards;
-                result
-            })
-        });
+        let outcome =
+            upcall_client(rules, link.dext.process(), (&*user_client, &link.method_queue), || {
+                external_method(link.dext.process(), link.id.0, call, |seen, arguments| {
+                    let own = || user_client.external_method(seen, arguments);
+                    let (result, afterwards) = self.kernel.faulty_method(link, selector, own);
+                    ending = afterwards;
+                    result
+                })
+            });
         came_out(rules, Operation::Method, link.meanwhile())?;
         in_time(rules, self.kernel.schedule.now().saturating_sub(began))?;
         if let Some(ending) = ending {

@@ -8,6 +8,7 @@ use crate::call::MemoryId;
 use crate::connection::Mapping;
 use crate::driverkit::bridge::ClientTask;
 use crate::memory::{ClientAddresses, Memory, Part};
+use crate::registry::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
@@ -97,5 +98,11 @@ pub(super) struct TaskOfClient(pub(super) Weak<Kernel>);
 impl ClientTask for TaskOfClient {
     fn memory_at(&self, address: u64, length: u64) -> Option<Part> {
         self.0.upgrade()?.task().own.memory_at(address, length)
+    }
+
+    fn is_entitled(&self, key: &str) -> bool {
+        let kernel = self.0.upgrade();
+        let value = kernel.and_then(|kernel| kernel.client.entitlements.get(key).cloned());
+        value == Some(Value::Boolean(true))
     }
 }

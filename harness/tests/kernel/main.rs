@@ -4,6 +4,7 @@ mod allocation;
 mod asynchronous;
 mod data_queue;
 mod faults;
+mod kext;
 mod life;
 mod mapping_table;
 mod properties;

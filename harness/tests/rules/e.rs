@@ -7,10 +7,17 @@ use dextape::boundary::dispatch::{
     ArrayEntry, CallFacts, DispatchChecks, UNCHECKED, kext, kext_array, kext_old_table,
 };
 use dextape::boundary::{Rule, Rules};
-use dextape::connection::{AsyncWake, Connection};
+use dextape::connection::{AsyncWake, Connection, System};
+use dextape::driverkit::kext::{
+    ExternalMethodDispatch, ExternalMethodDispatch2022, Kext, KextMethodArguments, KextService,
+    KextUserClient, dispatch_external_method, external_method, old_external_method,
+};
 use dextape::driverkit::{
     ExternalMethodArguments, UserClientMethodDispatch, super_external_method,
 };
+use dextape::kernel::{ClientProcess, MockSystem, ServiceDescription};
+use dextape::schedule::Schedule;
+use std::sync::Arc;
 
 pub(crate) const TESTS: &[RuleTest] = &[
     (Rule::E1, e1),
@@ -149,7 +156,40 @@ const ANY: DispatchChecks = DispatchChecks {
     structure_output_size: UNCHECKED,
 };
 
-/// A kext is none of this crate's dexts.
+/// A kext whose only method is `method`, and a call of its client.
+fn with_kext<R>(
+    rules: Rules,
+    method: fn(&mut KextMethodArguments<'_>) -> IoReturn,
+    calls: impl FnOnce(&MockSystem, &dyn Connection) -> R,
+) -> R {
+    struct TestKext(fn(&mut KextMethodArguments<'_>) -> IoReturn);
+    impl Kext for TestKext {
+        fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn KextUserClient>>, IoReturn> {
+            Ok(Some(Arc::new(TestKext(self.0))))
+        }
+    }
+    impl KextUserClient for TestKext {
+        fn external_method(&self, _: u32, arguments: &mut KextMethodArguments<'_>) -> IoReturn {
+            (self.0)(arguments)
+        }
+    }
+    Schedule::simulate(7, |schedule| {
+        let client = ClientProcess::new(1, "client").entitled("com.example.maintain", true);
+        let mock = MockSystem::builder(schedule).rules(rules).client(client).build();
+        let kext = KextService::new(TestKext(method));
+        let service = mock.publish(ServiceDescription::class("TestKext"), kext).unwrap();
+        let connection = mock.open(service, 0).unwrap();
+        calls(&mock, &*connection)
+    })
+}
+
+fn kext_succeeds(_: &(), _: &mut KextMethodArguments<'_>) -> IoReturn {
+    IoReturn::SUCCESS
+}
+
+const KEXT_WORKS: ExternalMethodDispatch<()> =
+    ExternalMethodDispatch { function: Some(kext_succeeds), ..ExternalMethodDispatch::UNCHECKED };
+
 fn e8(rules: Rules) {
     let facts = CallFacts::default();
     let demanding = DispatchChecks { completion_exists: 1, ..ANY };
@@ -158,6 +198,23 @@ fn e8(rules: Rules) {
     let one = CallFacts { scalar_input_count: 1, ..facts };
     let none = DispatchChecks { scalar_input_count: 0, ..ANY };
     assert_eq!(kext(rules, &none, true, &one), Err(REFUSED));
+
+    const TWO_IN: ExternalMethodDispatch<()> =
+        ExternalMethodDispatch { check_scalar_input_count: 2, ..KEXT_WORKS };
+    let method = |arguments: &mut KextMethodArguments<'_>| match arguments.selector {
+        0 => external_method(arguments, &TWO_IN, &()),
+        _ => external_method(arguments, &ExternalMethodDispatch::UNCHECKED, &()),
+    };
+    with_kext(rules, method, |mock, connection| {
+        let two = Call { scalars: &[1, 2], ..Call::default() };
+        assert_eq!(two.sync(connection).result, CALLED);
+        let queue = mock.completion_queue();
+        let wake = AsyncWake { queue: Some(&*queue), reference: Some(&[0]) };
+        assert_eq!(two.with_wake(connection, &wake).result, CALLED);
+        assert_eq!(Call::default().sync(connection).result, REFUSED);
+        let without = Call { selector: 1, ..two }.sync(connection);
+        assert_eq!(without.result, IoReturn::NO_COMPLETION);
+    });
 }
 
 fn e9(rules: Rules) {
@@ -181,6 +238,33 @@ fn e9(rules: Rules) {
     assert_eq!(call(lacking, 0, &sync), Err(IoReturn::NOT_PRIVILEGED));
     let without = ArrayEntry { has_function: false, ..entry };
     assert_eq!(call(without, 0, &sync), Err(IoReturn::NO_COMPLETION));
+
+    const fn entry_for(
+        allow_async: bool,
+        check_entitlement: Option<&'static str>,
+    ) -> ExternalMethodDispatch2022<()> {
+        ExternalMethodDispatch2022 { method: KEXT_WORKS, allow_async, check_entitlement }
+    }
+    const METHODS: &[ExternalMethodDispatch2022<()>] = &[
+        entry_for(false, None),
+        entry_for(true, Some("com.example.maintain")),
+        entry_for(true, Some("com.example.destroy")),
+    ];
+    let method = |arguments: &mut KextMethodArguments<'_>| {
+        dispatch_external_method(arguments.selector, arguments, Some(METHODS), &())
+    };
+    with_kext(rules, method, |mock, connection| {
+        let queue = mock.completion_queue();
+        let wake = AsyncWake { queue: Some(&*queue), reference: Some(&[0]) };
+        let results = [0, 1, 2, 3].map(|selector| {
+            let call = Call { selector, ..Call::default() };
+            (call.sync(connection).result, call.with_wake(connection, &wake).result)
+        });
+        let lacking = IoReturn::NOT_PRIVILEGED;
+        let expected =
+            [(CALLED, REFUSED), (CALLED, CALLED), (lacking, lacking), (REFUSED, REFUSED)];
+        assert_eq!(results, expected);
+    });
 }
 
 fn e10(rules: Rules) {
@@ -189,4 +273,16 @@ fn e10(rules: Rules) {
     assert_eq!(kext_old_table(rules, false, false), Err(IoReturn::UNSUPPORTED));
     let before = kext_old_table(rules, true, false);
     assert_eq!(before, Err(IoReturn::IPC_ERROR), "the structure is looked at first");
+
+    let method = |arguments: &mut KextMethodArguments<'_>| match arguments.selector {
+        0 => old_external_method(arguments, Some(kext_succeeds), &()),
+        _ => old_external_method(arguments, None, &()),
+    };
+    with_kext(rules, method, |_, connection| {
+        let call = |selector, bytes_asked| {
+            Call { selector, bytes_asked, ..Call::default() }.sync(connection).result
+        };
+        assert_eq!((call(0, 4096), call(0, 4097)), (CALLED, IoReturn::IPC_ERROR));
+        assert_eq!((call(1, 0), call(1, 4097)), (IoReturn::UNSUPPORTED, IoReturn::IPC_ERROR));
+    });
 }

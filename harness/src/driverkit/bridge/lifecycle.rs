@@ -51,6 +51,9 @@ pub fn set_default_queue(
 pub trait ClientTask: Send + Sync {
     /// The memory that lies at an address of the client; `None` where not all of it is there.
     fn memory_at(&self, address: u64, length: u64) -> Option<Part>;
+
+    /// Whether the client has an entitlement (E9).
+    fn is_entitled(&self, key: &str) -> bool;
 }
 
 /// Makes the memory of a user client's client reachable: once the open has come back from the dext,
