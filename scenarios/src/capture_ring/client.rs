@@ -62,7 +62,10 @@ pub(super) fn run(
     let queue = system.completion_queue();
     let map = connection.map_memory(memory_type::RING, MapOptions::ANYWHERE, 0);
     let ring = map.map_err(ScenarioError::refused("map the ring"))?;
-    let Some(capacity) = describe(&ring, out)? else { return Ok(()) };
+    let Some(capacity) = describe(&ring, out)? else {
+        writeln!(out, "close: {}", Plain(connection.close()))?;
+        return Ok(());
+    };
 
     let plain = |selector| Outcome(&connection.call(selector).send()).to_string();
     let listen = connection.call(selector::LISTEN).completing_on(&*queue, &[0, 1, 2]).send();
@@ -184,7 +187,11 @@ impl Reader<'_> {
             count = (write_index % self.capacity + self.capacity - self.read_index % self.capacity)
                 % self.capacity;
         }
-        if self.full == Full::Overwrite && count >= self.capacity {
+        let is_behind = match self.full {
+            Full::DropNew => count > self.capacity,
+            Full::Overwrite => count >= self.capacity,
+        };
+        if is_behind {
             // The oldest are gone, and the one after them may just be written.
             let gone = count - self.capacity + 1;
             writeln!(self.out, "overrun: {gone} records are gone")?;

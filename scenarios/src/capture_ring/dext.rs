@@ -1,8 +1,8 @@
 //! The dext: a receiver that writes what its source sends into a ring.
 
 use super::abi::{
-    BUNDLE_ID, MAGIC, RECORD, USER_CLASS, VERSION, header, memory_type, reason, record,
-    record_offset, ring_length, selector, state,
+    BUNDLE_ID, MAGIC, RECORD, USER_CLASS, header, memory_type, reason, record, record_offset,
+    ring_length, selector, state,
 };
 use super::clock;
 use crate::dext::lock;
@@ -45,6 +45,8 @@ pub struct CaptureRingDriver {
     pub packets: u32,
     /// The packet before which the bus is reset; 0 for never.
     pub reset: u32,
+    /// Version of the layout that the ring states.
+    pub version: u16,
 }
 
 impl CaptureRingDriver {
@@ -140,7 +142,7 @@ impl Shared {
 
     /// Takes the next packet of the source, if there is one, and says what there is to tell.
     fn receive(&self, ring: &AddressRange, capture: &mut Capture) -> Result<u64, AccessError> {
-        let CaptureRingDriver { capacity, full, packets, reset } = self.driver;
+        let CaptureRingDriver { capacity, full, packets, reset, .. } = self.driver;
         let number = capture.next;
         if reset != 0 && number == reset {
             ring.store::<u32>(header::STATE, state::BUS_RESET)?;
@@ -232,10 +234,10 @@ impl CaptureUserClient {
                 shared.timer_fired(time);
             }
         });
-        let capacity = self.shared.driver.capacity;
+        let CaptureRingDriver { capacity, version, .. } = self.shared.driver;
         let made = BufferMemoryDescriptor::create(Direction::IN_OUT, ring_length(capacity), 0)?;
         let ring = OsSharedPtr::adopt(made);
-        format(&ring.address_range(), capacity).map_err(|_| IoReturn::NO_MEMORY)?;
+        format(&ring.address_range(), capacity, version).map_err(|_| IoReturn::NO_MEMORY)?;
         let mut state = self.shared.state();
         state.ring = Some(ring);
         state.timer = Some((timer, queue));
@@ -287,9 +289,9 @@ impl CaptureUserClient {
 }
 
 /// Writes the header of an empty ring.
-fn format(ring: &AddressRange, capacity: u32) -> Result<(), AccessError> {
+fn format(ring: &AddressRange, capacity: u32, version: u16) -> Result<(), AccessError> {
     ring.store::<u32>(header::MAGIC, MAGIC)?;
-    ring.store::<u16>(header::VERSION, VERSION)?;
+    ring.store::<u16>(header::VERSION, version)?;
     ring.store::<u32>(header::CAPACITY, capacity)?;
     ring.store::<u32>(header::RECORD_BYTES, RECORD as u32)?;
     ring.store::<u32>(header::DATA_OFFSET, header::LENGTH as u32)

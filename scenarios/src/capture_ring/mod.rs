@@ -18,6 +18,7 @@ mod parameter {
     pub(super) const CAPACITY: &str = "capacity";
     pub(super) const PACKETS: &str = "packets";
     pub(super) const RESET: &str = "reset";
+    pub(super) const VERSION: &str = "version";
 }
 
 const PARAMETERS: &[Parameter] = &[
@@ -38,6 +39,11 @@ const PARAMETERS: &[Parameter] = &[
         parameter::RESET,
         "0",
         "The packet before which the bus is reset, which ends the capture; 0 for never",
+    ),
+    Parameter::new(
+        parameter::VERSION,
+        "1",
+        "Version of the ring's layout that the dext has; the client knows 1",
     ),
 ];
 
@@ -67,6 +73,7 @@ fn publish(parameters: &Parameters, system: &Arc<MockSystem>) -> Result<(), Scen
         full: parameters.choice(parameter::FULL, &FULL)?,
         packets: parameters.number(parameter::PACKETS, 1..=100_000)? as u32,
         reset: parameters.number(parameter::RESET, 0..=100_000)? as u32,
+        version: parameters.number(parameter::VERSION, 1..=9)? as u16,
     };
     driver.publish(system).map_err(ScenarioError::refused("publish CaptureRing"))?;
     Ok(())

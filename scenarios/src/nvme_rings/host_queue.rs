@@ -109,6 +109,9 @@ impl HostQueue {
     pub(super) fn submit(&self, command: Command, data: DataPlace) -> Result<bool, ScenarioError> {
         let ring = self.ring(&self.submissions);
         let tail = ring.tail()?;
+        if tail >= self.depth {
+            return Err(ScenarioError::Other("a submission ring's tail is beyond it".into()));
+        }
         let head = match self.habit {
             Habit::StaleHead => Some(self.first_head),
             Habit::Overfill => None,

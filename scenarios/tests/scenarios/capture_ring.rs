@@ -96,6 +96,17 @@ fn a_slow_client_of_a_driver_that_overwrites_keeps_the_newest() {
     assert_eq!(captured(&[("client", "slow"), ("full", "overwrite")]), expected.concat());
 }
 
+/// A ring that is just full when the client looks has lost nothing, but its oldest record is the next to
+/// be overwritten: a careful client leaves it.
+#[test]
+fn the_oldest_record_of_a_full_ring_is_not_safe() {
+    let output = simulate(NAME, &[("capacity", "4"), ("full", "overwrite")], 1).output;
+    let first = "overrun: 1 records are gone\nexpected record 0, found 1\nrecords 1 to 3\n";
+    let second = "overrun: 1 records are gone\nexpected record 4, found 5\nrecords 5 to 7\n";
+    assert!(output.contains(&[first, second].concat()), "{output}");
+    assert!(output.contains("captured 21 of 28 packets; the driver counts 0 overruns"), "{output}");
+}
+
 #[test]
 fn a_client_that_gives_nothing_back_gets_one_ring() {
     let expected = [batches(0, 8), sum(8, 20)].concat();
@@ -114,6 +125,17 @@ fn a_client_that_takes_the_index_for_a_place_finds_a_full_ring_empty() {
 fn records_given_back_too_early_are_others_when_they_are_read() {
     let output = captured(&[("client", "early-release")]);
     assert!(output.starts_with("expected record 0, found 8\nrecords 8 to 11\n"), "{output}");
+}
+
+#[test]
+fn a_ring_of_another_version_is_left_alone() {
+    let run = simulate(NAME, &[("version", "2")], 1);
+    let expected = "\
+ring: 8 records of 480 bytes from 192 on
+this is no ring of version 1
+close: ok
+";
+    assert_eq!(run.output, expected);
 }
 
 #[test]
