@@ -60,6 +60,11 @@ fn d15(rules: Rules) {
     let mut long = by_hand(&[0; 17]);
     long[offset::STATUS] = 0;
     assert_eq!(decode(rules, &long), Err(MessageError::TooMany { arguments: 17 }));
+    // As long as it says, but without what follows the last argument.
+    let mut bare = by_hand(&[]);
+    bare.truncate(offset::ARGUMENTS);
+    bare[offset::SIZE] = 100;
+    assert_eq!(decode(rules, &bare), Err(MessageError::Short { length: 100, size: 100 }));
     assert_eq!(decode(rules, &[]), Err(MessageError::Short { length: 0, size: 0 }));
 }
 
