@@ -19,6 +19,8 @@ pub struct UsbDeviceDescription {
     pub idProduct: u16,
     /// Interfaces of its only configuration.
     pub interfaces: Vec<UsbInterfaceDescription>,
+    /// String descriptors by index, from 1 on.
+    pub strings: Vec<String>,
 }
 
 /// An interface as a device's descriptors tell of it.
@@ -29,9 +31,26 @@ pub struct UsbInterfaceDescription {
     pub bInterfaceNumber: u8,
     /// Its class.
     pub bInterfaceClass: u8,
-    /// Its endpoints.
+    /// Its endpoints: those of alternate setting 0, which it begins with.
     pub endpoints: Vec<UsbEndpoint>,
+    /// Endpoints of its other alternate settings, from 1 on.
+    pub alternates: Vec<Vec<UsbEndpoint>>,
 }
+
+impl UsbInterfaceDescription {
+    /// The endpoints of an alternate setting; `None` where it has no such setting.
+    #[must_use]
+    pub fn endpoints_of(&self, alternate: u8) -> Option<&[UsbEndpoint]> {
+        match alternate {
+            0 => Some(&self.endpoints),
+            other => self.alternates.get(usize::from(other) - 1).map(Vec::as_slice),
+        }
+    }
+}
+
+/// Where an endpoint belongs: the place of its interface among the device's (`None` is the device
+/// itself), the alternate setting, and the address.
+type EndpointKey = (Option<usize>, u8, u8);
 
 /// A device on the mock's bus. Cheap to clone; clones are the same device.
 ///
@@ -87,35 +106,44 @@ pub struct MockUsbDevice {
 
 pub(super) struct DeviceCore {
     description: UsbDeviceDescription,
-    /// Endpoint 0 and those of the interfaces, by address.
-    endpoints: OnceLock<BTreeMap<u8, Arc<Endpoint>>>,
+    model: Arc<dyn UsbDeviceModel>,
+    /// Endpoint 0 and those of the interfaces.
+    endpoints: OnceLock<BTreeMap<EndpointKey, Arc<Endpoint>>>,
+    /// The alternate setting of each interface.
+    alternates: Vec<AtomicU8>,
     configuration: AtomicU8,
     opened: AtomicBool,
     opened_interfaces: Vec<AtomicBool>,
 }
 
 impl MockUsbDevice {
-    /// A device whose transfers run on `schedule`. Of two endpoints with the same address the later
-    /// one counts.
+    /// A device whose transfers run on `schedule`. Of two endpoints of one interface and
+    /// setting with the same address the later one counts.
     #[must_use]
     pub fn new(
         schedule: &Schedule,
         description: UsbDeviceDescription,
         model: Arc<dyn UsbDeviceModel>,
     ) -> Self {
-        let interfaces = description.interfaces.iter();
-        let listed = interfaces.flat_map(|interface| interface.endpoints.clone());
-        let endpoints: Vec<UsbEndpoint> =
-            std::iter::once(UsbEndpoint::bulk(0, 64)).chain(listed).collect();
+        let mut endpoints = vec![((None, 0, 0), UsbEndpoint::bulk(0, 64))];
+        for (index, interface) in description.interfaces.iter().enumerate() {
+            for alternate in 0..=u8::MAX {
+                let Some(listed) = interface.endpoints_of(alternate) else { break };
+                let key = |endpoint: &UsbEndpoint| (Some(index), alternate, endpoint.address);
+                endpoints.extend(listed.iter().map(|endpoint| (key(endpoint), *endpoint)));
+            }
+        }
         let opened_interfaces = description.interfaces.iter().map(|_| AtomicBool::new(false));
         let core = Arc::new(DeviceCore {
             opened_interfaces: opened_interfaces.collect(),
+            alternates: description.interfaces.iter().map(|_| AtomicU8::new(0)).collect(),
             description,
+            model: Arc::clone(&model),
             endpoints: OnceLock::new(),
             configuration: AtomicU8::new(1),
             opened: AtomicBool::new(false),
         });
-        let made = endpoints.into_iter().map(|endpoint| {
+        let made = endpoints.into_iter().map(|(key, endpoint)| {
             let device: Weak<DeviceCore> = Arc::downgrade(&core);
             let on_packet = Box::new(move || {
                 if let Some(device) = device.upgrade() {
@@ -123,7 +151,7 @@ impl MockUsbDevice {
                 }
             });
             let model = Arc::clone(&model);
-            (endpoint.address, Endpoint::new(schedule, endpoint, model, on_packet))
+            (key, Endpoint::new(schedule, endpoint, model, on_packet))
         });
         let made = core.endpoints.set(made.collect());
         debug_assert!(made.is_ok(), "the core is new");
@@ -150,7 +178,8 @@ impl MockUsbDevice {
         self.core.ready();
     }
 
-    /// Pulls the plug: what is pending ends with `kIOReturnNoDevice`.
+    /// Pulls the plug: what is pending ends with `kIOReturnAborted`, and what comes later is refused with
+    /// `kIOReturnNoDevice`.
     pub fn disconnect(&self) {
         for endpoint in self.core.endpoints() {
             endpoint.disconnect();
@@ -175,8 +204,13 @@ impl DeviceCore {
         &self.description
     }
 
-    pub(super) fn endpoint(&self, address: u8) -> Option<&Arc<Endpoint>> {
-        self.endpoints.get().and_then(|endpoints| endpoints.get(&address))
+    /// The default endpoint.
+    pub(super) fn control(&self) -> Option<&Arc<Endpoint>> {
+        self.endpoint((None, 0, 0))
+    }
+
+    fn endpoint(&self, key: EndpointKey) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get().and_then(|endpoints| endpoints.get(&key))
     }
 
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
@@ -220,6 +254,28 @@ impl InterfaceNub {
 
     pub(super) fn description(&self) -> &UsbInterfaceDescription {
         &self.device.description.interfaces[self.index]
+    }
+
+    /// The alternate setting that it has now.
+    pub(super) fn alternate(&self) -> u8 {
+        self.device.alternates[self.index].load(Ordering::Acquire)
+    }
+
+    /// An endpoint of the present setting.
+    pub(super) fn endpoint(&self, address: u8) -> Option<&Arc<Endpoint>> {
+        self.device.endpoint((Some(self.index), self.alternate(), address))
+    }
+
+    /// The endpoints of the present setting.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let listed = self.description().endpoints_of(self.alternate()).unwrap_or_default();
+        listed.iter().filter_map(|endpoint| self.endpoint(endpoint.address))
+    }
+
+    /// Chooses another setting, which there is.
+    pub(super) fn select(&self, alternate: u8) {
+        self.device.alternates[self.index].store(alternate, Ordering::Release);
+        self.device.model.alternate_selected(self.description().bInterfaceNumber, alternate);
     }
 
     /// Takes the interface for one driver; false where another has it.

@@ -59,6 +59,8 @@ pub(super) struct Endpoint {
 struct Line {
     halted: bool,
     gone: bool,
+    /// Counts the times that its pipes were closed.
+    closes: u64,
     /// Counts aborts: transfers of an earlier epoch end with `abort_error`.
     epoch: u64,
     abort_error: Option<IoReturn>,
@@ -161,6 +163,21 @@ impl Endpoint {
         while wait && line.pending.iter().any(|pending| *pending < epoch) {
             line.wait_until(None);
         }
+    }
+
+    /// How often its pipes were closed: a pipe works as long as that stays.
+    pub(super) fn opening(&self) -> u64 {
+        self.line.lock().closes
+    }
+
+    /// Ends what is pending and closes the pipes that there are. A halt goes with the setting.
+    pub(super) fn close(&self) {
+        {
+            let mut line = self.line.lock();
+            line.closes += 1;
+            line.halted = false;
+        }
+        self.abort(IoReturn::ABORTED, true);
     }
 
     /// Ends what is pending and makes the endpoint usable again.
@@ -275,7 +292,8 @@ impl Line {
     /// Why a transfer must end now, if it must.
     fn end_of(&self, transfer: &Transfer, now: Duration) -> Option<IoReturn> {
         if self.gone {
-            Some(IoReturn::NO_DEVICE)
+            // As the host ends what was on its way; only later requests hear of the device.
+            Some(IoReturn::ABORTED)
         } else if transfer.epoch < self.epoch {
             Some(self.abort_error.unwrap_or(IoReturn::ABORTED))
         } else if transfer.deadline.is_some_and(|deadline| deadline <= now) {

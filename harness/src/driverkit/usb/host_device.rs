@@ -64,6 +64,19 @@ impl UsbHostDevice {
         self.device().description()
     }
 
+    /// A string descriptor by its index; `None` where the device has none such. The mock's devices have
+    /// each string in one language.
+    #[must_use]
+    #[track_caller]
+    #[doc(alias = "CopyStringDescriptor")]
+    pub fn copy_string_descriptor(&self, index: u8) -> Option<&str> {
+        if !self.object.alive() {
+            return None;
+        }
+        let index = usize::from(index).checked_sub(1)?;
+        self.descriptor().strings.get(index).map(String::as_str)
+    }
+
     /// Takes the device for this driver: `kIOReturnExclusiveAccess` where somebody has it.
     #[track_caller]
     #[doc(alias = "Open")]
@@ -162,7 +175,7 @@ pub(super) fn request(
     timeout_ms: u32,
 ) -> UsbTransfer {
     let prepared = TransferMemory::new(data_buffer, u32::from(setup.wLength), setup.is_in());
-    match (prepared, device.endpoint(0)) {
+    match (prepared, device.control()) {
         (Ok(memory), Some(endpoint)) => {
             endpoint.submit_and_wait(Kind::Control(setup), memory, timeout_ms)
         }

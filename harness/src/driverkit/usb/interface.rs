@@ -36,10 +36,8 @@ impl InterfacePayload {
     fn close(&self) -> bool {
         let was_open = self.open.swap(false, Ordering::AcqRel);
         if was_open {
-            for endpoint in &self.nub.description().endpoints {
-                if let Some(endpoint) = self.nub.device().endpoint(endpoint.address) {
-                    endpoint.abort(IoReturn::ABORTED, false);
-                }
+            for endpoint in self.nub.endpoints() {
+                endpoint.abort(IoReturn::ABORTED, false);
             }
             self.nub.give_back();
         }
@@ -102,7 +100,7 @@ impl UsbHostInterface {
         }
     }
 
-    /// The pipe of an endpoint, with one reference.
+    /// The pipe of an endpoint of the present setting, with one reference.
     ///
     /// # Errors
     ///
@@ -117,9 +115,37 @@ impl UsbHostInterface {
         if !self.object.payload.open.load(Ordering::Acquire) {
             return Err(IoReturn::NOT_OPEN);
         }
-        let mine = self.descriptor().endpoints.iter().any(|endpoint| endpoint.address == address);
-        let endpoint = self.nub().device().endpoint(address).filter(|_| mine);
-        endpoint.map(UsbHostPipe::new).ok_or(IoReturn::NOT_FOUND)
+        self.nub().endpoint(address).map(UsbHostPipe::new).ok_or(IoReturn::NOT_FOUND)
+    }
+
+    /// Chooses an alternate setting: what is pending on the pipes of the present one is aborted and
+    /// those pipes are closed, so that the endpoints of the new setting have to be asked for.
+    /// `kIOReturnNotOpen` where the interface is not open, `kIOReturnNotFound` where it has no such
+    /// setting; nothing has changed then.
+    #[track_caller]
+    #[doc(alias = "SelectAlternateSetting")]
+    pub fn select_alternate_setting(&self, alternate: u8) -> IoReturn {
+        if !self.object.alive() {
+            return IoReturn::BAD_ARGUMENT;
+        }
+        if !self.object.payload.open.load(Ordering::Acquire) {
+            return IoReturn::NOT_OPEN;
+        }
+        let nub = self.nub();
+        if nub.description().endpoints_of(alternate).is_none() {
+            return IoReturn::NOT_FOUND;
+        }
+        for endpoint in nub.endpoints() {
+            endpoint.close();
+        }
+        nub.select(alternate);
+        IoReturn::SUCCESS
+    }
+
+    /// The alternate setting that the interface has now.
+    #[must_use]
+    pub fn alternate_setting(&self) -> u8 {
+        self.nub().alternate()
     }
 
     /// A buffer that the device can reach, with one reference.

@@ -8,7 +8,9 @@
 //! Choices where Apple's documentation leaves room: a buffer shorter than the length asked for is
 //! `kIOReturnBadArgument`; a device that sends more than there is room for ends the transfer with
 //! `kIOReturnOverrun` and halts the pipe; a timeout counts from the request and does not halt it; a
-//! device that is gone is `kIOReturnNoDevice`.
+//! device that is pulled out ends what is pending with `kIOReturnAborted`, as programs see it on a Mac,
+//! and refuses what comes later with `kIOReturnNoDevice`; a pipe of an alternate setting that the
+//! interface has left is `kIOReturnNotOpen`.
 
 mod device;
 mod endpoint;

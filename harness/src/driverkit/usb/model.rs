@@ -51,6 +51,11 @@ pub trait UsbDeviceModel: Send + Sync + 'static {
         Handshake::Stall
     }
 
+    /// The host has chosen an alternate setting of an interface.
+    fn alternate_selected(&self, interface: u8, alternate: u8) {
+        let _ = (interface, alternate);
+    }
+
     /// The host has cleared the halt of an endpoint with a request to the device.
     fn clear_halt(&self, endpoint: u8) {
         let _ = endpoint;

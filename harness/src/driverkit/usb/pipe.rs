@@ -30,6 +30,8 @@ pub struct UsbHostPipe {
 
 pub(crate) struct PipePayload {
     endpoint: Arc<Endpoint>,
+    /// The endpoint's count of closes when the pipe was made.
+    opening: u64,
 }
 
 impl Payload for PipePayload {
@@ -46,7 +48,8 @@ handle!(UsbHostPipe, PipePayload);
 impl UsbHostPipe {
     #[track_caller]
     pub(super) fn new(endpoint: &Arc<Endpoint>) -> Self {
-        Self { object: Object::create(PipePayload { endpoint: Arc::clone(endpoint) }) }
+        let opening = endpoint.opening();
+        Self { object: Object::create(PipePayload { endpoint: Arc::clone(endpoint), opening }) }
     }
 
     /// The endpoint as the device's descriptors tell of it.
@@ -88,7 +91,8 @@ impl UsbHostPipe {
     ///
     /// `kIOReturnBadArgument` for a descriptor shorter than the length, a timeout on an interrupt
     /// endpoint or a pipe that is gone; `kIOReturnNotWritable` where the device were to fill a
-    /// structure input (B5); `kIOUSBPipeStalled` on a halted pipe; `kIOReturnNoDevice` without a
+    /// structure input (B5); `kIOReturnNotOpen` on a pipe of a setting that the interface has left since;
+    /// `kIOUSBPipeStalled` on a halted pipe; `kIOReturnNoDevice` without a
     /// device. The completion is not fired then.
     #[track_caller]
     #[doc(alias = "AsyncIO")]
@@ -165,6 +169,9 @@ impl UsbHostPipe {
         let bad_timeout = timeout_ms > 0 && description.kind == UsbEndpointKind::Interrupt;
         if !self.object.alive() || bad_timeout {
             return Err(IoReturn::BAD_ARGUMENT);
+        }
+        if self.object.payload.opening != self.endpoint().opening() {
+            return Err(IoReturn::NOT_OPEN);
         }
         TransferMemory::new(data_buffer, length, description.is_in())
     }

@@ -31,6 +31,7 @@ struct Script {
     halted: bool,
     cleared: Vec<u8>,
     controls: Vec<(SetupPacket, Vec<u8>)>,
+    alternates: Vec<(u8, u8)>,
 }
 
 #[derive(Clone, Default)]
@@ -90,6 +91,10 @@ impl UsbDeviceModel for Scripted {
         })
     }
 
+    fn alternate_selected(&self, interface: u8, alternate: u8) {
+        self.with(|script| script.alternates.push((interface, alternate)));
+    }
+
     fn clear_halt(&self, endpoint: u8) {
         self.with(|script| {
             script.halted = false;
@@ -147,9 +152,16 @@ fn description() -> UsbDeviceDescription {
         max_packet_size: PACKET,
     };
     let endpoints = vec![UsbEndpoint::bulk(OUT, PACKET), UsbEndpoint::bulk(IN, PACKET), interrupt];
-    let interface =
-        UsbInterfaceDescription { bInterfaceNumber: 3, endpoints, bInterfaceClass: 255 };
-    UsbDeviceDescription { idVendor: 1, idProduct: 2, interfaces: vec![interface] }
+    // Setting 1 has the way out only, and setting 2 nothing.
+    let alternates = vec![vec![UsbEndpoint::bulk(OUT, PACKET / 2)], Vec::new()];
+    let interface = UsbInterfaceDescription {
+        bInterfaceNumber: 3,
+        endpoints,
+        bInterfaceClass: 255,
+        alternates,
+    };
+    let strings = vec!["Maker".to_owned(), "Thing".to_owned()];
+    UsbDeviceDescription { idVendor: 1, idProduct: 2, interfaces: vec![interface], strings }
 }
 
 /// Runs `test` for several seeds; afterwards nothing may be wrong or left.
@@ -400,7 +412,8 @@ fn a_device_that_is_gone_ends_everything() {
             assert_eq!(pipe.async_io(Some(&buffer), 8, &completion, 0), IoReturn::SUCCESS);
         }
         bench.device.disconnect();
-        assert_eq!(bench.completed(), [(IoReturn::NO_DEVICE, 0); 2]);
+        // What programs see on a Mac: 0xe00002eb for what was pending.
+        assert_eq!(bench.completed(), [(IoReturn(0xe000_02eb), 0); 2]);
         assert_eq!(pipe.io(Some(&buffer), 8, 0).status, IoReturn::NO_DEVICE);
         assert_eq!(pipe.clear_stall(true), IoReturn::NO_DEVICE);
     });
@@ -518,5 +531,49 @@ fn control_requests_carry_their_data_and_a_stall_halts_nothing() {
                 .collect();
             assert_eq!(requests, [(1, 8), (2, 0)]);
         });
+    });
+}
+
+#[test]
+fn an_alternate_setting_has_its_own_endpoints_and_closes_the_pipes_of_the_other() {
+    bench(|bench| {
+        let (out, completion) = (bench.pipe(OUT), bench.completion());
+        let buffer = bench.buffer(Direction::OUT, &pattern(600));
+        bench.script.with(|script| script.then = Some(Handshake::Nak));
+        assert_eq!(out.async_io(Some(&buffer), 600, &completion, 0), IoReturn::SUCCESS);
+        let interface = &bench.interface;
+        assert_eq!(interface.select_alternate_setting(3), IoReturn::NOT_FOUND);
+        assert!(bench.completed().is_empty(), "nothing has changed");
+        assert_eq!(interface.select_alternate_setting(1), IoReturn::SUCCESS);
+        assert_eq!(bench.completed(), [(IoReturn::ABORTED, 0)]);
+        assert_eq!(out.io(Some(&buffer), 600, 0).status, IoReturn::NOT_OPEN);
+        assert_eq!(interface.copy_pipe(IN).err(), Some(IoReturn::NOT_FOUND));
+
+        bench.script.with(|script| script.then = None);
+        let narrow = bench.pipe(OUT);
+        assert_eq!(narrow.descriptor().max_packet_size, PACKET / 2);
+        assert_eq!(narrow.io(Some(&buffer), 600, 0).status, IoReturn::SUCCESS);
+        let half = usize::from(PACKET / 2);
+        bench.script.with(|script| assert_eq!(script.seen, [half, half, 600 - 2 * half]));
+
+        assert_eq!(interface.select_alternate_setting(2), IoReturn::SUCCESS);
+        assert_eq!(interface.copy_pipe(OUT).err(), Some(IoReturn::NOT_FOUND));
+        assert_eq!(interface.select_alternate_setting(0), IoReturn::SUCCESS);
+        assert_eq!(out.io(None, 0, 0).status, IoReturn::NOT_OPEN, "the old pipe stays closed");
+        assert_eq!(bench.pipe(OUT).io(Some(&buffer), 600, 0).status, IoReturn::SUCCESS);
+        assert_eq!(interface.alternate_setting(), 0);
+        bench.script.with(|script| assert_eq!(script.alternates, [(3, 1), (3, 2), (3, 0)]));
+        assert_eq!(interface.close(), IoReturn::SUCCESS);
+        assert_eq!(interface.select_alternate_setting(1), IoReturn::NOT_OPEN);
+    });
+}
+
+#[test]
+fn strings_are_counted_from_one() {
+    bench(|bench| {
+        let device = UsbHostDevice::from_provider(&bench.device.provider()).unwrap();
+        let device = OsSharedPtr::adopt(device);
+        let strings: Vec<_> = (0..4).map(|index| device.copy_string_descriptor(index)).collect();
+        assert_eq!(strings, [None, Some("Maker"), Some("Thing"), None]);
     });
 }

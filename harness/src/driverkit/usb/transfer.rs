@@ -15,7 +15,8 @@ use std::time::Duration;
 #[must_use = "the status says whether the transfer worked"]
 pub struct UsbTransfer {
     /// `kIOReturnSuccess`, also for a short packet; [`USB_PIPE_STALLED`](super::USB_PIPE_STALLED),
-    /// `kIOReturnAborted`, `kIOReturnTimeout`, `kIOReturnOverrun` or `kIOReturnNoDevice`.
+    /// `kIOReturnAborted` (also where the plug was pulled meanwhile), `kIOReturnTimeout`,
+    /// `kIOReturnOverrun`, or what the request was refused with.
     pub status: IoReturn,
     /// Bytes that went over the bus, whatever the status.
     pub actual_byte_count: u32,
