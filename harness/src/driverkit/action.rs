@@ -147,6 +147,24 @@ impl OsAction {
         Self::for_source(move |action, _, _| handler(action))
     }
 
+    /// An action for a [`TimerDispatchSource`](super::TimerDispatchSource): `handler` is called on the
+    /// timer's queue with the action and the schedule's time. It has one reference.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread works for no dext process.
+    #[must_use = "it has a reference that somebody must release"]
+    #[track_caller]
+    #[doc(alias = "CreateActionTimerOccurred")]
+    #[doc(alias = "TimerOccurred")]
+    pub fn timer_occurred(handler: impl Fn(&OsAction, Duration) + Send + Sync + 'static) -> Self {
+        Self::for_source(move |action, _, arguments| {
+            if let [time, ..] = arguments {
+                handler(action, Duration::from_nanos(*time));
+            }
+        })
+    }
+
     /// An action that a dispatch source calls on its own queue.
     #[track_caller]
     pub(super) fn for_source(

@@ -9,6 +9,7 @@ use crate::schedule::{Monitor, MonitorGuard, Schedule};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -65,6 +66,13 @@ pub(crate) struct QueuePayload {
     core: Arc<QueueCore>,
     /// False for a copy of a queue that the system holds.
     owned: bool,
+    canceled: AtomicBool,
+}
+
+impl QueuePayload {
+    fn new(core: Arc<QueueCore>, owned: bool) -> Self {
+        Self { core, owned, canceled: AtomicBool::new(false) }
+    }
 }
 
 impl Payload for QueuePayload {
@@ -115,7 +123,7 @@ impl DispatchQueue {
             panic!("failed to make queue {name}: the thread works for no dext process");
         };
         let core = QueueCore::with_options(name, process.schedule(), options);
-        Ok(Self { object: Object::create(QueuePayload { core, owned: true }) })
+        Ok(Self { object: Object::create(QueuePayload::new(core, true)) })
     }
 
     /// The queue that the service or user client is called on which the thread works for: handlers
@@ -135,7 +143,7 @@ impl DispatchQueue {
             panic!("failed to copy the default queue: the thread works for no dext process");
         };
         let core = process.default_queue(client).ok_or(IoReturn::NOT_FOUND)?;
-        Ok(Self { object: Object::create(QueuePayload { core, owned: false }) })
+        Ok(Self { object: Object::create(QueuePayload::new(core, false)) })
     }
 
     /// The queue's name.
@@ -149,7 +157,7 @@ impl DispatchQueue {
     #[track_caller]
     #[doc(alias = "DispatchAsync")]
     pub fn dispatch_async(&self, handler: impl FnOnce() + Send + 'static) {
-        if self.object.alive()
+        if self.takes()
             && let Some(context) = Context::for_handler().or_else(|| self.own_context())
         {
             self.object.payload.core.dispatch(Job::of_dext(context, handler));
@@ -159,7 +167,7 @@ impl DispatchQueue {
     /// Runs `handler` once `delay` of the schedule's time has passed and those due before have run.
     #[track_caller]
     pub fn dispatch_after(&self, delay: Duration, handler: impl FnOnce() + Send + 'static) {
-        if self.object.alive()
+        if self.takes()
             && let Some(context) = Context::for_handler().or_else(|| self.own_context())
         {
             let core = &self.object.payload.core;
@@ -177,9 +185,28 @@ impl DispatchQueue {
     #[track_caller]
     #[doc(alias = "DispatchSync")]
     pub fn dispatch_sync(&self, handler: impl FnOnce()) {
-        if self.object.alive() {
+        if self.takes() {
             self.object.payload.core.run(handler);
         }
+    }
+
+    /// Takes no more handlers; `done` is called on the queue once those that were dispatched before
+    /// have run. The queue can only be released then.
+    #[track_caller]
+    #[doc(alias = "Cancel")]
+    pub fn cancel(&self, done: impl FnOnce() + Send + 'static) -> IoReturn {
+        if !self.object.alive() {
+            return IoReturn::BAD_ARGUMENT;
+        }
+        self.dispatch_async(done);
+        self.object.payload.canceled.store(true, Ordering::Release);
+        IoReturn::SUCCESS
+    }
+
+    /// Whether it is there and takes handlers.
+    #[track_caller]
+    fn takes(&self) -> bool {
+        self.object.alive() && !self.object.payload.canceled.load(Ordering::Acquire)
     }
 
     /// True where the calling thread runs on this queue.

@@ -1,5 +1,6 @@
 //! `IOTimerDispatchSource`.
 
+use super::OsAction;
 use super::object::{Object, Payload, handle};
 use super::process::{HandlerContext, uptime};
 use super::queue::{DispatchQueue, Job, QueueCore, TimedKey};
@@ -50,6 +51,7 @@ struct State {
     /// It came due while it was disabled.
     missed: bool,
     armed: Option<TimedKey>,
+    canceled: bool,
 }
 
 impl Payload for TimerPayload {
@@ -95,7 +97,8 @@ impl TimerDispatchSource {
     #[track_caller]
     #[doc(alias = "Create")]
     pub fn create(queue: &DispatchQueue) -> Result<Self, IoReturn> {
-        let state = State { handler: None, enabled: true, missed: false, armed: None };
+        let state =
+            State { handler: None, enabled: true, missed: false, armed: None, canceled: false };
         let payload = TimerPayload { queue: queue.core(), state: Arc::new(Mutex::new(state)) };
         Ok(Self { object: Object::create(payload) })
     }
@@ -104,11 +107,31 @@ impl TimerDispatchSource {
     #[track_caller]
     #[doc(alias = "SetHandler")]
     pub fn set_handler(&self, handler: impl Fn(Duration) + Send + Sync + 'static) {
-        if self.object.alive() {
-            let old = self.object.payload.state().handler.replace(Arc::new(handler));
-            // Dropped after the lock: it owns what may come back here.
-            drop(old);
+        if !self.object.alive() {
+            return;
         }
+        let handler: Handler = Arc::new(handler);
+        let mut state = self.object.payload.state();
+        let old = if state.canceled { Some(handler) } else { state.handler.replace(handler) };
+        drop(state);
+        // Dropped after the lock: it owns what may come back here.
+        drop(old);
+    }
+
+    /// Sets the action that is called on the queue when the timer fires, and retains it; it replaces
+    /// what was set before.
+    #[track_caller]
+    #[doc(alias = "SetHandler")]
+    pub fn set_action(&self, action: &OsAction) -> IoReturn {
+        if !self.object.alive() {
+            return IoReturn::BAD_ARGUMENT;
+        }
+        let held = action.hold();
+        self.set_handler(move |time| {
+            let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            held.action().call(IoReturn::SUCCESS, &[time]);
+        });
+        IoReturn::SUCCESS
     }
 
     /// Arms the timer: it fires once when the schedule's time reaches `deadline`, at once where that
@@ -152,6 +175,19 @@ impl TimerDispatchSource {
         }
     }
 
+    /// As [`set_enable`](Self::set_enable); `done` is called on the queue after what was dispatched
+    /// before: after a disable no handler runs then.
+    #[track_caller]
+    #[doc(alias = "SetEnableWithCompletion")]
+    pub fn set_enable_with_completion(&self, enable: bool, done: impl FnOnce() + Send + 'static) {
+        self.set_enable(enable);
+        if self.object.alive()
+            && let Some(context) = self.own_context()
+        {
+            self.object.payload.queue.dispatch(Job::of_dext(context, done));
+        }
+    }
+
     /// Disarms the timer and forgets its handler for good; `done` is called on the queue after what
     /// was dispatched before.
     #[track_caller]
@@ -160,6 +196,7 @@ impl TimerDispatchSource {
         if self.object.alive()
             && let Some(context) = self.own_context()
         {
+            self.object.payload.state().canceled = true;
             self.object.payload.freed();
             self.object.payload.queue.dispatch(Job::of_dext(context, done));
         }
@@ -291,6 +328,32 @@ mod tests {
             timer.cancel(|| os_log("done"));
         });
         assert_eq!(log, ["done"]);
+    }
+
+    #[test]
+    fn a_timer_calls_its_action_and_holds_it_until_it_is_cancelled() {
+        in_simulated_process(2, |process, schedule| {
+            let queue = OsSharedPtr::adopt(DispatchQueue::create("work").unwrap());
+            let timer = OsSharedPtr::adopt(TimerDispatchSource::create(&queue).unwrap());
+            let action = OsAction::timer_occurred(|_, time| os_log(format!("{time:?}")));
+            assert_eq!(timer.set_action(&action), IoReturn::SUCCESS);
+            assert_eq!(action.retain_count(), 2);
+            timer.wake_at_time(SECOND);
+            schedule.sleep(2 * SECOND);
+            timer.set_enable_with_completion(false, || os_log("disabled"));
+            timer.wake_at_time(3 * SECOND);
+            schedule.sleep(2 * SECOND);
+            timer.cancel(|| os_log("cancelled"));
+            assert_eq!(action.retain_count(), 1);
+            // Nothing that is set afterwards is kept, and nothing fires.
+            timer.set_action(&action).ok().unwrap();
+            timer.set_enable(true);
+            timer.wake_at_time(5 * SECOND);
+            schedule.sleep(9 * SECOND);
+            assert_eq!(action.retain_count(), 1);
+            action.release();
+            assert_eq!(process.log(), ["1s", "disabled", "cancelled"]);
+        });
     }
 
     #[test]

@@ -231,3 +231,21 @@ fn a_panic_in_a_handler_leaves_the_queue_usable() {
         assert_eq!(runs.load(Ordering::Relaxed), 1);
     });
 }
+
+#[test]
+fn a_cancelled_queue_runs_what_it_has_says_so_and_takes_no_more() {
+    let log = in_simulated_process(1, |process, schedule| {
+        let queue = DispatchQueue::create("work").unwrap();
+        queue.dispatch_async(|| os_log("before"));
+        assert_eq!(queue.cancel(|| os_log("cancelled")), IoReturn::SUCCESS);
+        queue.dispatch_async(|| os_log("after"));
+        queue.dispatch_after(Duration::from_secs(1), || os_log("later"));
+        queue.dispatch_sync(|| os_log("at once"));
+        assert_eq!(queue.cancel(|| os_log("again")), IoReturn::SUCCESS);
+        schedule.sleep(Duration::from_secs(2));
+        queue.release();
+        assert_eq!(queue.cancel(|| ()), IoReturn::BAD_ARGUMENT);
+        process.log()
+    });
+    assert_eq!(log, ["before", "cancelled"]);
+}
