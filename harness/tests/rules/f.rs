@@ -4,7 +4,7 @@ use crate::RuleTest;
 use crate::kit::{Bench, Call, Cupboard, Log, TestDext, shared};
 use dextape::IoReturn;
 use dextape::boundary::library::{Stop, map, task};
-use dextape::boundary::{Rule, Rules};
+use dextape::boundary::{DescriptorRange, MapRequest, MappingTable, Rule, Rules};
 use dextape::call::MapOptions;
 use dextape::connection::{Connection, Mapping, System};
 use dextape::driverkit::{
@@ -300,6 +300,20 @@ fn f13(rules: Rules) {
         assert_ne!(larger.address(), first.address());
         assert_eq!(larger.length(), 256);
     });
+    // However often the shorter one is mapped, it is one more object over the longer one.
+    let mut table = MappingTable::new(rules);
+    for length in [256, 64, 64, 64] {
+        let request = MapRequest {
+            connection: 1,
+            memory_type: 0,
+            descriptor: DescriptorRange { root: 1, offset: 0, length, client_address: None },
+            read_only: false,
+            options: MapOptions::ANYWHERE,
+            address: 0,
+        };
+        assert_eq!(table.map(&request).map(|mapped| mapped.length), Ok(length));
+    }
+    assert_eq!(table.end_connection(1), [1, 2]);
 }
 
 fn f14(rules: Rules) {
