@@ -259,6 +259,7 @@ fn f27(rules: Rules) {
     let mapped = parent.map(&request(7)).unwrap();
     let mut child = parent.forked();
     assert_eq!((parent.len(), child.len()), (1, 0));
+    assert_eq!((parent.is_empty(), child.is_empty()), (false, true));
     let again = child.map(&request(7)).unwrap();
     assert_eq!(again.address, mapped.address, "the place is free in the child");
     assert_eq!(child.end_connection(7), [again.number]);
