@@ -31,6 +31,7 @@ mod registry;
 mod table;
 mod task_bench;
 mod task_completions;
+mod task_drive;
 mod task_fidelity;
 mod task_list;
 mod task_prove;

@@ -52,7 +52,7 @@ pub(crate) struct Record {
     print: bool,
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -199,7 +199,8 @@ fn record(
         provenance: if faults.is_empty() { vec![] } else { vec![format!("faults: {faults}")] },
         ..RecordOptions::default()
     };
-    let live = asked.live.then(IoKitSystem::open).transpose().map_err(no_live)?;
+    let live =
+        asked.live.then(IoKitSystem::open).transpose().map_err(|error| no_live(error, "record"))?;
     if let Some(system) = &live {
         options.host = system.host();
         options.page_size = system.page_size();
@@ -240,10 +241,11 @@ fn on_this_mac(
     Ok(Recorded { output, ..Recorded::default() })
 }
 
-fn no_live(error: LiveError) -> Failure {
+/// Why this Mac, or this build, cannot do what `verb` asks for.
+pub(crate) fn no_live(error: LiveError, verb: &str) -> Failure {
     match error {
         LiveError::NotBuilt => {
-            Failure::environment(format!("{error}: `cargo xtask-live record ..`"))
+            Failure::environment(format!("{error}: `cargo xtask-live {verb} ..`"))
         }
         _ => Failure::environment(format!("{error} (leave out --live)")),
     }
