@@ -11,9 +11,10 @@ use dextape::tape::{Body, Capture, MappedMemory, Payload};
 use std::time::Duration;
 
 /// How often a read is made again that does not give what is on the tape: what the device does at the
-/// same time may take its turn after it here.
+/// same time may take its turn after it here. Time passes meanwhile only where the next event is later
+/// on the tape, too.
 const TURNS: usize = 50;
-const PAUSES: u32 = 20;
+const PAUSES: usize = 20;
 const PAUSE: Duration = Duration::from_micros(100);
 
 impl Lane {
@@ -141,6 +142,7 @@ impl Lane {
         let Ok(Some(recorded)) = self.session.tape.bytes(data) else { return };
         let schedule = self.session.system.schedule();
         let registers = self.registers(memory);
+        let next = self.session.tape.events().get(place + 1).map_or(0, |next| next.time);
         let mut attempt = 0;
         loop {
             let found = held.with(|memory| read(memory, offset, recorded.len(), registers));
@@ -149,7 +151,8 @@ impl Lane {
                 return;
             }
             // Each read of a register may change it.
-            if registers || attempt >= TURNS + PAUSES as usize {
+            let may_pause = attempt < TURNS + PAUSES && self.session.pace.is_ahead(next, PAUSE);
+            if registers || attempt >= TURNS && !may_pause {
                 let at = found.iter().zip(&*recorded).take_while(|(a, b)| a == b).count();
                 let part = format!("the bytes from {:#x} on", offset + at as u64);
                 let told = (row(&recorded, at), row(&found, at));

@@ -49,6 +49,12 @@ impl Pace {
         in_turn
     }
 
+    /// True where `time` of the tape is not before that much from now.
+    pub(super) fn is_ahead(&self, time: u64, by: Duration) -> bool {
+        let now = self.pending.schedule().now().saturating_add(by);
+        self.begun.saturating_add(Duration::from_nanos(time)) >= now
+    }
+
     pub(super) fn done(&self, sequence: Sequence) {
         self.pending.lock().remove(&sequence);
         self.pending.notify_all();

@@ -73,6 +73,9 @@ pub fn drive(
     if session.pace.all_done(end) {
         session.left_over(end);
     } else if let Some(place) = session.pace.first().and_then(|first| session.place(first)) {
+        // What is missing is the leave of an operation.
+        let enter = session.event(place).cause.filter(|_| session.event(place).body.is_leave());
+        let place = enter.and_then(|enter| session.place(enter)).unwrap_or(place);
         let found = "waits, and does not come back";
         session.differs(place, DifferenceKind::Hang, "the operation", &"that it ends", &found);
     }
