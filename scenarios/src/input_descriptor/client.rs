@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the client waits for a capture.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sizes of its buffers; the last one goes in the message and has no descriptor.
 const SIZES: [u64; 3] = [8192, 5000, 4096];

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the client looks whether a command is done, and how long.
-const POLL_INTERVAL: Duration = Duration::from_micros(100);
-const PATIENCE: Duration = Duration::from_millis(3);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long it waits to be told that the device is gone, once it looks so.
 const NOTICE_PATIENCE: Duration = Duration::from_millis(100);

@@ -65,7 +65,7 @@ fn a_device_that_is_pulled_out_reads_all_ones_and_the_notice_ends_the_client() {
 #[test]
 fn a_service_that_ends_in_mid_command_ends_the_client_at_its_next_call() {
     for how in ["device removed", "dext dies"] {
-        let run = faulty(NAME, &[], &format!("at 2500us: {how}"), 1).unwrap();
+        let run = faulty(NAME, &[], &format!("at 100ms: {how}"), 1).unwrap();
         let end = "\
 hang: timed out
 reset: kIOReturnBadArgument (0xe00002c2)
@@ -95,7 +95,7 @@ fn faults_replay_as_they_were() {
     let simulated = Time::Simulated { seed: 2 };
     for (set, plan, sign) in [
         (&[("unplug", "hung")][..], "", "all ones"),
-        (&[], "at 2500us: device removed", "terminated: exit"),
+        (&[], "at 100ms: device removed", "terminated: exit"),
         (&[], "call 2: dext dies", "reset: MIG_SERVER_DIED"),
         (&[], "map 2: error NoMemory", ""),
     ] {
