@@ -7,6 +7,8 @@
 fn main() {}
 
 #[cfg(target_os = "linux")]
+mod agreement;
+#[cfg(target_os = "linux")]
 mod appendix_b;
 #[cfg(target_os = "linux")]
 mod asynchronous;
@@ -37,6 +39,7 @@ fn main() {
         asynchronous::trials(),
         memory::trials(),
         ownership::trials(),
+        agreement::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

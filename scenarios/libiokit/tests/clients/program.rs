@@ -47,6 +47,7 @@ pub(crate) fn trial(name: &str, needs: &[&str], body: impl FnOnce() + Send + 'st
 pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
+    argument: Option<String>,
 }
 
 /// What came of a run.
@@ -96,7 +97,7 @@ impl Program {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{compiler:?} refuses the program:\n{said}");
-        Self { folder, variables: Vec::new() }
+        Self { folder, variables: Vec::new(), argument: None }
     }
 
     /// A program in C whose `main` has this body, behind the prelude.
@@ -129,8 +130,16 @@ impl Program {
         self.folder.path().join(name)
     }
 
+    /// Gives it an argument, if it is not empty.
+    pub(crate) fn argument(mut self, argument: &str) -> Self {
+        self.argument = Some(argument.to_owned()).filter(|argument| !argument.is_empty());
+        self
+    }
+
     pub(crate) fn run(&self) -> Ran {
-        self.run_command(Command::new(self.path("program")))
+        let mut command = Command::new(self.path("program"));
+        command.args(&self.argument);
+        self.run_command(command)
     }
 
     /// Runs something else with the same environment.
