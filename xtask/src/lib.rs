@@ -19,6 +19,7 @@
 
 mod bench;
 mod cli;
+mod execution;
 mod exit;
 mod measures;
 mod output;
@@ -32,6 +33,7 @@ mod table;
 mod task_bench;
 mod task_completions;
 mod task_drive;
+mod task_execute;
 mod task_fidelity;
 mod task_list;
 mod task_prove;

@@ -1,11 +1,12 @@
 //! `record`: records a scenario's client and leaves a tape that has been replayed.
 
+use crate::execution::Execution;
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::place::{recording, shown};
 use crate::play::{message, play, quietly};
 use crate::task_replay::printed;
-use crate::{Registry, progress};
+use crate::{Registry, progress, task_execute};
 use clap::Args;
 use dextape::connection::System;
 use dextape::driverkit::{Finding, Leak};
@@ -50,6 +51,8 @@ pub(crate) struct Record {
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
+    #[command(flatten)]
+    execution: Execution,
 }
 
 pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -76,6 +79,12 @@ struct Told {
 
 /// Records, seals, validates, replays, and compares what the client printed both times.
 pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Result<(), Failure> {
+    if asked.execution.is_asked() {
+        let path = asked.out.clone().unwrap_or_else(|| recording(&asked.scenario));
+        let (execution, print) = (&asked.execution, asked.print);
+        let parameters = given(asked)?;
+        return task_execute::record(execution, &asked.scenario, &parameters, &path, print, out);
+    }
     let scenario = registry.scenarios.find(&asked.scenario).map_err(Failure::environment)?;
     let parameters = parameters(scenario, asked)?;
     let faults = asked.faults.as_deref().map_or_else(|| Ok(FaultPlan::default()), faults)?;
@@ -132,16 +141,23 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
     tell(scenario, asked, &path, &told, out)
 }
 
-fn parameters(scenario: &dyn Scenario, asked: &Record) -> Result<Parameters, Failure> {
-    let mut parameters = Parameters::of(scenario);
+/// The parameters that were given, the dump among them.
+fn given(asked: &Record) -> Result<Vec<(String, String)>, Failure> {
+    let mut given = Vec::new();
     if let Some(dump) = &asked.dump {
         let dump = dump.to_str().ok_or_else(|| {
             Failure::environment(format!("read {}: its name is no Unicode", dump.display()))
         })?;
-        parameters.set("dump", dump).map_err(Failure::environment)?;
+        given.push(("dump".to_owned(), dump.to_owned()));
     }
-    for (name, value) in &asked.parameters {
-        parameters.set(name, value).map_err(Failure::environment)?;
+    given.extend(asked.parameters.iter().cloned());
+    Ok(given)
+}
+
+fn parameters(scenario: &dyn Scenario, asked: &Record) -> Result<Parameters, Failure> {
+    let mut parameters = Parameters::of(scenario);
+    for (name, value) in given(asked)? {
+        parameters.set(&name, value).map_err(Failure::environment)?;
     }
     // What a mock answers from says nothing of a service that is really there.
     if !asked.live {

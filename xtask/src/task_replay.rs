@@ -1,10 +1,11 @@
 //! `replay`: plays a tape to the client that it was recorded from.
 
+use crate::execution::Execution;
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::place::shown;
 use crate::play::{play, scenario_of};
-use crate::{Registry, progress};
+use crate::{Registry, progress, task_execute};
 use clap::Args;
 use dextape::replay::{PatchTiming, Policy, ReplayOptions};
 use dextape::tape::Tape;
@@ -27,10 +28,15 @@ pub(crate) struct Replay {
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
+    #[command(flatten)]
+    execution: Execution,
 }
 
 /// Replays a tape. Where the client does anything that the tape does not hold, that is a divergence.
 pub(crate) fn run(registry: &Registry, asked: &Replay, out: &mut Output) -> Result<(), Failure> {
+    if asked.execution.is_asked() {
+        return task_execute::replay(&asked.execution, &asked.tape, asked.print, out);
+    }
     let tape = Arc::new(Tape::read(&asked.tape).map_err(|error| Failure::tape(&error))?);
     let (scenario, parameters) = scenario_of(&registry.scenarios, &tape)?;
     let mut options = ReplayOptions::default();

@@ -2,6 +2,8 @@
 
 mod common;
 mod drive;
+#[cfg(target_os = "linux")]
+mod exec;
 mod faults;
 
 mod questions;

@@ -83,6 +83,15 @@ typedef struct {
   mach_msg_body_t body;
 } mach_msg_base_t;
 
+#define MACH_MSG_PORT_DESCRIPTOR 0
+typedef struct {
+  mach_port_t name;
+  mach_msg_size_t pad1;
+  unsigned int pad2 : 16;
+  mach_msg_type_name_t disposition : 8;
+  mach_msg_descriptor_type_t type : 8;
+} mach_msg_port_descriptor_t;
+
 typedef struct {
   mach_msg_trailer_type_t msgh_trailer_type;
   mach_msg_trailer_size_t msgh_trailer_size;

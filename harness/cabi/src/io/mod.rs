@@ -20,3 +20,4 @@ pub(crate) use lent::show_all;
 pub(crate) use mapping::look_all;
 pub(crate) use pages::install as install_pages;
 pub(crate) use rights::{change, destroy, release, retain};
+pub(crate) use service::destination;

@@ -22,7 +22,7 @@ pub(super) fn matching(dictionary: CfRef) -> Result<Vec<ServiceId>, IoReturn> {
 }
 
 /// What a name stands for, for the library.
-pub(super) fn destination(connect: u32) -> (Destination, Option<std::sync::Arc<Connect>>) {
+pub(crate) fn destination(connect: u32) -> (Destination, Option<std::sync::Arc<Connect>>) {
     match port::lookup(connect) {
         None if connect == 0 => (Destination::Null, None),
         None => (Destination::Unknown, None),

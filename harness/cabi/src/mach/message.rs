@@ -6,6 +6,8 @@ use super::{
 };
 use crate::port::{self, Received, receive};
 use crate::raw::{In, Out};
+use dextape::IoReturn;
+use dextape::boundary::Rules;
 use std::time::{Duration, Instant};
 
 /// Options of `mach_msg`.
@@ -43,6 +45,9 @@ fn send(message: In<u8>, size: u32) -> Kern {
     else {
         return MACH_SEND_INVALID_DEST;
     };
+    if let Err(refused) = carried(bits, &bytes) {
+        return refused.as_kern_return();
+    }
     // As the receiver sees it: where it came to, and where a reply goes.
     let mut put = |at: usize, word: u32| bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
     put(0, bits & !0xffff | (bits & 0xff) << 8 | (bits >> 8 & 0xff));
@@ -51,6 +56,39 @@ fn send(message: In<u8>, size: u32) -> Kern {
     put(12, to);
     if port.send(bytes) { KERN_SUCCESS } else { MACH_SEND_INVALID_DEST }
 }
+
+/// Whether the ports that a message carries may leave this task: a connection may not (G22).
+fn carried(bits: u32, message: &[u8]) -> Result<(), IoReturn> {
+    if bits & COMPLEX == 0 {
+        return Ok(());
+    }
+    let word = |at: usize| {
+        let bytes = message.get(at..).and_then(<[u8]>::first_chunk).copied();
+        bytes.map(u32::from_ne_bytes)
+    };
+    let mut at = HEADER + 4;
+    for _ in 0..word(HEADER).unwrap_or(0) {
+        let Some(kind) = word(at + 8).map(|word| word >> 24) else { break };
+        if kind != PORT_DESCRIPTOR {
+            at += LONG_DESCRIPTOR;
+            continue;
+        }
+        let (destination, _) = crate::io::destination(word(at).unwrap_or(0));
+        destination.check_carried(Rules::all())?;
+        at += SHORT_DESCRIPTOR;
+    }
+    Ok(())
+}
+
+/// `MACH_MSGH_BITS_COMPLEX`: the message carries more than bytes.
+const COMPLEX: u32 = 0x8000_0000;
+
+/// `MACH_MSG_PORT_DESCRIPTOR`.
+const PORT_DESCRIPTOR: u32 = 0;
+
+/// Bytes of a port's descriptor, and of any other's.
+const SHORT_DESCRIPTOR: usize = 12;
+const LONG_DESCRIPTOR: usize = 16;
 
 fn receive_into(message: Out<u8>, options: i32, room: u32, name: u32, timeout: u32) -> Kern {
     let Some(port) = port::port_of(name) else { return MACH_RCV_INVALID_NAME };

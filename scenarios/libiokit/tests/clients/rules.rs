@@ -264,6 +264,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             "e00002c2 e00002c2 e00002c2\n",
         ),
         says(
+            "G22_a_connection_cannot_be_sent_to_another_task",
+            "mach_port_t p; mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &p); io_connect_t sent[] = {c, p};\n\
+             struct { mach_msg_header_t h; mach_msg_body_t body; mach_msg_port_descriptor_t port; } m; memset(&m, 0, sizeof m);\n\
+             for (int i = 0; i < 2; i++) { m.h.msgh_bits = MACH_MSGH_BITS_COMPLEX | MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, 0);\n\
+             m.h.msgh_remote_port = p; m.h.msgh_size = sizeof m; m.body.msgh_descriptor_count = 1; m.port.name = sent[i];\n\
+             m.port.disposition = MACH_MSG_TYPE_COPY_SEND; m.port.type = MACH_MSG_PORT_DESCRIPTOR;\n\
+             printf(\"%x \", (unsigned)mach_msg(&m.h, MACH_SEND_MSG, sizeof m, 0, 0, 0, 0)); }\n\
+             printf(\"\\n\"); mach_port_destroy(mach_task_self(), p);",
+            "1000000a 0 \n",
+        ),
+        says(
             "H1_a_terminated_connection_is_no_destination_or_a_bad_argument",
             "io_connect_t d = open_service(find(\"BoundaryProbe\"));\n\
              mach_vm_address_t at = 0; mach_vm_size_t size = 0;\n\
