@@ -429,10 +429,7 @@ impl QueueCore {
 
 impl State {
     fn is_empty(&self) -> bool {
-        self.items.is_empty()
-            && self.timed.is_empty()
-            && self.busy.is_none()
-            && self.sleepers.is_empty()
+        self.items.is_empty() && self.timed.is_empty() && self.busy.is_none()
     }
 
     fn is_turn_of(&self, ticket: u64) -> bool {

@@ -118,7 +118,7 @@ fn a_handler_that_sleeps_does_not_stop_the_queue() {
 }
 
 #[test]
-fn a_released_queue_waits_for_who_sleeps() {
+fn who_sleeps_on_a_released_queue_is_woken_by_what_was_dispatched() {
     let log = in_simulated_process(1, |process, schedule| {
         let queue = reentrant();
         let (sleeper, later) = (queue.get(), queue.get());
