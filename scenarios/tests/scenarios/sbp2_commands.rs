@@ -1,9 +1,16 @@
 use super::recorded::{both, both_faulty};
 use super::support::{faulty, simulate};
+use dextape::IoReturn;
+use dextape::connection::{CallError, Connection, ConnectionExt, Matching, System};
 use dextape::driverkit::Lint;
-use dextape_scenarios::Live;
-use dextape_scenarios::Time;
-use dextape_scenarios::sbp2_commands::SCENARIO;
+use dextape::kernel::MockSystem;
+use dextape::schedule::Schedule;
+use dextape_scenarios::sbp2_commands::abi::{
+    CommandRequest, CommandResult, DISK_NODE, USER_CLASS, selector,
+};
+use dextape_scenarios::sbp2_commands::{FireWireDriver, Lost, Manners, Results, SCENARIO, Target};
+use dextape_scenarios::{Live, Time};
+use std::time::Duration;
 
 /// 16 blocks are more than fit a message, both ways (B4, B8).
 const USED: &str = "\
@@ -140,6 +147,62 @@ fn removal_ends_the_polling_and_keeps_the_status() {
     }
 }
 
+/// The dext dies when the reset has begun: nobody ends the change.
+#[test]
+fn a_status_that_nobody_completes_is_not_waited_for() {
+    let run = faulty("sbp2-commands", &[], "call 61: dext dies afterwards", 1).unwrap();
+    let reset = "reset the bus: ok\nstatus: changes all the time\nready? not submitted: ";
+    assert!(run.output.contains(reset), "{}", run.output);
+}
+
+/// A session with the disk, on a connection that was just opened.
+fn session(system: &dyn System, schedule: &Schedule) -> (Box<dyn Connection>, u64) {
+    let service = system.first_service(&Matching::user_class(USER_CLASS)).unwrap();
+    let connection = system.open(service, 0).unwrap();
+    let scalars = [DISK_NODE];
+    let call = connection.call(selector::CREATE_SESSION).scalars(&scalars);
+    let session = call.want_scalars(1).send().unwrap().scalars[0];
+    connection.call(selector::START_LOGIN).scalars(&[session]).send().unwrap();
+    schedule.sleep(Duration::from_millis(10));
+    (connection, session)
+}
+
+/// Has the disk stop its motor, which takes 100 ms, within 40.
+fn stop(connection: &dyn Connection, session: u64) -> Result<u64, CallError> {
+    let header = CommandRequest { cdb_length: 6, timeout_ms: 40, ..CommandRequest::default() };
+    let request = [bytemuck::bytes_of(&header), &[0x1b, 0, 0, 0, 0, 0]].concat();
+    let scalars = [session, 1];
+    let call = connection.call(selector::SUBMIT_COMMAND).scalars(&scalars);
+    call.input_bytes(&request).want_scalars(1).send().map(|reply| reply.scalars[0])
+}
+
+#[test]
+fn a_late_answer_changes_nothing_and_handles_belong_to_their_connection() {
+    Schedule::simulate(1, |schedule| {
+        let mock = MockSystem::new(schedule);
+        let manners =
+            Manners { lost: Lost::Told, target: Target::Stays, results: Results::Descriptor };
+        FireWireDriver::publish(manners, &mock).unwrap();
+        let (first, session_1) = session(&*mock, schedule);
+        let (second, session_2) = session(&*mock, schedule);
+        assert_ne!(session_1, session_2);
+        let command = stop(&*first, session_1).unwrap();
+        let foreign = stop(&*second, session_1).unwrap_err();
+        assert_eq!(foreign.io_return(), Some(IoReturn::NOT_FOUND));
+
+        // Its time was up after 40 ms, and the disk has answered after 100.
+        schedule.sleep(Duration::from_millis(150));
+        let result = |connection: &dyn Connection| {
+            let scalars = [command];
+            let call = connection.call(selector::COMMAND_RESULT).scalars(&scalars);
+            call.output::<CommandResult>()
+        };
+        let foreign = result(&*second).unwrap_err();
+        assert_eq!(foreign.io_return(), Some(IoReturn::NOT_FOUND));
+        assert_eq!(result(&*first).unwrap().transport_status, IoReturn::TIMEOUT.0);
+    });
+}
+
 #[test]
 fn faults_replay_as_they_were() {
     for (plan, sign) in [
@@ -148,6 +211,7 @@ fn faults_replay_as_they_were() {
         ("call 58 #2: error NoMemory", "kIOReturnNoMemory"),
         ("call 57 #3: error Timeout afterwards", "not submitted: kIOReturnTimeout"),
         ("call 61: delay 30ms", "reset the bus: ok"),
+        ("call 61: dext dies afterwards", "status: changes all the time"),
     ] {
         let (live, replayed) = both_faulty(&SCENARIO, &[], Time::Simulated { seed: 2 }, plan);
         assert!(live.contains(sign), "{plan}:\n{live}");
