@@ -55,6 +55,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 10_000,
     },
     Proof {
+        name: "boundary-oracle",
+        about: "any program of opens, maps, completions and ends gets the answers of a second account",
+        package: "dextape",
+        target: Some("oracle"),
+        test: "every_answer",
+        variable: "DEXTAPE_ORACLE",
+        sample: 400,
+        full: 20_000,
+    },
+    Proof {
         name: "rounds",
         about: "open, map, unmap and close leave no memory, thread or file behind",
         package: "dextape",
