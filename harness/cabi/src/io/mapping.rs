@@ -2,9 +2,10 @@
 //!
 //! The pages of a mock's memory are mapped a second time, with the protection that the dext chose, so
 //! that both sides see each other's writes at once. What comes from a tape gets pages of its own, to
-//! which the tape's changes come at sync points and, for clients that poll, every so often. Where a
-//! recorder watches, it is shown the memory at sync points: around calls, when a completion is
-//! taken, and before an unmap or a close.
+//! which the tape's changes come at sync points. Where a recorder watches, it is shown the memory at
+//! sync points: around calls, when a completion is taken, and before an unmap or a close. What a client
+//! saw by polling in between is on the tape with the next sync point, and comes to a replayed one at
+//! the sync point before, so that its poll ends.
 
 use super::pages::{self, Alias};
 use super::service::destination;
@@ -20,14 +21,10 @@ use dextape::call::{MapOptions, MemoryId};
 use dextape::connection::Mapping;
 use dextape::memory::{AccessError, Backing, Memory, RawReach};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Bytes of one mapping that are looked at, at each sync point, for a recorder or from a tape.
 const LOOK_MAX: u64 = 1 << 20;
-
-/// How often the memory of a tape is looked at for a client that polls.
-const TICK: Duration = Duration::from_millis(1);
 
 /// One mapping in the client's address space.
 #[derive(Debug)]
@@ -181,9 +178,6 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
         _ if watched && looked_at => Look::Show,
         _ => Look::Nothing,
     };
-    if matches!(look, Look::Bring { .. }) {
-        start_ticking();
-    }
     let real = Arc::new(Real {
         id: mapping.id(),
         address: mapping.address(),
@@ -200,22 +194,6 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     drop(all);
     real.look();
     Ok(real.start())
-}
-
-/// A client that polls what a tape changes makes no calls meanwhile.
-fn start_ticking() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let ticker = std::thread::Builder::new().name("dextape memory".to_owned()).spawn(|| {
-            loop {
-                std::thread::sleep(TICK);
-                crate::guard::guard("bring what the tape changes", look_all);
-            }
-        });
-        if let Err(error) = ticker {
-            say(&format!("failed to start the thread that brings what the tape changes: {error}"));
-        }
-    });
 }
 
 /// The address that the system knows a client's by.
