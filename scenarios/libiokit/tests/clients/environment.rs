@@ -15,11 +15,7 @@ type Bad = (&'static str, &'static [(&'static str, &'static str)], &'static str)
 pub(crate) fn trials() -> Vec<Trial> {
     let bad: &[Bad] = &[
         ("nothing", &[], "find what to answer from: set DEXTAPE_SCENARIO to a scenario's name, "),
-        (
-            "unknown_scenario",
-            &[("DEXTAPE_SCENARIO", "smcc")],
-            "find scenario \"smcc\": there are boundary-probe, ",
-        ),
+        ("unknown_scenario", &[("DEXTAPE_SCENARIO", "smcc")], "find scenario \"smcc\": there are "),
         (
             "unknown_parameter",
             &[("DEXTAPE_SCENARIO", "smc"), ("DEXTAPE_PARAMETERS", "colour=red")],
