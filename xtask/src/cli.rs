@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
+use crate::task_import::Import;
 use crate::task_record::Record;
 use crate::task_recover::Recover;
 use crate::task_replay::Replay;
@@ -12,8 +13,9 @@ use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_drive, task_fidelity, task_list, task_prove,
-    task_record, task_recover, task_replay, task_reseal, task_schema, task_show, task_verify,
+    Registry, task_bench, task_completions, task_drive, task_fidelity, task_import, task_list,
+    task_prove, task_record, task_recover, task_replay, task_reseal, task_schema, task_show,
+    task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -41,6 +43,8 @@ enum Verb {
     Replay(Replay),
     /// Have a tape play the client, and compare what a dext answers with what is on it.
     Drive(Drive),
+    /// Make a tape of a log that another tool wrote.
+    Import(Import),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -82,6 +86,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Record(record) => task_record::run(registry, &record, &mut out),
         Verb::Replay(replay) => task_replay::run(registry, &replay, &mut out),
         Verb::Drive(drive) => task_drive::run(registry, &drive, &mut out),
+        Verb::Import(import) => task_import::run(&import, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(show, &mut out),

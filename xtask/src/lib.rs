@@ -35,6 +35,7 @@ mod task_completions;
 mod task_drive;
 mod task_execute;
 mod task_fidelity;
+mod task_import;
 mod task_list;
 mod task_prove;
 mod task_record;

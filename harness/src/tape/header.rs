@@ -138,6 +138,19 @@ impl Header {
             extra: BTreeMap::new(),
         }
     }
+
+    /// Key of [`extra`](Self::extra) that says what kind of driver answered, where it was no dext.
+    pub const DRIVER: &str = "driver";
+
+    /// Under [`DRIVER`](Self::DRIVER): a user client of a kernel extension, which may say that it wrote
+    /// less than was asked for out of line, as no dext can (C4).
+    pub const KERNEL_EXTENSION: &str = "kernel extension";
+
+    /// True where the tape says that a kernel extension answered.
+    #[must_use]
+    pub fn is_of_kernel_extension(&self) -> bool {
+        self.extra.get(Self::DRIVER).is_some_and(|driver| driver == Self::KERNEL_EXTENSION)
+    }
 }
 
 /// The recorded machine.

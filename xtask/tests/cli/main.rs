@@ -5,6 +5,7 @@ mod drive;
 #[cfg(target_os = "linux")]
 mod exec;
 mod faults;
+mod import;
 
 mod questions;
 mod recordings;

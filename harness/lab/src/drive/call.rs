@@ -100,7 +100,8 @@ impl Lane {
         if let Some(shared) = shared {
             own = shared.memory().read_vec(0, shared.length()).unwrap_or_default();
         }
-        if own.len() as u64 <= INLINE_STRUCTURE_MAX {
+        // Out of line a dext always tells the whole (C4); a kernel extension may tell less.
+        if own.len() as u64 <= INLINE_STRUCTURE_MAX || result.is_success() {
             own.truncate(size as usize);
         }
         let found = Found { result: result.ok(), scalars, size, bytes: own };

@@ -311,7 +311,8 @@ impl Lane {
         let Body::Notice { queue, kind, service } = session.event(place).body else { return };
         let queue = session.things().notices.get(&queue).cloned();
         let limit = limit.unwrap_or(session.options.patience);
-        match queue.and_then(|queue| queue.wait(Some(limit))) {
+        // What is there is taken, as the client did; only what is not there yet is waited for.
+        match queue.and_then(|queue| queue.poll().or_else(|| queue.wait(Some(limit)))) {
             Some(found) if found.kind == kind => self.bind(place, service, found.service),
             found => {
                 let found = found.map_or_else(

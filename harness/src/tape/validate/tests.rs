@@ -21,11 +21,16 @@ fn broken(change: impl FnOnce(&mut Vec<Event>)) -> Vec<(Option<u64>, Broken)> {
 
 /// What is found in a story.
 fn told(tell: impl FnOnce(&mut Script)) -> Vec<Broken> {
+    told_of(Header::mock(), tell)
+}
+
+/// The same, under this header.
+fn told_of(header: Header, tell: impl FnOnce(&mut Script)) -> Vec<Broken> {
     let mut script = Script::new();
     let open = script.event(1, None, None, Body::Open { service: 1, open_type: 0 });
     script.event(1, Some(1), Some(open), Body::Opened);
     tell(&mut script);
-    let validation = Tape::new(Header::mock(), script.into_events()).validate();
+    let validation = Tape::new(header, script.into_events()).validate();
     validation.findings.iter().map(|finding| finding.broken).collect()
 }
 
@@ -197,7 +202,18 @@ fn calls_give_what_the_boundary_lets_through() {
     let large = super::super::Call { output: OutputKind::Bytes { size: 5000 }, ..call(1, &[]) };
     assert_eq!(called(large.clone(), answer(&[], 5000)), []);
     let told_less = Return { structure: None, ..answer(&[], 4999) };
-    assert_eq!(called(large.clone(), told_less), [Broken::Boundary(Rule::C4)]);
+    assert_eq!(called(large.clone(), told_less.clone()), [Broken::Boundary(Rule::C4)]);
+    let mut kext = Header::mock();
+    kext.extra.insert(Header::DRIVER.to_owned(), Header::KERNEL_EXTENSION.into());
+    let called_of_kext = |returned| {
+        let enter = Body::Call(large.clone());
+        told_of(kext.clone(), |script| {
+            script.operation(1, 1, enter, Body::Return(returned));
+        })
+    };
+    assert_eq!(called_of_kext(told_less), [], "a kernel extension may");
+    let told_more = Return { structure: None, ..answer(&[], 5001) };
+    assert_eq!(called_of_kext(told_more), [Broken::Boundary(Rule::C4)]);
 
     let outputs = Return { result: IoReturn::ERROR, ..answer(&[1], 8) };
     assert_eq!(called(asked(), outputs), [Broken::Boundary(Rule::A17); 3]);

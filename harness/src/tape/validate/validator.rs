@@ -51,6 +51,8 @@ impl Validator {
     /// A validator of a tape with this header. `rules` are those of the boundary that are asked.
     #[must_use]
     pub fn new(header: &Header, rules: Rules) -> Self {
+        let of_dext = !header.is_of_kernel_extension();
+        let rules = if of_dext { rules } else { rules.without(Rule::C4) };
         Self {
             rules,
             page_size: header.page_size.max(1),
