@@ -35,7 +35,7 @@ use std::time::Duration;
 ///
 /// let plan: FaultPlan = "
 ///     seed 7
-///     # the device answers late, and once not at all
+///     ## the device answers late, and once not at all
 ///     call *: delay 5ms
 ///     call 3 #2: error Timeout
 ///     completion 4 25%: lost

@@ -25,7 +25,7 @@ fn filters_and_bytes() {
        43  0.000042000  L2 c1  map type 9 options 0x1 -> kIOReturnBadArgument (0xe00002c2)
        45  0.000044000  L2 c1  map type 0 options 0x1 -> memory 3, 128 bytes of 16384
        47  0.000046000  L2 c1  map type 1 options 0x100 at 0x100000 -> memory 4, 128 bytes of 16384, uncaptured, read-only
-       66  0.000065000  L1     fork of process 2
+       92  0.000091000  L1     fork of process 2
     --- stderr
     --- exit code 0
     ");
@@ -137,7 +137,7 @@ fn an_edited_tape_is_refused_until_it_is_resealed() {
     assert!(said.err.contains("run `cargo xtask reseal` if the edit was yours"), "{said}");
 
     insta::assert_snapshot!(folder.run(&["reseal", "a.tape.jsonl"]), @r"
-    resealed a.tape.jsonl: 68 events, marked as edited
+    resealed a.tape.jsonl: 94 events, marked as edited
     --- stderr
     --- exit code 0
     ");
