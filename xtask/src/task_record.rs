@@ -13,10 +13,11 @@ use dextape::driverkit::{Finding, Leak};
 use dextape::fault::{FaultError, FaultPlan};
 use dextape::replay::{ReplayOptions, ReplayReport};
 use dextape::tape::{Scenario as RecordedFrom, Tape};
+use dextape_plugin::Plugin;
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, SealReport, seal};
-use dextape_scenarios::{Parameters, Scenario, ScenarioError, Time, run_on_faulty_mock};
+use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError, Time, run_on_faulty_mock};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +49,9 @@ pub(crate) struct Record {
     /// Record the service of this Mac instead of the mock.
     #[arg(long)]
     live: bool,
+    /// Have the dext of this library answer instead of the scenario's own: one in C++, for instance.
+    #[arg(long, value_name = "LIBRARY", conflicts_with_all = ["live", "exec"])]
+    plugin: Option<PathBuf>,
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
@@ -86,6 +90,16 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
         return task_execute::record(execution, &asked.scenario, &parameters, &path, print, out);
     }
     let scenario = registry.scenarios.find(&asked.scenario).map_err(Failure::environment)?;
+    let Some(library) = &asked.plugin else { return run_scenario(scenario, asked, out) };
+    let plugin = Plugin::load(library).map_err(Failure::environment)?;
+    let other = OtherDext::new(scenario, move |mock| {
+        let published = plugin.publish(mock).map(drop);
+        published.map_err(ScenarioError::refused("publish the dext of the plug-in"))
+    });
+    run_scenario(&other, asked, out)
+}
+
+fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Result<(), Failure> {
     let parameters = parameters(scenario, asked)?;
     let faults = asked.faults.as_deref().map_or_else(|| Ok(FaultPlan::default()), faults)?;
     let path = asked.out.clone().unwrap_or_else(|| recording(scenario.name()));

@@ -3,7 +3,7 @@
 use super::finding::{Lint, Place};
 use super::object::Managed;
 use super::process::Context;
-use crate::memory::{AccessError, Memory, Update, Width};
+use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
 use std::sync::Arc;
 
 /// Bytes of a store, as long as `owner` has references.
@@ -80,6 +80,15 @@ impl Memory for View {
 
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        match self.store.raw_reach() {
+            RawReach::At(view) => {
+                RawReach::At(RawView { address: view.address + self.start, ..view })
+            }
+            other => other,
+        }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

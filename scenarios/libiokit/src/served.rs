@@ -8,6 +8,7 @@ use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Capture, Tape};
 use dextape_cabi::{Backend, Finish, StartError};
+use dextape_plugin::Plugin;
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
@@ -96,12 +97,15 @@ fn replayer(
     Replayer::new(Arc::new(tape), options).map_err(failed)
 }
 
-/// The dext of a library that somebody else made. Where that is loaded is decided here.
+/// The dext of a library that somebody else made, in free time.
 fn plugin(path: &Path) -> Result<Arc<dyn System>, StartError> {
-    Err(StartError::new(format!(
-        "load the plug-in {}: this library has no plug-ins yet",
-        path.display()
-    )))
+    let plugin = Plugin::load(path).map_err(StartError::new)?;
+    let mock = MockSystem::new(&Schedule::free());
+    let failed = |code: IoReturn| {
+        StartError::new(format!("start the dext of the plug-in {}: {code}", path.display()))
+    };
+    plugin.publish(&mock).map_err(failed)?;
+    Ok(mock)
 }
 
 impl Recording {
