@@ -142,7 +142,7 @@ fn an_edited_tape_is_refused_until_it_is_resealed() {
     --- exit code 0
     ");
     insta::assert_snapshot!(folder.run(&["reseal", "a.tape.jsonl", "--format", "json"]), @r#"
-    {"changed":false,"events":68,"tape":"a.tape.jsonl"}
+    {"changed":false,"events":94,"tape":"a.tape.jsonl"}
     --- stderr
     --- exit code 0
     "#);
