@@ -21,6 +21,10 @@ mod message;
 mod macos;
 #[cfg(all(target_os = "macos", feature = "live"))]
 pub use macos::{IoKitConnection, IoKitSystem};
+/// What the library that records from inside a program needs, too.
+#[cfg(all(target_os = "macos", feature = "live"))]
+#[doc(hidden)]
+pub use macos::{accessible_size, registry_value, this_host, this_page_size};
 
 #[cfg(not(all(target_os = "macos", feature = "live")))]
 mod unavailable;

@@ -152,6 +152,17 @@ impl Drop for CfValue {
     }
 }
 
+/// What a Core Foundation value is to a client. `None` for NULL and for what the registry cannot hold.
+///
+/// # Safety
+///
+/// `value` is NULL, or alive during the call, and nobody changes it meanwhile.
+#[must_use]
+pub unsafe fn registry_value(value: CFTypeRef) -> Option<Value> {
+    // SAFETY: the caller's promise.
+    unsafe { value_of(value, DEPTH_MAX) }
+}
+
 fn allocator() -> CFAllocatorRef {
     // SAFETY: a constant of the library.
     unsafe { kCFAllocatorDefault }

@@ -1,7 +1,27 @@
 //! Which Mac this is.
 
+use super::super::extent::accessible;
 use dextape::tape::Host;
 use std::ffi::CStr;
+
+/// The Mac that this runs on.
+#[must_use]
+pub fn this_host() -> Host {
+    host()
+}
+
+/// Bytes of a page of its memory.
+#[must_use]
+pub fn this_page_size() -> u64 {
+    page_size()
+}
+
+/// Bytes that can be accessed from `address` on, where a descriptor of `length` bytes is mapped (F10).
+/// `None` where the end would lie beyond the address space.
+#[must_use]
+pub fn accessible_size(address: u64, length: u64) -> Option<u64> {
+    accessible(address, length, page_size())
+}
 
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 256;

@@ -17,6 +17,10 @@ mod service;
 mod system;
 
 pub use connection::IoKitConnection;
+#[doc(hidden)]
+pub use foundation::registry_value;
+#[doc(hidden)]
+pub use host::{accessible_size, this_host, this_page_size};
 pub use system::IoKitSystem;
 
 use dextape::IoReturn;
