@@ -1,0 +1,65 @@
+//! How a recording begins and ends: by the environment, or by the functions of `dextape.h`.
+
+use super::edge::Inside;
+use super::original::{atexit, getenv};
+use super::recorder;
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt as _;
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+
+/// Has dyld call [`load`] before the program runs.
+#[used]
+#[unsafe(link_section = "__DATA,__mod_init_func")]
+static LOAD: extern "C" fn() = load;
+
+extern "C" fn load() {
+    let _ = catch_unwind(|| {
+        // SAFETY: a name, and before the program has threads that could change the environment.
+        let value = unsafe { getenv(c"DEXTAPE_RECORD".as_ptr()) };
+        if let Some(tape) = path_of(value) {
+            recorder::ask(tape);
+        }
+        // Before any handler of the program's, so that it runs after them.
+        // SAFETY: a function that lives as long as the process, since nobody unloads what was inserted.
+        unsafe { atexit(unload) };
+    });
+}
+
+extern "C" fn unload() {
+    let Some(_inside) = Inside::enter() else { return };
+    let _ = catch_unwind(recorder::stop);
+}
+
+/// A path that the program gives; `None` for NULL and for nothing.
+fn path_of(text: *const c_char) -> Option<PathBuf> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's string ends with 0, and stays as it is for the call.
+    let text = unsafe { CStr::from_ptr(text) };
+    (!text.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(text.to_bytes())))
+}
+
+/// Begins a recording: `tape` is the file that it becomes. 0, or -1 where one is running already, or
+/// the file's journal cannot be made, which is said on stderr.
+///
+/// # Safety
+///
+/// `tape` is NULL, which is refused, or a string that ends with 0.
+// SAFETY: no other library has functions of this name.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn dextape_record_start(tape: *const c_char) -> i32 {
+    let Some(_inside) = Inside::enter() else { return -1 };
+    let started = catch_unwind(|| path_of(tape).is_some_and(recorder::start));
+    if started.unwrap_or(false) { 0 } else { -1 }
+}
+
+/// Ends the recording and seals its tape. 0, or -1 where there is none, or where it could not be
+/// sealed, which is said on stderr. Connections that are open go on, unrecorded.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn dextape_record_stop() -> i32 {
+    let Some(_inside) = Inside::enter() else { return -1 };
+    if catch_unwind(recorder::stop).unwrap_or(false) { 0 } else { -1 }
+}

@@ -1,0 +1,227 @@
+//! The recording in progress: what was asked for, when it begins, and how it ends.
+
+use super::pages::Shown;
+use super::port::Ports;
+use super::system::Originals;
+use crate::journal_name::{journal_of, tape_of};
+use crate::numbers::Numbers;
+use dextape::call::MemoryId;
+use dextape::connection::{Connection, System};
+use dextape::tape::Capture;
+use dextape_recorder::iokit;
+use dextape_recorder::journal::JournalError;
+use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::seal::{SealOptions, seal};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A recording.
+pub(super) struct Recorder {
+    session: Arc<RecordingSession>,
+    tape: PathBuf,
+    /// The process that seals the tape; a forked child leaves its journal to it.
+    process: u32,
+    pub(super) originals: Arc<Originals>,
+    /// The originals, recorded.
+    pub(super) system: Arc<dyn System>,
+    opened: RwLock<HashMap<u32, Arc<Open>>>,
+    pub(super) ports: Ports,
+    numbers: Mutex<Numbers>,
+    memories: Mutex<Memories>,
+}
+
+/// What is mapped where. The same address is the same memory (F11, F14) until it is unmapped.
+#[derive(Default)]
+struct Memories {
+    by_address: HashMap<u64, MemoryId>,
+    last: u64,
+}
+
+/// An open connection, by its name in the program.
+pub(super) struct Open {
+    pub(super) connection: Box<dyn Connection>,
+    pub(super) shown: Shown,
+}
+
+/// What is to be recorded, or is.
+enum State {
+    /// Nothing.
+    Idle,
+    /// Once the program asks for something.
+    Asked(PathBuf),
+    Running(Arc<Recorder>),
+}
+
+static STATE: RwLock<State> = RwLock::new(State::Idle);
+/// False where the state is idle: then a replacement costs one load.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Has the recording begin with the program's next call.
+pub(super) fn ask(tape: PathBuf) {
+    *STATE.write().unwrap_or_else(PoisonError::into_inner) = State::Asked(tape);
+    WANTED.store(true, Ordering::Release);
+}
+
+/// The recording, begun now if it was only asked for.
+pub(super) fn current() -> Option<Arc<Recorder>> {
+    if !WANTED.load(Ordering::Acquire) {
+        return None;
+    }
+    match &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
+        State::Running(recorder) => return Some(Arc::clone(recorder)),
+        State::Idle => return None,
+        State::Asked(_) => {}
+    }
+    let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
+    if let State::Asked(tape) = &*state {
+        match Recorder::start(tape) {
+            Ok(recorder) => *state = State::Running(Arc::new(recorder)),
+            Err(error) => {
+                say(&format!("failed to record {}: {error}", tape.display()));
+                *state = State::Idle;
+                WANTED.store(false, Ordering::Release);
+            }
+        }
+    }
+    match &*state {
+        State::Running(recorder) => Some(Arc::clone(recorder)),
+        _ => None,
+    }
+}
+
+/// Begins a recording now. False where one is running or it cannot begin.
+pub(super) fn start(tape: PathBuf) -> bool {
+    if let State::Running(_) = &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
+        return false;
+    }
+    ask(tape);
+    current().is_some()
+}
+
+/// Ends the recording and seals its tape. False where there is none, or that fails.
+pub(super) fn stop() -> bool {
+    let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
+    let stopped = std::mem::replace(&mut *state, State::Idle);
+    WANTED.store(false, Ordering::Release);
+    drop(state);
+    let State::Running(recorder) = stopped else { return false };
+    recorder.finish()
+}
+
+impl Recorder {
+    fn start(tape: &Path) -> Result<Self, JournalError> {
+        let options = || RecordOptions {
+            host: iokit::this_host(),
+            page_size: iokit::this_page_size(),
+            capture: Capture::SyncPoints,
+            ..RecordOptions::default()
+        };
+        let process = std::process::id();
+        let mut tape = tape.to_owned();
+        let started = match RecordingSession::start(&journal_of(&tape, None), options()) {
+            // That of a program that this one came from, or of one that has crashed.
+            Err(JournalError::Exists { path }) => {
+                let journal = journal_of(&tape, Some(process));
+                tape = tape_of(&tape, process);
+                let (there, here) = (path.display(), tape.display());
+                say(&format!("{there} is there already, so this process is recorded in {here}"));
+                RecordingSession::start(&journal, options())
+            }
+            other => other,
+        };
+        let session = started?;
+        let originals = Originals::new();
+        let system = session.wrap(Arc::clone(&originals) as Arc<dyn System>);
+        Ok(Self {
+            session,
+            tape,
+            process,
+            originals,
+            system,
+            opened: RwLock::default(),
+            ports: Ports::default(),
+            numbers: Mutex::default(),
+            memories: Mutex::default(),
+        })
+    }
+
+    fn finish(&self) -> bool {
+        self.session.finish();
+        if self.process != std::process::id() {
+            return true;
+        }
+        let (journal, tape) = (self.session.path(), self.tape.display());
+        match seal(journal, &self.tape, SealOptions::default()) {
+            Ok(_) => fs_err::remove_file(journal).is_ok(),
+            Err(error) => {
+                let journal = journal.display();
+                let again = format!("`cargo xtask recover {journal}` tries again");
+                say(&format!("failed to seal {tape}: {error}\n{again}"));
+                false
+            }
+        }
+    }
+
+    /// The connection with this name, if it is recorded.
+    pub(super) fn open(&self, name: u32) -> Option<Arc<Open>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    }
+
+    /// A connection was opened and has this name now.
+    pub(super) fn opened(&self, name: u32, connection: Box<dyn Connection>) {
+        let open = Arc::new(Open { connection, shown: Shown::default() });
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).insert(name, open);
+    }
+
+    /// The name stands for the connection no longer, and its mappings are gone (F23).
+    pub(super) fn closed(&self, name: u32) {
+        let gone = self.opened.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        for address in gone.iter().flat_map(|open| open.shown.addresses()) {
+            self.unmapped(address);
+        }
+    }
+
+    /// The memory that is mapped at `address`.
+    pub(super) fn memory_at(&self, address: u64) -> MemoryId {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let Memories { by_address, last } = &mut *memories;
+        *by_address.entry(address).or_insert_with(|| {
+            *last += 1;
+            MemoryId(*last)
+        })
+    }
+
+    /// What is mapped at `address` next is another memory.
+    pub(super) fn unmapped(&self, address: u64) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.by_address.remove(&address);
+    }
+
+    /// A sync point of all connections.
+    pub(super) fn look_all(&self) {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = opened.iter().map(|(name, open)| (*name, Arc::clone(open))).collect();
+        drop(opened);
+        all.sort_by_key(|(name, _)| *name);
+        all.iter().for_each(|(_, open)| open.shown.look());
+    }
+
+    pub(super) fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("tape", &self.tape).finish_non_exhaustive()
+    }
+}
+
+/// Tells the person who records. Where stderr is closed nobody is told.
+pub(super) fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "dextape: {text}");
+}

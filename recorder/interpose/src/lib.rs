@@ -1,0 +1,40 @@
+//! Records a real program from inside it: a macOS library with interposing tuples, which dyld loads
+//! before the program when `DYLD_INSERT_LIBRARIES` names it.
+//!
+//! ```text
+//! DYLD_INSERT_LIBRARIES=libdextape_interpose.dylib DEXTAPE_RECORD=client.tape.jsonl ./client
+//! ```
+//!
+//! `DEXTAPE_RECORD` names the tape. Nothing is written before the program first asks IOKit for something;
+//! then the journal is made beside the tape, and at the exit of the process the tape is sealed from it.
+//! After a crash the journal stays: `cargo xtask recover` makes the tape. A program that is linked
+//! against the library starts and stops by the functions of `dextape.h` instead.
+//!
+//! The program gets what it would get without: the original is called once, with the program's own
+//! arguments, through the library's import (to which dyld does not apply the library's own tuples);
+//! what is recorded is read beside it. The events are those of
+//! [`RecordingSession`](dextape_recorder::recording::RecordingSession): the same wrapper that records a
+//! mock stands here before a system that makes the original calls.
+//!
+//! What is seen how:
+//!
+//! - Calls, opens, closes, maps and unmaps: exactly.
+//! - Completions: through a function of the library's own that the kernel is given in place of the
+//!   program's callback, where the wake port is that of an `IONotificationPort`. Of a program that
+//!   receives from its port itself only the calls are recorded, and that is said on stderr.
+//! - Mapped memory: by comparison at sync points, around each call of its connection and after each
+//!   completion. What changed there is a patch, whoever made the change. Memory mapped with a cache
+//!   mode of its own may be device registers, which must not be read for nothing: it is left alone.
+//!
+//! The library is there on macOS with the feature `live` only.
+
+mod journal_name;
+mod numbers;
+
+#[cfg(all(target_os = "macos", feature = "live"))]
+mod dylib;
+
+#[doc(hidden)]
+pub use journal_name::{journal_of, tape_of};
+#[doc(hidden)]
+pub use numbers::Numbers;

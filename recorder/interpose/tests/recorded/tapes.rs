@@ -1,0 +1,163 @@
+//! What the library records, against what the library that stands for IOKit records of the same calls.
+
+use crate::program::{Program, Tools, well};
+use dextape::tape::{Body, Event, Sequence, Tape, validate};
+use dextape_recorder::seal::{SealOptions, seal};
+use libtest_mimic::{Failed, Trial};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) fn trials(tools: Arc<Tools>) -> Vec<Trial> {
+    type Test = fn(&Arc<Tools>);
+    let tests: [(&str, Test); 5] = [
+        ("the_tape_is_that_of_the_mock_itself", same_tape),
+        ("the_tape_replays_to_the_same_program", replayed),
+        ("a_crash_leaves_a_journal_with_all_that_was_finished", crash),
+        ("a_forked_child_is_on_the_tape", fork),
+        ("a_linked_program_starts_and_stops", linked),
+    ];
+    let trial = |(name, test): (&str, Test)| {
+        let tools = Arc::clone(&tools);
+        Trial::test(name, move || -> Result<(), Failed> {
+            test(&tools);
+            Ok(())
+        })
+    };
+    tests.map(trial).into()
+}
+
+/// An event without what may differ between two recordings of the same calls.
+#[derive(Debug, PartialEq)]
+struct Told {
+    connection: Option<u32>,
+    /// The lane and the position in it: what stands between two lanes' events is no cause.
+    cause: Option<(u32, u64)>,
+    body: Body,
+}
+
+/// The events of a tape by their lane.
+fn by_lane(tape: &Tape) -> BTreeMap<u32, Vec<Told>> {
+    let place = |event: &Event| (event.sequence, (event.lane, event.position));
+    let places: BTreeMap<Sequence, _> = tape.events().iter().map(place).collect();
+    let mut lanes: BTreeMap<u32, Vec<Told>> = BTreeMap::new();
+    for event in tape.events() {
+        let mut body = event.body.clone();
+        match &mut body {
+            // How often a run loop looked is its own affair, and the pages of the machine are not
+            // those of a mock. When a completion reached its port the interposer cannot see: it tells of
+            // that with the delivery, which moves other lanes' events between the two.
+            Body::Delivered { polls, .. } => *polls = 0,
+            Body::Mapped { outcome: Ok(mapped) } => {
+                let page = tape.header().page_size;
+                assert_eq!(mapped.size, mapped.length.next_multiple_of(page), "F10");
+                mapped.size = 0;
+            }
+            Body::Patch { last_equal, .. } => *last_equal = None,
+            _ => {}
+        }
+        let told = Told {
+            connection: event.connection,
+            cause: event.cause.map(|cause| places[&cause]),
+            body,
+        };
+        lanes.entry(event.lane).or_default().push(told);
+    }
+    lanes
+}
+
+#[track_caller]
+fn assert_same(found: &[Told], expected: &[Told]) {
+    for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found, expected, "event {number} of the lane");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+/// The tape that the mock's own library records of the program.
+fn tape_of_the_mock(program: &Program) -> (Tape, String) {
+    let tape = program.path("mock.tape.jsonl");
+    let ran = program.native().env("DEXTAPE_RECORD", &tape).output().unwrap();
+    (Tape::read(&tape).unwrap(), well(&ran).to_owned())
+}
+
+fn same_tape(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let (expected, said) = tape_of_the_mock(&program);
+    assert_eq!(well(&program.macos(None).output().unwrap()), said, "without the library");
+
+    let path = program.path("t.tape.jsonl");
+    let ran = program.macos(Some(path.as_os_str())).output().unwrap();
+    assert_eq!(well(&ran), said, "with the library");
+    assert!(!program.path("t.journal").exists(), "the journal is sealed");
+    let found = Tape::read(&path).unwrap();
+    let validation = validate(&path).unwrap();
+    assert!(validation.is_valid(), "{validation:?}");
+    assert_eq!(found.header().services, expected.header().services);
+    let (found, expected) = (by_lane(&found), by_lane(&expected));
+    assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
+    for (lane, found) in &found {
+        assert_same(found, &expected[lane]);
+    }
+    let all = || found.values().flatten();
+    let count = |wanted: fn(&Body) -> bool| all().filter(|told| wanted(&told.body)).count();
+    assert_eq!(count(|body| matches!(body, Body::Delivered { .. })), 6);
+    assert_eq!(count(|body| matches!(body, Body::Patch { .. })), 2, "one for each byte");
+    assert_eq!(count(|body| matches!(body, Body::Gap { .. })), 0);
+}
+
+fn replayed(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = program.path("t.tape.jsonl");
+    let ran = program.macos(Some(path.as_os_str())).output().unwrap();
+    let said = well(&ran);
+    let mut replay = program.native();
+    replay.env_remove("DEXTAPE_SCENARIO").env("DEXTAPE_TAPE", &path).env("DEXTAPE_STRICT", "1");
+    assert_eq!(well(&replay.output().unwrap()), said);
+}
+
+fn crash(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let (whole, _) = tape_of_the_mock(&program);
+    let (path, journal) = (program.path("t.tape.jsonl"), program.path("t.journal"));
+    let ran = program.macos(Some(path.as_os_str())).arg("crash").output().unwrap();
+    assert!(!ran.status.success(), "the program aborts");
+    assert!(!path.exists() && journal.exists(), "there was no end to seal it at");
+    seal(&journal, &path, SealOptions::default()).unwrap();
+    let found = by_lane(&Tape::read(&path).unwrap());
+    let whole = by_lane(&whole);
+    let unmap = |told: &Told| matches!(told.body, Body::Unmap { .. });
+    // The patch for what the program wrote before it crashed had no sync point any more.
+    let until = whole[&1].iter().position(unmap).unwrap() - 1;
+    assert_same(&found[&1], &whole[&1][..until]);
+}
+
+fn fork(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = program.path("t.tape.jsonl");
+    let ran = program.macos(Some(path.as_os_str())).arg("fork").output().unwrap();
+    assert!(well(&ran).ends_with("child 0\n"), "{}", well(&ran));
+    let tape = Tape::read(&path).unwrap();
+    let of_child: Vec<_> = tape.events().iter().filter(|event| event.process == 2).collect();
+    let [event] = of_child[..] else { panic!("{of_child:?}") };
+    assert!(
+        matches!(&event.body, Body::Matched { matching, outcome: Ok(found) }
+            if *matching == dextape::connection::Matching::service("OfTheChild") && found.is_empty()),
+        "{event:?}"
+    );
+}
+
+fn linked(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, true);
+    let path = program.path("t.tape.jsonl");
+    let ran = program.macos(None).arg(&path).output().unwrap();
+    let said = well(&ran);
+    assert!(said.starts_with("stop -1\nstart 0\nagain -1\n"), "{said}");
+    assert!(said.ends_with("open 0\nstop 0\nclose 0\n"), "{said}");
+    let tape = Tape::read(&path).unwrap();
+    let opened = tape.events().last().map(|event| &event.body);
+    assert_eq!(opened, Some(&Body::Opened), "the close came after the end");
+    assert!(
+        matches!(&tape.events()[0].body, Body::Matched { outcome: Ok(found), .. } if found.is_empty()),
+        "what came before the start is not on the tape"
+    );
+}
