@@ -140,6 +140,18 @@ fn right_clients_stand_a_thread_that_stands_still() {
     }
 }
 
+#[test]
+fn right_clients_stand_a_wait_that_ends_for_no_reason() {
+    for candidate in &CANDIDATES {
+        let name = candidate.scenario.name();
+        for wait in 1..=12 {
+            let luck = [Luck::Spurious(wait)];
+            let (ended, _) = live(candidate, None, SEED, "", |system| unlucky(system, &luck));
+            assert_eq!(ended, Ok(Outcome::Complete), "{name}, wait {wait}");
+        }
+    }
+}
+
 /// Whatever the driver does wrong, a right client fails no check of its own; what it cannot do without,
 /// it reports.
 #[test]

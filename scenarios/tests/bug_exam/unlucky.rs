@@ -1,16 +1,18 @@
-//! Hand-made bad luck at the client's side of the boundary: a thread that is not run for a while, and
-//! a word whose change is seen late. Both happen on every machine.
+//! Hand-made bad luck at the client's side of the boundary: a thread that is not run for a while, a
+//! word whose change is seen late, a wait that ends for no reason. All happen on every machine.
 
 use dextape::IoReturn;
-use dextape::call::{ConnectionId, MapOptions, ServiceId};
+use dextape::call::{Completion, ConnectionId, MapOptions, QueueId, ServiceId};
 use dextape::connection::{
     AsyncWake, CompletionQueue, Connection, EndObserver, Mapping, Matching, MethodInput,
-    MethodOutput, NoticeQueue, OtherCall, OtherReply, System, Value,
+    MethodOutput, NoticeQueue, OtherCall, OtherReply, PostObserver, System, Value,
 };
 use dextape::memory::{AccessError, Memory, RawReach, SharedBuffer, Update, Width};
 use dextape::schedule::Schedule;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 /// One piece of bad luck.
@@ -20,6 +22,8 @@ pub(crate) enum Luck {
     Pause(Place, u32, u64),
     /// The first loads of that word, so many, give what the client stored there before them.
     Late(u32, u64, u32),
+    /// The wait for completions of that number, from 1 on, ends at once with nothing.
+    Spurious(u32),
 }
 
 /// Where a thread stands still.
@@ -82,6 +86,19 @@ impl Fate {
         now
     }
 
+    /// Whether a wait ends for no reason.
+    fn ends_early(&self) -> bool {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = false;
+        for (luck, (count, _)) in self.luck.iter().zip(met.iter_mut()) {
+            if let Luck::Spurious(nth) = *luck {
+                *count += 1;
+                ends |= *count == nth;
+            }
+        }
+        ends
+    }
+
     fn stored(&self, memory_type: u32, offset: u64, value: u64) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         for (luck, (_, held)) in self.luck.iter().zip(met.iter_mut()) {
@@ -132,7 +149,8 @@ impl System for Unlucky<Arc<dyn System>> {
     }
 
     fn completion_queue(&self) -> Arc<dyn CompletionQueue> {
-        self.inner.completion_queue()
+        let (inner, fate) = (self.inner.completion_queue(), Arc::clone(&self.fate));
+        Arc::new(Unlucky { inner, fate })
     }
 
     fn address_of(&self, buffer: &SharedBuffer) -> u64 {
@@ -169,7 +187,13 @@ impl Connection for Unlucky<Box<dyn Connection>> {
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
         self.fate.meet(Place::BeforeCall(selector));
-        let result = self.inner.call_async_method(selector, wake, input, output);
+        // The system knows its own queues only.
+        let queue = wake.queue.map(|queue| {
+            let ours = queue.as_any().downcast_ref::<Unlucky<Arc<dyn CompletionQueue>>>();
+            ours.map_or(queue, |ours| &*ours.inner)
+        });
+        let wake = AsyncWake { queue, ..*wake };
+        let result = self.inner.call_async_method(selector, &wake, input, output);
         self.fate.meet(Place::AfterCall(selector));
         result
     }
@@ -196,6 +220,32 @@ impl Connection for Unlucky<Box<dyn Connection>> {
 
     fn other_call(&self, call: &OtherCall<'_>) -> OtherReply {
         self.inner.other_call(call)
+    }
+}
+
+impl CompletionQueue for Unlucky<Arc<dyn CompletionQueue>> {
+    fn id(&self) -> QueueId {
+        self.inner.id()
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Option<Completion> {
+        if self.fate.ends_early() { None } else { self.inner.wait(timeout) }
+    }
+
+    fn poll(&self) -> Option<Completion> {
+        self.inner.poll()
+    }
+
+    fn wake_when_ready(&self, waker: &Waker) {
+        self.inner.wake_when_ready(waker);
+    }
+
+    fn observe_posts(&self, observer: PostObserver) -> bool {
+        self.inner.observe_posts(observer)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 
