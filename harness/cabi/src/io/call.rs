@@ -286,13 +286,20 @@ fn empty_reference(shape: &CallShape, code: IoReturn) -> bool {
     code == IoReturn::BAD_ARGUMENT && shape.reference.is_some_and(empty)
 }
 
-/// A copy of what is there; `None` where not all of it is, or where there is no memory for it.
+/// A copy of what is there; `None` where not all of it is, or where there is no memory for it. It takes
+/// no more memory than the client has there: a size alone is no reason to.
 fn copy_of(address: u64, size: u64) -> Option<Vec<u8>> {
+    /// Bytes that are asked for at once.
+    const STEP: usize = 1 << 20;
     let size = usize::try_from(size).ok()?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).ok()?;
-    bytes.resize(size, 0);
-    try_copy_from(address, &mut bytes)?;
+    while bytes.len() < size {
+        let at = bytes.len();
+        let length = (size - at).min(STEP);
+        bytes.try_reserve(length).ok()?;
+        bytes.resize(at + length, 0);
+        try_copy_from(address.checked_add(at as u64)?, &mut bytes[at..])?;
+    }
     Some(bytes)
 }
 

@@ -13,6 +13,8 @@ mod appendix_b;
 #[cfg(target_os = "linux")]
 mod asynchronous;
 #[cfg(target_os = "linux")]
+mod endurance;
+#[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
 mod headers;
@@ -40,6 +42,7 @@ fn main() {
         memory::trials(),
         ownership::trials(),
         agreement::trials(),
+        endurance::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
