@@ -3,8 +3,8 @@
 use crate::abi::Handle;
 use crate::carry::instance;
 use dextape::driverkit::{
-    BufferMemoryDescriptor, DispatchQueue, MemoryDescriptor, MemoryMap, OsAction, OsData, OsObject,
-    TimerDispatchSource,
+    BufferMemoryDescriptor, DextProcess, Direction, DispatchQueue, MemoryDescriptor, MemoryMap,
+    OsAction, OsData, OsObject, TimerDispatchSource,
 };
 use dextape::memory::Backing;
 use std::collections::{BTreeMap, VecDeque};
@@ -82,6 +82,8 @@ struct Table {
     dead: VecDeque<(Handle, Entry)>,
     /// Those that the system releases at some time.
     passing: Vec<Handle>,
+    /// Arguments of calls that have returned, and their kinds.
+    taken: VecDeque<(Handle, u32)>,
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
@@ -89,6 +91,7 @@ static TABLE: Mutex<Table> = Mutex::new(Table {
     live: BTreeMap::new(),
     dead: VecDeque::new(),
     passing: Vec::new(),
+    taken: VecDeque::new(),
 });
 
 /// Nothing of the mock's is called with the table locked: it may come back here.
@@ -112,10 +115,27 @@ pub(crate) fn lend(managed: Option<Managed>) -> Handle {
 
 /// A call has returned: what it was lent is gone, unless it has retained it (B10).
 pub(crate) fn take_back(handle: Handle) {
-    if get(handle).is_some_and(|managed| managed.retain_count() <= 1) {
-        let gone = table().live.remove(&handle);
-        drop(gone);
+    let Some(managed) = get(handle).filter(|managed| managed.retain_count() <= 1) else { return };
+    let mut table = table();
+    let gone = table.live.remove(&handle);
+    table.taken.push_back((handle, managed.kind()));
+    if table.taken.len() > DEAD_MAX {
+        table.taken.pop_front();
     }
+    drop(table);
+    drop((gone, managed));
+}
+
+/// What stands for an argument of a call that has returned: one that is gone, so that its use is found.
+fn stand_in(kind: u32) -> Option<Managed> {
+    DextProcess::current()?;
+    let managed = match kind {
+        1 => Managed::Data(OsData::with_bytes(&[])),
+        7 => Managed::Action(OsAction::data_serviced(|_| {}), None),
+        _ => Managed::Buffer(BufferMemoryDescriptor::create(Direction::IN, 1, 0).ok()?),
+    };
+    managed.release();
+    Some(managed)
 }
 
 /// An object is handed to the system, which releases it.
@@ -130,7 +150,12 @@ pub(crate) fn get(handle: Handle) -> Option<Managed> {
         .live
         .get(&handle)
         .or_else(|| table.dead.iter().find(|(dead, _)| *dead == handle).map(|(_, entry)| entry));
-    found.map(|entry| entry.managed.clone())
+    if let Some(entry) = found {
+        return Some(entry.managed.clone());
+    }
+    let kind = table.taken.iter().find(|(taken, _)| *taken == handle).map(|(_, kind)| *kind)?;
+    drop(table);
+    stand_in(kind)
 }
 
 /// Looks whether an object is gone, and forgets it after some time.

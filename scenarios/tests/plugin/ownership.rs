@@ -33,6 +33,12 @@ pub(crate) fn trials() -> Vec<Trial> {
                 });
                 assert_eq!((findings, leaks), (vec![lint], vec![]), "selector {selector}");
             }
+            // An argument that was kept without a reference is used in the next call.
+            let (findings, leaks) = with(&plugin, "Wrong", |connection| {
+                assert!(connection.call(4).input_bytes(&[1; 16]).send().is_ok());
+                assert!(connection.call(4).input_bytes(&[1; 16]).send().is_ok());
+            });
+            assert_eq!((findings, leaks), (vec![Lint::UseAfterRelease], vec![]));
             let (findings, leaks) = with(&plugin, "Wrong", |connection| {
                 assert!(connection.call(2).send().is_ok());
             });
@@ -56,17 +62,23 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Selectors: a release too many, a use after the last one, a leak, a sleep.
+/// Selectors: a release too many, a use after the last one, a leak, a sleep, an argument kept.
 const WRONG: &str = r#"
 #include <DriverKit/DriverKit.h>
 class WrongClient : public IOUserClient {
-  kern_return_t ExternalMethod(uint64_t selector, IOUserClientMethodArguments *, const IOUserClientMethodDispatch *,
+  OSData *kept = nullptr;
+  kern_return_t ExternalMethod(uint64_t selector, IOUserClientMethodArguments *arguments, const IOUserClientMethodDispatch *,
                                OSObject *, void *) override {
     if (selector == 3) {
       os_log(OS_LOG_DEFAULT, "%{public}s", "sleeping");
       IOSleep(10000);
       os_log(OS_LOG_DEFAULT, "awake");
       return kIOReturnSuccess;
+    }
+    if (selector == 4) {
+      size_t length = kept != nullptr ? kept->getLength() : 0;
+      kept = arguments->structureInput;
+      return length == 0 ? kIOReturnSuccess : kIOReturnError;
     }
     OSData *data = OSData::withBytes("abc", 3);
     if (selector == 2) return kIOReturnSuccess;

@@ -42,11 +42,33 @@ pub(crate) fn trials() -> Vec<Trial> {
                  completion of the registration: 0 with 3 arguments: 1 301 410\nclose: 0\n",
             );
         }),
+        trial("agreement::null_driver_with_a_dext_in_cpp", &["gcc", "g++"], both_in_c),
         trial("agreement::smc", &["gcc"], || {
             agree(SMC, "smc", &[], "#KEY", 0, "Close: 0\n");
         }),
     ];
     compiled.chain(trials).collect()
+}
+
+/// The client in C and the dext in C++ leave the tape that they leave with the dext in Rust.
+fn both_in_c() {
+    let program = Program::compile(&["gcc"], "c", NULL_DRIVER).argument("sync");
+    let dext = program.path("dext.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dexts-cpp/null_driver.cpp");
+    let [own, system] = dextape_plugin::include_folders();
+    let mut command = std::process::Command::new("g++");
+    command.args(["-std=c++17", "-Wall", "-Werror", "-shared", "-fPIC", "-I"]).arg(own);
+    command.arg("-isystem").arg(system).arg(source).arg("-o").arg(&dext);
+    assert!(command.status().unwrap().success());
+    let tape = program.path("t.tape.jsonl").to_str().unwrap().to_owned();
+    let program = program.set("DEXTAPE_PLUGIN", dext.to_str().unwrap());
+    let program = program.set("DEXTAPE_RECORD", &tape);
+    let says = program.run().well().to_owned();
+    assert!(says.contains(NULL_DRIVER_SAYS), "{says}");
+    let tape = Tape::read(Path::new(&tape)).unwrap();
+    let of_rust = recorded_and_replayed(NULL_DRIVER, "null-driver", "sync", NULL_DRIVER_SAYS);
+    let events = |tape: &Tape| tape.events().iter().map(said).collect::<Vec<_>>();
+    assert_eq!(events(&tape), events(&of_rust));
 }
 
 /// How the output of the client of null-driver begins.
