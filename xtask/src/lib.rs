@@ -36,6 +36,7 @@ mod task_drive;
 mod task_execute;
 mod task_fidelity;
 mod task_import;
+mod task_learn;
 mod task_list;
 mod task_prove;
 mod task_record;

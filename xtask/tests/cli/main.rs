@@ -6,6 +6,7 @@ mod drive;
 mod exec;
 mod faults;
 mod import;
+mod learn;
 
 mod questions;
 mod recordings;
