@@ -1,6 +1,6 @@
 //! Memory of a dext as it lies mapped in the client.
 
-use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
+use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width, WriteNotes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -82,6 +82,10 @@ impl Memory for ClientMemory {
             }
             other => other,
         }
+    }
+
+    fn note_writes(&self) -> Option<WriteNotes> {
+        Some(self.store.note_writes()?.from(self.start))
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

@@ -1,6 +1,6 @@
 //! The consumer's side of shared memory: what a client, a dext, a recorder and a replayer all use.
 
-use super::{RawReach, Update, Width, Word};
+use super::{RawReach, Update, Width, Word, WriteNotes};
 use std::fmt;
 
 /// Why an access to shared memory was refused. On a Mac all but `Unaligned` are faults.
@@ -74,6 +74,18 @@ pub trait Memory: Send + Sync + fmt::Debug {
     /// How code that has nothing but raw pointers, such as a client in C, can reach the bytes.
     fn raw_reach(&self) -> RawReach {
         RawReach::Never
+    }
+
+    /// From now on notes which bytes are written through this trait, by whoever; a write by a raw pointer
+    /// is not. `None` where nobody can tell.
+    fn note_writes(&self) -> Option<WriteNotes> {
+        None
+    }
+
+    /// The client has written these bytes by a raw pointer, and so it knows them: to be said to whoever
+    /// keeps the shadow. Writes nothing.
+    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
+        let _nobody_keeps_one = (offset, bytes);
     }
 
     /// Reads one aligned word, zero-extended.

@@ -1,7 +1,8 @@
 //! Memory that the harness owns: page-aligned, zero-filled, shared by reference count.
 
 use super::pages::{Pages, pages};
-use super::{AccessError, Memory, RawMemory, RawReach, RawView, Update, Width};
+use super::written::Written;
+use super::{AccessError, Memory, RawMemory, RawReach, RawView, Update, Width, WriteNotes};
 use crate::limits::PAGE_SIZE;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
@@ -17,6 +18,7 @@ pub struct Backing {
     layout: Layout,
     /// Where the pages are from; `None` for the program's allocator.
     pages: Option<PagesOf>,
+    written: Written,
 }
 
 /// Somebody else's pages.
@@ -52,7 +54,7 @@ impl Backing {
         // SAFETY: just allocated with that size and zero-filled; given back in `drop` only, and
         // reached through this very value until then.
         let words = unsafe { RawMemory::new(start, size) };
-        Some(Arc::new(Self { words, layout, pages }))
+        Some(Arc::new(Self { words, layout, pages, written: Written::default() }))
     }
 
     /// Address of the first byte, for identity and diagnostics; it never enters a simulated tape.
@@ -71,16 +73,22 @@ impl Memory for Backing {
         RawReach::At(RawView { address: self.address(), watched: false })
     }
 
+    fn note_writes(&self) -> Option<WriteNotes> {
+        self.written.note(self.size())
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.words.load_word(offset, width)
     }
 
     fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
-        self.words.store_word(offset, width, value)
+        let store = || self.words.store_word(offset, width, value);
+        self.written.during(offset, width.bytes(), store)
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
-        self.words.update_word(offset, width, update)
+        let change = || self.words.update_word(offset, width, update);
+        self.written.during(offset, width.bytes(), change)
     }
 
     fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
@@ -88,7 +96,8 @@ impl Memory for Backing {
     }
 
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
-        self.words.copy_in(offset, bytes)
+        let copy = || self.words.copy_in(offset, bytes);
+        self.written.during(offset, bytes.len() as u64, copy)
     }
 }
 

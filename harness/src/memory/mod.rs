@@ -25,6 +25,7 @@ mod registers;
 mod shadow;
 mod shared_buffer;
 mod word;
+mod written;
 
 pub use access::{AccessError, Memory};
 pub(crate) use access::{check_range, check_word};
@@ -44,3 +45,4 @@ pub use registers::{
 pub use shadow::Shadow;
 pub use shared_buffer::{FrontMemory, SharedBuffer};
 pub use word::{Update, Width, Word};
+pub use written::WriteNotes;

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::redact::FieldPlace;
 use super::watched::{Change, Watched};
 use crate::journal::{Record, Token};
-use dextape::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
+use dextape::memory::{AccessError, Memory, RawReach, RawView, Update, Width, WriteNotes};
 use dextape::schedule::{Monitor, Schedule};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -156,6 +156,15 @@ impl Memory for RecordingMemory {
             RawReach::At(view) => RawReach::At(RawView { watched: true, ..view }),
             other => other,
         }
+    }
+
+    fn note_writes(&self) -> Option<WriteNotes> {
+        self.inner.note_writes()
+    }
+
+    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
+        // No event: a pointer's writes are neither ordered nor counted, so nobody can expect them.
+        self.watched.state.lock().set(offset, bytes);
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

@@ -12,14 +12,14 @@ use super::service::destination;
 use crate::fault::fault;
 use crate::mach::Kern;
 use crate::port::{Connect, TASK_SELF};
-use crate::raw::Out;
+use crate::raw::{Out, try_copy_from};
 use crate::say::say;
 use dextape::IoReturn;
 use dextape::boundary::Rules;
 use dextape::boundary::library::{self, Stop};
 use dextape::call::{MapOptions, MemoryId};
 use dextape::connection::Mapping;
-use dextape::memory::{AccessError, Backing, Memory, RawReach};
+use dextape::memory::{AccessError, Backing, Memory, RawReach, WriteNotes};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -46,10 +46,66 @@ struct Real {
 enum Look {
     /// Nothing: both sides have the same pages.
     Nothing,
-    /// It shows the memory to whoever watches.
-    Show,
+    /// It shows the memory to whoever watches: what the client has written apart from what others have,
+    /// where that can be told.
+    Show(Option<Authors>),
     /// It brings what the tape has changed to the client's pages.
     Bring { pages: Arc<Backing>, view: Mutex<Vec<u8>> },
+}
+
+/// Who has written what.
+#[derive(Debug)]
+struct Authors {
+    notes: WriteNotes,
+    /// The bytes at the last sync point.
+    view: Mutex<Vec<u8>>,
+}
+
+/// Who has written a byte between two sync points.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Author {
+    Nobody,
+    Client,
+    Other,
+}
+
+impl Authors {
+    /// Notes of `memory` from now on, and what is there already, which is not the client's.
+    fn of(memory: &Arc<dyn Memory>) -> Option<Self> {
+        let notes = memory.note_writes()?;
+        let mut view = vec![0; usize::try_from(memory.size()).ok()?];
+        memory.copy_out(0, &mut view).ok()?;
+        Some(Self { notes, view: Mutex::new(view) })
+    }
+
+    /// A sync point: the bytes that changed since the last one are the client's, unless somebody has
+    /// written them through `memory`; then whoever watches is shown them.
+    fn look(&self, memory: &Arc<dyn Memory>, address: u64) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut now, mut others) = (vec![0; view.len()], vec![false; view.len()]);
+        self.notes.take(&mut others);
+        if try_copy_from(address, &mut now).is_none() {
+            return;
+        }
+        let whose = |at: usize| match (others[at], now[at] != view[at]) {
+            (true, _) => Author::Other,
+            (false, true) => Author::Client,
+            (false, false) => Author::Nobody,
+        };
+        let mut at = 0;
+        while at < now.len() {
+            let author = whose(at);
+            let end = (at..now.len()).find(|index| whose(*index) != author).unwrap_or(now.len());
+            match author {
+                // What is gone meanwhile needs no look.
+                Author::Other => drop(memory.copy_out(at as u64, &mut now[at..end].to_vec())),
+                Author::Client => memory.written_by_client(at as u64, &now[at..end]),
+                Author::Nobody => {}
+            }
+            at = end;
+        }
+        *view = now;
+    }
 }
 
 static REAL: Mutex<Vec<Arc<Real>>> = Mutex::new(Vec::new());
@@ -75,7 +131,8 @@ impl Real {
     fn look(&self) {
         match &self.look {
             Look::Nothing => {}
-            Look::Show => {
+            Look::Show(Some(authors)) => authors.look(&self.memory, self.start()),
+            Look::Show(None) => {
                 let mut bytes = vec![0; usize::try_from(self.memory.size()).unwrap_or(0)];
                 // What is gone meanwhile needs no look.
                 let _ = self.memory.copy_out(0, &mut bytes);
@@ -175,7 +232,7 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     }
     let look = match pages {
         Some(pages) if looked_at => Look::Bring { pages, view: Mutex::new(vec![0; size as usize]) },
-        _ if watched && looked_at => Look::Show,
+        _ if watched && looked_at => Look::Show(Authors::of(&memory)),
         _ => Look::Nothing,
     };
     let real = Arc::new(Real {

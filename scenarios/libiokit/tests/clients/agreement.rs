@@ -92,6 +92,11 @@ fn recorded_and_replayed(source: &str, scenario: &str, argument: &str, says: &st
 
 /// The tape of the client in Rust, in free time as a client in C.
 fn in_rust(name: &str, set: &[(&str, &str)]) -> Tape {
+    run_in_rust(name, set).0
+}
+
+/// The tape of the client in Rust, and what it printed.
+pub(crate) fn run_in_rust(name: &str, set: &[(&str, &str)]) -> (Tape, String) {
     let folder = tempfile::tempdir().unwrap();
     let (journal, path) = (folder.path().join("r.journal"), folder.path().join("r.tape.jsonl"));
     let registry = registry();
@@ -105,10 +110,10 @@ fn in_rust(name: &str, set: &[(&str, &str)]) -> Tape {
     let _ = parameters.set("hidden", "#KEY");
     let session = RecordingSession::start(&journal, RecordOptions::default()).unwrap();
     let live = run_on_mock(scenario, &parameters, Time::Free, |system| session.wrap(system));
-    live.unwrap();
+    let said = live.unwrap().output;
     session.finish();
     seal(&journal, &path, SealOptions::default()).unwrap();
-    Tape::read(&path).unwrap()
+    (Tape::read(&path).unwrap(), said)
 }
 
 /// What an event says but for its time.

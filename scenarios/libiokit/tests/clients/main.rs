@@ -13,6 +13,8 @@ mod appendix_b;
 #[cfg(target_os = "linux")]
 mod asynchronous;
 #[cfg(target_os = "linux")]
+mod contents;
+#[cfg(target_os = "linux")]
 mod endurance;
 #[cfg(target_os = "linux")]
 mod environment;
@@ -26,6 +28,8 @@ mod ownership;
 mod program;
 #[cfg(target_os = "linux")]
 mod rules;
+#[cfg(target_os = "linux")]
+mod scenarios;
 #[cfg(target_os = "linux")]
 mod tier_one;
 
@@ -43,6 +47,7 @@ fn main() {
         ownership::trials(),
         agreement::trials(),
         endurance::trials(),
+        scenarios::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -1,0 +1,259 @@
+//! The clients of the scenarios in C and C++: they print what those in Rust print, live and from their own
+//! tapes, and their tapes hold the same.
+//!
+//! A client in C touches memory by raw pointers and has its completions brought by a run loop or a loop of
+//! its own, in free time. What may differ on its tape, and nothing else:
+//!
+//! 1. `time`, and the number of the event that a cause names: causes are compared by what they name.
+//! 2. Waits: a loop in C polls, and a poll that finds nothing is no event. So `wait` and `woke` stand on the
+//!    tape of the client in Rust only, and `polls` of a `delivered` counts what one of them did.
+//! 3. When a queue is made: with its port, or when that is first used.
+//! 4. Where `posted` stands among other lanes: it is the device's side. Each call's completions are compared.
+//! 5. The order of events of two client threads: each lane is compared by itself.
+//! 6. How a mapping was captured, and so its `write`, `update` and `patch`: a pointer's accesses are seen at
+//!    sync points. What the client in Rust saw there is compared with what that in C saw, byte by byte.
+//! 7. In which buffer of the client's an in-line structure lies: a pointer of C says that to nobody.
+//! 8. Numbers of memories, which are compared by the order in which they first occur.
+
+use crate::agreement::run_in_rust;
+use crate::contents::Contents;
+use crate::program::{Program, trial};
+use dextape::limits::INLINE_STRUCTURE_MAX;
+use dextape::tape::{Body, Capture, Event, OutputKind, Structure, Tape};
+use libtest_mimic::Trial;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A client and the ways in which it is run.
+struct Client {
+    name: &'static str,
+    scenario: &'static str,
+    /// `c` or `cc`.
+    language: &'static str,
+    runs: &'static [Run],
+}
+
+/// One way: parameters of the scenario, and the argument that says the same to the client in C.
+struct Run {
+    name: &'static str,
+    set: &'static [(&'static str, &'static str)],
+    argument: &'static str,
+    /// At least so many bytes of shared memory that the dext changed are compared.
+    bytes: usize,
+}
+
+const fn run(
+    name: &'static str,
+    set: &'static [(&'static str, &'static str)],
+    argument: &'static str,
+    bytes: usize,
+) -> Run {
+    Run { name, set, argument, bytes }
+}
+
+const fn client(name: &'static str, language: &'static str, runs: &'static [Run]) -> Client {
+    Client { name, scenario: name, language, runs }
+}
+
+const CLIENTS: &[Client] = &[
+    client(
+        "shared-buffer",
+        "c",
+        // Nine letters, a flag, and two words of the status; to the counter the client adds at once.
+        &[run("kept", &[], "", 12), run("fresh", &[("buffers", "fresh")], "", 12)],
+    ),
+    client(
+        "usb-bulk",
+        "c",
+        &[run("refused", &[], "", 9000), run("lost", &[("small-reads", "lost")], "", 9000)],
+    ),
+    client(
+        "input-descriptor",
+        "c",
+        &[
+            run("output", &[], "", 13_000),
+            run("input", &[("buffer", "input")], "input", 0),
+            run("input_checked", &[("buffer", "input"), ("flags", "checked")], "input", 0),
+        ],
+    ),
+    client(
+        "nvme-rings",
+        "c",
+        &[run("right", &[], "", 3000), run("phase", &[("client", "phase")], "phase", 3000)],
+    ),
+];
+
+/// The folder of the clients.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients-c");
+
+impl Client {
+    fn source(&self) -> String {
+        let file = format!("{}.{}", self.scenario.replace('-', "_"), self.language);
+        std::fs::read_to_string(Path::new(FOLDER).join(file)).unwrap()
+    }
+
+    /// Ways to compile it: the first one is run, the others are only to find nothing wrong.
+    fn compilers(&self) -> &'static [&'static [&'static str]] {
+        match self.language {
+            "c" => &[
+                &["gcc", "-O0", "-std=c99", "-pedantic", "-Wextra", "-I", FOLDER],
+                &["g++", "-std=c++11", "-Wextra", "-fsyntax-only", "-I", FOLDER],
+                &["clang", "-std=c99", "-Wextra", "-fsyntax-only", "-I", FOLDER],
+            ],
+            _ => &[
+                &["g++", "-O0", "-std=c++11", "-pedantic", "-Wextra", "-I", FOLDER],
+                &["clang++", "-std=c++11", "-Wextra", "-fsyntax-only", "-I", FOLDER],
+            ],
+        }
+    }
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let compiled = CLIENTS.iter().flat_map(|client| {
+        client.compilers()[1..].iter().map(move |compiler| {
+            let name = format!("scenarios::{}_compiles_with_{}", client.name, compiler[0]);
+            trial(&name, &compiler[..1], move || {
+                // Another language than its file's name says: as a program in that language.
+                let language = if compiler[0].ends_with("++") { "cc" } else { client.language };
+                Program::compile(compiler, language, &client.source());
+            })
+        })
+    });
+    let run = CLIENTS.iter().flat_map(|client| {
+        client.runs.iter().map(move |run| {
+            let name = format!("scenarios::{}_{}", client.name, run.name);
+            trial(&name, &client.compilers()[0][..1], move || agree(client, run))
+        })
+    });
+    compiled.chain(run).chain([registers_trial()]).collect()
+}
+
+/// Registers of a mock do something when they are read: a pointer would pass that by, and there is none.
+fn registers_trial() -> Trial {
+    trial("scenarios::pcie-bar_has_no_registers_by_pointer", &["gcc"], || {
+        let body = "io_connect_t c = open_service(find_dext(\"PcieBar\")); mach_vm_address_t at = 0; mach_vm_size_t size = 0;\n\
+             printf(\"%x\", (unsigned)IOConnectMapMemory64(c, 0, mach_task_self(), &at, &size, kIOMapAnywhere));\n\
+             printf(\" %d %d\\n\", at == 0, size == 0); IOServiceClose(c);";
+        let ran = Program::c(body).on("pcie-bar").run();
+        assert_eq!((ran.code, &ran.out[..]), (Some(0), "e00002c2 1 1\n"), "{ran}");
+        assert_eq!(
+            ran.err,
+            "dextape: memory type 0 cannot be mapped: reading or writing it does something in the \
+             mock, and a raw pointer would pass that by\n"
+        );
+    })
+}
+
+fn agree(client: &Client, run: &Run) {
+    let given: Vec<_> = run.set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let program = Program::compile(client.compilers()[0], client.language, &client.source());
+    let path = program.path("t.tape.jsonl").to_str().unwrap().to_owned();
+    let live = program
+        .argument(run.argument)
+        .on(client.scenario)
+        .set("DEXTAPE_PARAMETERS", given.join(","))
+        .set("DEXTAPE_RECORD", &path);
+    let (in_rust, expected) = run_in_rust(client.scenario, run.set);
+    let said = live.run();
+    assert_eq!(said.well(), expected, "live");
+    let replay = ["DEXTAPE_SCENARIO", "DEXTAPE_PARAMETERS", "DEXTAPE_RECORD"]
+        .into_iter()
+        .fold(live, |program, name| program.set(name, ""))
+        .set("DEXTAPE_TAPE", &path)
+        // Under `ordered`, a completion comes as soon as its call was made, although a loop that gave up
+        // before found none: that is no event.
+        .set("DEXTAPE_POLICY", "lanes")
+        .set("DEXTAPE_STRICT", "1");
+    assert_eq!(replay.run().well(), expected, "replayed");
+    let in_c = Tape::read(Path::new(&path)).unwrap();
+    let (c, rust) = (Lines::of(&in_c), Lines::of(&in_rust));
+    assert!(c.lanes.values().map(Vec::len).sum::<usize>() > 5, "{c:#?}");
+    for (lane, rust) in &rust.lanes {
+        let none = Vec::new();
+        let c = c.lanes.get(lane).unwrap_or(&none);
+        for (c, rust) in c.iter().zip(rust) {
+            assert_eq!(c, rust, "lane {lane}");
+        }
+        assert_eq!(c.len(), rust.len(), "lane {lane}");
+    }
+    assert_eq!(c, rust);
+    let compared = Contents::compare(&in_c, &in_rust);
+    assert!(compared >= run.bytes, "{compared} bytes of shared memory were compared");
+}
+
+/// What a tape says but for what may differ.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lines {
+    lanes: BTreeMap<u32, Vec<String>>,
+    queues: Vec<u32>,
+    posted: Vec<String>,
+}
+
+impl Lines {
+    fn of(tape: &Tape) -> Self {
+        let mut lines = Self::default();
+        let mut names = BTreeMap::new();
+        let mut memories = BTreeMap::new();
+        let mut number = |memory: u32| -> u32 {
+            let next = memories.len() as u32 + 1;
+            *memories.entry(memory).or_insert(next)
+        };
+        for event in tape.events() {
+            let cause = event.cause.and_then(|cause| names.get(&cause));
+            let cause: String = cause.cloned().unwrap_or_default();
+            let what = |body: &Body| format!("{:?} {cause:?} {body:?}", event.connection);
+            let name = match &event.body {
+                Body::Wait { .. } | Body::Woke { .. } => continue,
+                Body::Write { .. } | Body::Update { .. } | Body::Patch { .. } => continue,
+                Body::Queue { queue } => {
+                    lines.queues.push(*queue);
+                    continue;
+                }
+                body @ Body::Posted { ordinal, .. } => {
+                    lines.posted.push(what(body));
+                    format!("completion {ordinal} of {cause}")
+                }
+                _ => {
+                    let lane = lines.lanes.entry(event.lane).or_default();
+                    lane.push(what(&plain(event, &mut number)));
+                    format!("event {} of lane {}", lane.len(), event.lane)
+                }
+            };
+            names.insert(event.sequence, name);
+        }
+        lines.posted.sort();
+        lines.queues.sort_unstable();
+        lines
+    }
+}
+
+/// The event without what may differ.
+fn plain(event: &Event, number: &mut impl FnMut(u32) -> u32) -> Body {
+    let mut body = event.body.clone();
+    match &mut body {
+        Body::Delivered { polls, .. } => *polls = 0,
+        Body::Mapped { outcome: Ok(mapped) } => {
+            mapped.memory = number(mapped.memory);
+            mapped.capture = Capture::SyncPoints;
+        }
+        Body::Unmap { memory: Some(memory), .. } => *memory = number(*memory),
+        Body::Call(call) | Body::AsyncCall { call, .. } => {
+            match &mut call.input {
+                Structure::Shared { data, .. } if data.length() <= INLINE_STRUCTURE_MAX => {
+                    call.input = Structure::Bytes(data.clone());
+                }
+                Structure::Shared { memory, .. } => *memory = number(*memory),
+                _ => {}
+            }
+            match call.output {
+                OutputKind::Shared { size, .. } if size <= INLINE_STRUCTURE_MAX => {
+                    call.output = OutputKind::Bytes { size };
+                }
+                OutputKind::Shared { ref mut memory, .. } => *memory = number(*memory),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+    body
+}
