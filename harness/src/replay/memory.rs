@@ -175,6 +175,15 @@ impl Memory for ReplayMemory {
         if self.is_registers() { RawReach::Never } else { RawReach::Copied }
     }
 
+    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
+        // Nothing on the tape expects what a pointer writes; what is gone needs no shadow.
+        if let Ok(Some(mut state)) = self.state(offset)
+            && check_range(offset, bytes.len() as u64, self.size).is_ok()
+        {
+            state.memories[self.memory as usize].put(offset, bytes);
+        }
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.check_word(offset, width)?;
         let mut word = [0; 8];

@@ -3,7 +3,8 @@
 //! The pages of a mock's memory are mapped a second time, with the protection that the dext chose, so
 //! that both sides see each other's writes at once. What comes from a tape gets pages of its own, to
 //! which the tape's changes come at sync points. Where a recorder watches, it is shown the memory at
-//! sync points: around calls, when a completion is taken, and before an unmap or a close. What a client
+//! sync points: around calls, when a completion is taken, and before an unmap or a close, without what
+//! the client has written itself: a mock's memory notes who else writes to it. What a client
 //! saw by polling in between is on the tape with the next sync point, and comes to a replayed one at
 //! the sync point before, so that its poll ends.
 
@@ -83,10 +84,11 @@ impl Authors {
     fn look(&self, memory: &Arc<dyn Memory>, address: u64) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut now, mut others) = (vec![0; view.len()], vec![false; view.len()]);
-        self.notes.take(&mut others);
         if try_copy_from(address, &mut now).is_none() {
             return;
         }
+        // Behind the bytes: what others had written by then has its note by now.
+        self.notes.take(&mut others);
         let whose = |at: usize| match (others[at], now[at] != view[at]) {
             (true, _) => Author::Other,
             (false, true) => Author::Client,
@@ -140,21 +142,37 @@ impl Real {
             Look::Bring { pages, view } => {
                 let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut now = vec![0; view.len()];
-                if self.memory.copy_out(0, &mut now).is_err() || now == *view {
+                if pages.copy_out(0, &mut now).is_err() {
                     return;
                 }
-                let mut at = 0;
-                while let Some(start) = (at..now.len()).find(|index| now[*index] != view[*index]) {
-                    let same = (start..now.len()).find(|index| now[*index] == view[*index]);
-                    let end = same.unwrap_or(now.len());
-                    // The pages are as long as the view.
-                    let _ = pages.copy_in(start as u64, &now[start..end]);
-                    at = end;
+                // What the client has written itself, the tape's changes come on top of.
+                for (start, end) in differences(&view, &now) {
+                    self.memory.written_by_client(start as u64, &now[start..end]);
                 }
-                *view = now;
+                view.copy_from_slice(&now);
+                // A read shows no more of a place than one change: all of them are due.
+                while self.memory.copy_out(0, &mut now).is_ok() && now != *view {
+                    for (start, end) in differences(&view, &now) {
+                        // The pages are as long as the view.
+                        let _ = pages.copy_in(start as u64, &now[start..end]);
+                    }
+                    view.copy_from_slice(&now);
+                }
             }
         }
     }
+}
+
+/// The ranges in which two of the same length differ.
+fn differences(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
+    let mut ranges = Vec::new();
+    let mut at = 0;
+    while let Some(start) = (at..new.len()).find(|index| new[*index] != old[*index]) {
+        let same = (start..new.len()).find(|index| new[*index] == old[*index]);
+        at = same.unwrap_or(new.len());
+        ranges.push((start, at));
+    }
+    ranges
 }
 
 /// A sync point of a connection: before and after it is asked for something.

@@ -92,11 +92,11 @@ fn recorded_and_replayed(source: &str, scenario: &str, argument: &str, says: &st
 
 /// The tape of the client in Rust, in free time as a client in C.
 fn in_rust(name: &str, set: &[(&str, &str)]) -> Tape {
-    run_in_rust(name, set).0
+    run_in_rust(name, set, Time::Free).0
 }
 
 /// The tape of the client in Rust, and what it printed.
-pub(crate) fn run_in_rust(name: &str, set: &[(&str, &str)]) -> (Tape, String) {
+pub(crate) fn run_in_rust(name: &str, set: &[(&str, &str)], time: Time) -> (Tape, String) {
     let folder = tempfile::tempdir().unwrap();
     let (journal, path) = (folder.path().join("r.journal"), folder.path().join("r.tape.jsonl"));
     let registry = registry();
@@ -109,7 +109,7 @@ pub(crate) fn run_in_rust(name: &str, set: &[(&str, &str)]) -> (Tape, String) {
     // Keys that are not listed are asked for by name: the client in C is not told them here.
     let _ = parameters.set("hidden", "#KEY");
     let session = RecordingSession::start(&journal, RecordOptions::default()).unwrap();
-    let live = run_on_mock(scenario, &parameters, Time::Free, |system| session.wrap(system));
+    let live = run_on_mock(scenario, &parameters, time, |system| session.wrap(system));
     let said = live.unwrap().output;
     session.finish();
     seal(&journal, &path, SealOptions::default()).unwrap();
