@@ -8,6 +8,7 @@ use dextape::schedule::Schedule;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What serves the client: a mock, a replay, a plug-in, with or without a recorder before it.
 pub trait Backend: Send + Sync {
@@ -97,6 +98,17 @@ fn watch_the_end() {
 /// answers has no service.
 pub(crate) fn system() -> &'static Arc<dyn System> {
     &current().system
+}
+
+/// How often a wait without a timeout says that it still waits.
+pub(crate) const CHECK: Duration = Duration::from_millis(500);
+
+/// A thread has waited since `began`, without a timeout. Panics where a replay knows that nothing comes.
+pub(crate) fn check_wait(began: Instant) {
+    // Not `current`: who has asked for nothing starts nothing.
+    if let Some(current) = CURRENT.get() {
+        current.system.check_wait(began.elapsed());
+    }
 }
 
 fn current() -> &'static Current {

@@ -8,6 +8,7 @@ use crate::schedule::Schedule;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where services are found, matched and opened; the registry as far as clients read it. The same for
 /// a real, a mock, a recording and a replaying system.
@@ -76,6 +77,18 @@ pub trait System: Send + Sync + fmt::Debug {
     #[doc(alias = "IOAddressSegment")]
     fn address_of(&self, buffer: &SharedBuffer) -> u64 {
         buffer.store().address()
+    }
+
+    /// A thread of the client has waited for `waited` now, without a timeout, for whatever may come to
+    /// its ports: completions, notices, messages of its own. Whoever waits so outside of this interface
+    /// says it now and then. Nothing happens, but in a replay.
+    ///
+    /// # Panics
+    ///
+    /// In a replay in which nobody has gone on for as long as its patience, with the divergence: a
+    /// replay does not wait for ever.
+    fn check_wait(&self, waited: Duration) {
+        let _ = waited;
     }
 
     /// What client threads run on and what time it is for them.

@@ -135,6 +135,28 @@ pub(super) fn stuck(session: &Session, state: &State) -> Divergence {
     finish(session, report)
 }
 
+/// A wait without a timeout in which nobody has gone on for as long as the replay's patience.
+pub(super) fn endless(session: &Session, state: &State) -> Divergence {
+    let program = &session.program;
+    let next = (0..program.steps.len() as u32).find(|step| !state.has_entered(*step));
+    let (kind, message) = match next {
+        Some(_) => (
+            DivergenceKind::OutOfOrder,
+            format!("nobody has gone on for {:?}, and the tape holds more", session.patience()),
+        ),
+        None => (
+            DivergenceKind::UsedUp,
+            "nothing can come any more: the tape holds nothing more".to_owned(),
+        ),
+    };
+    let mut report = base(session, kind, "wait without a timeout".to_owned(), message);
+    if let Some(next) = next {
+        place_at(&mut report, program, program.step(next).enter);
+        report.remedies.extend(looser(session.policy));
+    }
+    finish(session, report)
+}
+
 fn missed(
     session: &Session,
     state: &State,

@@ -11,6 +11,7 @@ mod diagnose;
 mod difference;
 mod display;
 mod divergence;
+mod endless;
 mod matching;
 mod memory;
 mod options;

@@ -80,6 +80,10 @@ impl Session {
         }
     }
 
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     pub(super) fn clock(&self, schedule: &Schedule) -> Clock {
         let signal = Arc::new(Monitor::new(schedule, TURN, ()));
         self.signals().push(Arc::clone(&signal));

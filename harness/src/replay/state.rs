@@ -11,6 +11,7 @@ use crate::memory::SharedBuffer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 /// The state of a replay, all under one lock.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub(super) struct State {
     /// Wakers by queue.
     pub(super) wakers: Vec<(u32, Waker)>,
 
+    /// How many steps had been entered when somebody who waits without a timeout looked, and the time
+    /// at which they were that many first.
+    pub(super) at_rest: Option<(u64, Duration)>,
+
     pub(super) divergence: Option<Divergence>,
     pub(super) invented: u64,
     /// Somebody has been told by `finish`.
@@ -69,6 +74,7 @@ impl State {
             references: HashMap::new(),
             masked: 0,
             wakers: Vec::new(),
+            at_rest: None,
             divergence: None,
             invented: 0,
             told: false,

@@ -13,6 +13,7 @@ use crate::schedule::Schedule;
 use crate::tape::Body;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The registry's stream under `ordered`.
 const REGISTRY: u32 = 0;
@@ -117,6 +118,10 @@ impl System for ReplaySystem {
 
     fn address_of(&self, buffer: &SharedBuffer) -> u64 {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).address_of(buffer)
+    }
+
+    fn check_wait(&self, waited: Duration) {
+        self.session.check_wait(&self.clock, waited);
     }
 
     fn schedule(&self) -> &Schedule {

@@ -15,6 +15,7 @@ use dextape::schedule::Schedule;
 use dextape::tape::ServiceIdentity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct RecordingSystem {
@@ -163,6 +164,10 @@ impl System for RecordingSystem {
         let number = self.context.session.numbers.queues.next();
         self.context.append(None, None, &Record::Queue { queue: number });
         Arc::new(RecordingQueue::new(Arc::clone(&self.context), inner, number))
+    }
+
+    fn check_wait(&self, waited: Duration) {
+        self.inner.check_wait(waited);
     }
 
     fn schedule(&self) -> &Schedule {

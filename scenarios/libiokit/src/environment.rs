@@ -5,6 +5,7 @@ use dextape::replay::Policy;
 use dextape_cabi::StartError;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the environment of the program says of who answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,12 @@ pub(crate) enum Answer {
     /// The mock of a scenario.
     Scenario { name: String, parameters: Vec<(String, String)> },
     /// A tape.
-    Tape { path: PathBuf, policy: Option<Policy>, on_divergence: Option<IoReturn> },
+    Tape {
+        path: PathBuf,
+        policy: Option<Policy>,
+        on_divergence: Option<IoReturn>,
+        patience: Option<Duration>,
+    },
     /// A library with a dext.
     Plugin(PathBuf),
 }
@@ -33,6 +39,7 @@ const PARAMETERS: &str = "DEXTAPE_PARAMETERS";
 const TAPE: &str = "DEXTAPE_TAPE";
 const POLICY: &str = "DEXTAPE_POLICY";
 const ON_DIVERGENCE: &str = "DEXTAPE_ON_DIVERGENCE";
+const PATIENCE: &str = "DEXTAPE_PATIENCE";
 const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
@@ -68,6 +75,7 @@ impl Environment {
                 path: get(TAPE).unwrap_or_default().into(),
                 policy: parsed(POLICY, text(POLICY)?)?,
                 on_divergence: parsed(ON_DIVERGENCE, text(ON_DIVERGENCE)?)?,
+                patience: text(PATIENCE)?.map(|text| seconds(&text)).transpose()?,
             },
             [PLUGIN] => Answer::Plugin(get(PLUGIN).unwrap_or_default().into()),
             _ => {
@@ -86,6 +94,15 @@ impl Environment {
         };
         Ok(Self { answer, record: get(RECORD).map(PathBuf::from), strict })
     }
+}
+
+/// Whole or broken seconds, more than none.
+fn seconds(text: &str) -> Result<Duration, StartError> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| {
+        let part: String = text.chars().take(64).collect();
+        StartError::new(format!("read {PATIENCE} = {part:?}: expected seconds, more than 0"))
+    })
 }
 
 fn parsed<T: std::str::FromStr>(name: &str, text: Option<String>) -> Result<Option<T>, StartError>
@@ -162,6 +179,12 @@ mod tests {
             error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_STRICT", "yes")]),
             "read DEXTAPE_STRICT = \"yes\": expected 0 or 1"
         );
+        for patience in ["0", "soon", "-1", "inf"] {
+            assert_eq!(
+                error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_PATIENCE", patience)]),
+                format!("read DEXTAPE_PATIENCE = {patience:?}: expected seconds, more than 0")
+            );
+        }
         assert_eq!(
             error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_POLICY", "loose")]),
             "use DEXTAPE_POLICY: failed to read the policy \"loose\": expected exact, ordered, lanes \

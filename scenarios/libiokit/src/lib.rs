@@ -8,6 +8,7 @@
 //! | `DEXTAPE_SCENARIO` | name of the scenario whose mock answers |
 //! | `DEXTAPE_PARAMETERS` | its parameters, `name=value` with commas between |
 //! | `DEXTAPE_TAPE` | the tape that is replayed instead |
+//! | `DEXTAPE_PATIENCE` | seconds without any progress after which a replayed client that waits without a timeout, or for its turn, diverges; 10 by default |
 //! | `DEXTAPE_POLICY` | order that the replayed client has to keep; the tape's own by default |
 //! | `DEXTAPE_ON_DIVERGENCE` | code that a diverging client gets instead of its end with exit code 101 |
 //! | `DEXTAPE_STRICT` | `1`: a replay that leaves events of the tape unused exits with 102 |

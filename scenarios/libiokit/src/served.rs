@@ -14,6 +14,7 @@ use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Exit code of a replay that diverged, where the client was let go on.
 const DIVERGED: i32 = 101;
@@ -49,8 +50,8 @@ impl Served {
     fn new(environment: &Environment, registry: &Registry) -> Result<Self, StartError> {
         let (system, replayer) = match &environment.answer {
             Answer::Scenario { name, parameters } => (mock(registry, name, parameters)?, None),
-            Answer::Tape { path, policy, on_divergence } => {
-                let replayer = replayer(path, *policy, *on_divergence)?;
+            Answer::Tape { path, policy, on_divergence, patience } => {
+                let replayer = replayer(path, *policy, *on_divergence, *patience)?;
                 (replayer.system(&Schedule::free()), Some(replayer))
             }
             Answer::Plugin(path) => (plugin(path)?, None),
@@ -86,10 +87,12 @@ fn replayer(
     path: &Path,
     policy: Option<Policy>,
     on_divergence: Option<IoReturn>,
+    patience: Option<Duration>,
 ) -> Result<Replayer, StartError> {
     let tape = Tape::read(path).map_err(StartError::new)?;
     let mut options = ReplayOptions::default();
     options.policy = policy;
+    options.patience = patience.unwrap_or(options.patience);
     if let Some(code) = on_divergence {
         options.on_divergence = OnDivergence::Answer(code);
     }

@@ -8,6 +8,7 @@ use crate::dispatch::main_queue;
 use crate::mach::notification::dispatch;
 use crate::port::{Port, Signal};
 use crate::raw::In;
+use crate::start;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -164,6 +165,7 @@ impl RunLoop {
     }
 
     fn run_until(&self, mode: &str, deadline: Option<Instant>, after_one: bool) -> i32 {
+        let mut began = Instant::now();
         loop {
             let (sources, timers) = self.parts(mode);
             // The main queue is served here, too, and is never empty for good.
@@ -205,14 +207,22 @@ impl RunLoop {
                 return ran::TIMED_OUT;
             }
             if served || handled {
+                began = now;
                 continue;
             }
             let next = timers.iter().map(|timer| Timer::of(timer.get()).left());
             let look_again = look_again.map(|most: Duration| now + most);
-            let until = next.map(|left| now + left).chain(look_again).chain(deadline).min();
+            let next: Vec<_> = next.map(|left| now + left).chain(deadline).collect();
+            // Neither time nor a timer ends it.
+            let endless = next.is_empty();
+            let check = endless.then(|| now + start::CHECK);
+            let until = next.into_iter().chain(look_again).chain(check).min();
             self.state().waiting = true;
             self.signal.wait(until);
             self.state().waiting = false;
+            if endless {
+                start::check_wait(began);
+            }
             if self.is_stopped() {
                 return ran::STOPPED;
             }

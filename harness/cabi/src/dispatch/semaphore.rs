@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::time;
 use crate::cf::{Body, CfRef, DISPATCH_TYPE, Owned};
+use crate::start;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -87,10 +88,18 @@ impl Counter {
     /// Waits until `ready`, and then changes it; false where the time passed first.
     pub(super) fn wait(&self, timeout: u64, ready: impl Fn(i64) -> bool, change: i64) -> bool {
         let deadline = time::instant(timeout);
+        let began = Instant::now();
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         while !ready(*count) {
             let Some(deadline) = deadline else {
-                count = self.changed.wait(count).unwrap_or_else(PoisonError::into_inner);
+                let waited = self.changed.wait_timeout(count, start::CHECK);
+                let (held, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+                count = held;
+                if timed_out.timed_out() {
+                    drop(count);
+                    start::check_wait(began);
+                    count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+                }
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());

@@ -134,6 +134,7 @@ export! {
     fn IODataQueueWaitForAvailableData(queue: Out<u8>, name: u32) -> i32 {
         let Some(queue) = Queue::of(queue) else { return IoReturn::BAD_ARGUMENT.as_kern_return() };
         let Some(port) = port::port_of(name) else { return IoReturn::BAD_ARGUMENT.as_kern_return() };
+        let began = std::time::Instant::now();
         loop {
             if queue.next().is_some() {
                 return IoReturn::SUCCESS.as_kern_return();
@@ -142,6 +143,7 @@ export! {
             if let Received::Died = port::receive(&port, Some(soon)) {
                 return IoReturn::ABORTED.as_kern_return();
             }
+            crate::start::check_wait(began);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A port of the client's own: what waits there to be received.
 
 use super::{Iterator, Signal};
+use crate::start;
 use dextape::call::ServiceId;
 use dextape::connection::{CompletionQueue, NoticeKind, NoticeQueue};
 use std::collections::VecDeque;
@@ -186,6 +187,7 @@ pub(crate) fn receive(port: &Port, deadline: Option<Instant>) -> Received {
         return Received::Message(message);
     }
     let signal = Arc::new(Signal::default());
+    let began = Instant::now();
     loop {
         if port.is_dead() {
             return Received::Died;
@@ -199,7 +201,11 @@ pub(crate) fn receive(port: &Port, deadline: Option<Instant>) -> Received {
             return Received::TimedOut;
         }
         let look = most.map(|most| now + most);
-        signal.wait(deadline.into_iter().chain(look).min());
+        let check = deadline.is_none().then(|| now + start::CHECK);
+        signal.wait(deadline.into_iter().chain(look).chain(check).min());
+        if deadline.is_none() {
+            start::check_wait(began);
+        }
     }
 }
 

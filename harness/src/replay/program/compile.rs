@@ -67,6 +67,8 @@ pub(super) struct Compiler<'a> {
     pub(super) maps: HashMap<StepIndex, (u32, u32, u64)>,
     /// When each step was entered.
     pub(super) times: Vec<u64>,
+    /// By process, the last step that is no poll.
+    pub(super) made: HashMap<u32, StepIndex>,
     pub(super) address: u64,
     pub(super) opaque_input: bool,
 }
@@ -119,6 +121,7 @@ impl Program {
             posts: HashMap::new(),
             maps: HashMap::new(),
             times: Vec::with_capacity(events.len() / 2),
+            made: HashMap::new(),
             address: ADDRESS_BASE,
             opaque_input: false,
         };
@@ -320,6 +323,9 @@ impl Compiler<'_> {
             flags.set(Flags::GATED);
         }
         self.steps.insert(event.sequence, number);
+        if !matches!(kind, Kind::Take | Kind::TakeNotice) {
+            self.made.insert(event.process, number);
+        }
         self.times.push(event.time);
         self.program.steps.push(Step {
             kind,
@@ -514,7 +520,10 @@ impl Compiler<'_> {
         let outcome_index = self.outcome(outcome);
         let gate = match outcome {
             Outcome::Completion(post) => self.program.posts[post as usize].call,
-            _ => NONE,
+            // No call of the client's stands behind a notice: it came of what happened before it, and a
+            // poll of a replay that is early must not find it, even in another queue's stream.
+            Outcome::Notice(..) => self.made.get(&event.process).copied().unwrap_or(NONE),
+            Outcome::TimedOut | Outcome::Unknown => NONE,
         };
         let step = self.begin(index, event, kind);
         step.selector = queue;

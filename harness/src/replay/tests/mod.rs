@@ -5,6 +5,7 @@ mod divergences;
 mod hostile;
 mod lanes;
 mod memory;
+mod notices;
 mod oracle;
 mod ordered;
 mod rules;

@@ -45,14 +45,6 @@ pub(crate) fn trials() -> Vec<Trial> {
                   expected: &'static str| {
         trial(&format!("asynchronous::{name}"), &["gcc"], move || always(functions, body, expected))
     };
-    // Notices of several queues come in no certain order, and a replay that waits for one of them can wait
-    // for ever: the recording and the replay of these are not tested.
-    let on_the_mock =
-        |name: &str, functions: &'static str, body: &'static str, expected: &'static str| {
-            trial(&format!("asynchronous::{name}"), &["gcc"], move || {
-                assert_eq!(client(functions, body).run().well(), expected);
-            })
-        };
     vec![
         always(
             "D16_the_run_loop_calls_by_the_number_of_arguments",
@@ -174,7 +166,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                  printf(\"%d\\n\", (int)CFRunLoopRunInMode(kCFRunLoopDefaultMode, 9, false)); pthread_join(t, NULL);";
             assert_eq!(client(functions, body).run().well(), "2\n");
         }),
-        on_the_mock(
+        always(
             "a_termination_is_noticed_by_match_and_by_interest",
             "static void gone(void *r, io_iterator_t it) { io_service_t s; while ((s = IOIteratorNext(it))) { printf(\"%s gone\\n\", (char *)r); IOObjectRelease(s); } called++; }\n\
              static void message(void *r, io_service_t s, natural_t type, void *a) { (void)a; printf(\"%s %d %x\\n\", (char *)r, s != 0, (unsigned)type); called++; }\n",
