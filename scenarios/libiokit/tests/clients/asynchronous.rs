@@ -183,6 +183,27 @@ pub(crate) fn trials() -> Vec<Trial> {
              IOObjectRelease(here); IOObjectRelease(gone_it); IOObjectRelease(interest); IOObjectRelease(s);",
             "1 there\nit gone\ninterest 1 e0000010\n",
         ),
+        trial("asynchronous::a_replay_does_not_wait_for_ever", &["gcc"], || {
+            let fired = "fire(c, wake, one, \"a\", 1, 1); struct { mach_msg_header_t h; char rest[512]; } m; \
+                 printf(\"%x\\n\", (unsigned)mach_msg(&m.h, MACH_RCV_MSG, 0, sizeof m, wake, 0, 0));";
+            let live = client("", fired);
+            let tape = live.path("t.tape.jsonl").to_str().unwrap().to_owned();
+            let live = live.set("DEXTAPE_RECORD", &tape);
+            assert_eq!(live.run().well(), "0\n");
+            // Once more than it was recorded, in each way to wait.
+            for more in [
+                "mach_msg(&m.h, MACH_RCV_MSG, 0, sizeof m, wake, 0, 0);",
+                "CFRunLoopAddSource(CFRunLoopGetCurrent(), IONotificationPortGetRunLoopSource(port), kCFRunLoopDefaultMode); CFRunLoopRun();",
+                "dispatch_semaphore_wait(dispatch_semaphore_create(0), DISPATCH_TIME_FOREVER);",
+            ] {
+                let ran = client("", &format!("{fired}\nfflush(stdout);\n{more}"));
+                let replay = ran.set("DEXTAPE_SCENARIO", "").set("DEXTAPE_TAPE", &tape);
+                let ran = replay.set("DEXTAPE_PATIENCE", "0.5").run();
+                assert_eq!((ran.code, &*ran.out), (Some(101), "0\n"), "{more}: {ran}");
+                let why = "nobody has gone on for 500ms, and the tape holds more";
+                assert!(ran.err.contains(why), "{more}: {ran}");
+            }
+        }),
         trial("asynchronous::queues_groups_and_times", &["gcc"], || {
             let functions = "static int sum; static void add(void *n) { __sync_fetch_and_add(&sum, (int)(intptr_t)n); }\n\
                  static void last(void *s) { dispatch_semaphore_signal(s); }\n";
