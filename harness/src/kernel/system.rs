@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A system whose services are mock dexts: the kernel between a client and what implements
-/// [`Service`] and [`UserClient`].
+/// [`Service`] and [`UserClient`](crate::driverkit::UserClient).
 ///
 /// All clients of one mock system are one task: they share an address space (F14). Upcalls run on the
 /// caller's thread when it is its turn on the dext's queue (K3). Connections number their user clients

@@ -131,10 +131,16 @@ fn a_wait_without_a_timeout_for_what_the_tape_does_not_hold_is_a_divergence() {
     let system = free(&replayer);
     let connection = open(&*system);
     let queues = [watch(&*system), watch(&*system)];
-    let _ = queues.iter().map(|queue| all(&**queue)).count();
+    for queue in &queues {
+        all(&**queue);
+    }
     let _ = last_call().make(&*connection);
-    let _ = queues.iter().map(|queue| all(&**queue)).count();
-    let _ = queues.iter().map(|queue| all(&**queue)).count();
+    for queue in &queues {
+        all(&**queue);
+    }
+    for queue in &queues {
+        all(&**queue);
+    }
     let report = divergence(&replayer, || wait_for_ever(&*system));
     assert_eq!(report.kind, DivergenceKind::UsedUp, "{report}");
     assert!(report.message.contains("the tape holds nothing more"), "{report}");
