@@ -19,6 +19,17 @@ pub trait Connection: Send + Sync + fmt::Debug {
     /// The connection's number within its system, for messages.
     fn id(&self) -> ConnectionId;
 
+    /// Whether a call would be looked at by the kernel now, for who refuses some calls in its place: an
+    /// ended connection comes before what is wrong with the call (A18, H1). It is no call of the client
+    /// and on no tape; a system that cannot tell says yes.
+    ///
+    /// # Errors
+    ///
+    /// What a call gives on a connection that has ended (H1).
+    fn check(&self) -> Result<(), IoReturn> {
+        Ok(())
+    }
+
     /// Makes a synchronous call and gives its result. `output` is changed on success only (A17),
     /// but for variable output (A14) and for out-of-line memory, which the dext writes itself (B8).
     #[doc(alias = "IOConnectCallMethod")]

@@ -195,6 +195,10 @@ impl Connection for MockConnection {
         self.link.id
     }
 
+    fn check(&self) -> Result<(), IoReturn> {
+        self.link.state().check(self.kernel.rules)
+    }
+
     fn call_method(
         &self,
         selector: u32,

@@ -188,6 +188,10 @@ impl Connection for RecordingConnection {
         self.inner.id()
     }
 
+    fn check(&self) -> Result<(), IoReturn> {
+        self.inner.check()
+    }
+
     fn call_method(
         &self,
         selector: u32,

@@ -104,7 +104,13 @@ impl Arguments {
                     Err(Stop::Refused(code)) => return self.refuse(rules, &shape, code),
                 }
             }
-            (Err(Stop::Refused(code)), _) => return self.refuse(rules, &shape, code),
+            (Err(Stop::Refused(code)), connect) => {
+                // That the connection has ended comes before most of what else is wrong (A18, H1).
+                let ended = connect.as_ref().and_then(|it| it.connection.check().err());
+                let again = ended.and_then(|ended| send(rules, &shape, Err(ended)).err());
+                let code = if let Some(Stop::Refused(first)) = again { first } else { code };
+                return self.refuse(rules, &shape, code);
+            }
         };
         let Some(connect) = connect else {
             return self.refuse(rules, &shape, IoReturn::MACH_SEND_INVALID_DEST);

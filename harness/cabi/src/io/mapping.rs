@@ -280,6 +280,12 @@ fn to_system(address: u64) -> u64 {
     held.map_or(address, |real| real.address + (address - real.start()))
 }
 
+/// That the connection has ended comes before a task that is none (H1, F7).
+fn in_own_task(connect: &Connect, task: u32) -> Result<(), IoReturn> {
+    let is_own = library::task(Rules::all(), task != TASK_SELF);
+    is_own.map_err(|code| connect.connection.check().err().unwrap_or(code))
+}
+
 fn map(
     connect: u32,
     memory_type: u32,
@@ -293,8 +299,8 @@ fn map(
     let (address, _size) = (at_address.as_in().read_at(0), of_size.as_in().read_at(0));
     let (destination, found) = destination(connect);
     destination.check(rules)?;
-    library::task(rules, task != TASK_SELF)?;
     let Some(connect) = found else { return Err(IoReturn::MACH_SEND_INVALID_DEST.into()) };
+    in_own_task(&connect, task)?;
     let options = MapOptions(options);
     let anywhere = options.contains(MapOptions::ANYWHERE);
     look(&connect);
@@ -316,12 +322,13 @@ fn map(
 fn unmap(connect: u32, memory_type: u32, task: u32, address: u64) -> IoReturn {
     let rules = Rules::all();
     let (destination, found) = destination(connect);
-    if let Err(code) =
-        destination.check(rules).and_then(|()| library::task(rules, task != TASK_SELF))
-    {
+    if let Err(code) = destination.check(rules) {
         return code;
     }
     let Some(connect) = found else { return IoReturn::MACH_SEND_INVALID_DEST };
+    if let Err(code) = in_own_task(&connect, task) {
+        return code;
+    }
     look(&connect);
     let result = connect.connection.unmap_memory(memory_type, to_system(address));
     drop(connect);

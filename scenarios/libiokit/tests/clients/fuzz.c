@@ -217,12 +217,6 @@ static void method(void) {
     if (expect == 0 && returned > 0 && !out) expect = FAULT;                      /* A6 */
     if (expect == 0 && inline_out && length > 0 && !into) expect = FAULT;         /* A6 */
   }
-  /* Which of two refusals of a connection that has ended comes first is known to its owner alone: the
-     library looks at the wake port and at the sizes before it is asked. */
-  if (to.slot && to.slot->rights && to.code && expect == to.code &&
-      ((async && !no_wake && !own_wake) || (!is_variable && most > 0xffffffff && into)))
-    expect = ANY;
-  if (to.slot && to.slot->rights && to.code && expect == INVALID_RIGHT) expect = ANY;
   if (is_variable && !into && expect != FAULT) expect = (expect == TOO_LARGE) ? ANY : FAULT; /* A14 */
 
   volatile kern_return_t kr = 0;
@@ -313,8 +307,7 @@ static void map(void) {
   struct target to = target();
   uint32_t type = (uint32_t)PICK(0, 0, 0, 1, rnd() | 2);
   struct connection *c = to.slot;
-  /* No task on a connection that has ended: two refusals, see above. */
-  task_port_t task = below(8) || (c && to.code) ? mach_task_self() : 0;
+  task_port_t task = below(8) ? mach_task_self() : 0;
   if (below(2)) {
     mach_vm_address_t at = PICK(0, rnd(), c ? c->address : 0), at_in = at;
     mach_vm_size_t size = rnd(), size_in = size;
