@@ -60,6 +60,7 @@
 //! - [`kernel`]: the bridge between client and mock dext.
 //! - [`replay`]: the bridge from a tape to the client.
 //! - [`battery`]: trials for a dext of your own.
+//! - [`perturb`]: what else a recorded run could have been, by seed.
 //! - `strategies` (feature `proptest`): client programs and mock dexts for property tests.
 //! - `snapshot` (feature `insta`): assertions on the transcript of a tape.
 //!
@@ -99,6 +100,8 @@ pub mod kernel;
 pub mod replay;
 
 pub mod battery;
+
+pub mod perturb;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;

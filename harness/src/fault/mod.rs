@@ -19,3 +19,5 @@ pub use plan::{
     CallFault, CompletionFault, Ending, Fault, FaultPlan, MapFault, OpenFault, UnmapFault, When,
 };
 pub use read::FaultError;
+pub(crate) use read::time as read_time;
+pub(crate) use text::Time;

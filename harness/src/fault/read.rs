@@ -149,7 +149,8 @@ fn number(word: &str) -> Result<Option<u32>, String> {
     parsed.map(Some).ok_or_else(|| format!("a number of 32 bits or `*`, found `{}`", cut(word)))
 }
 
-fn time(word: &str) -> Result<Duration, String> {
+/// A time as plans write it; else what was expected.
+pub(crate) fn time(word: &str) -> Result<Duration, String> {
     let digits = word.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let size = match &word[digits.len()..] {
         "ns" => 1,

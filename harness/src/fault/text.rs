@@ -150,7 +150,8 @@ impl Display for Code {
 }
 
 /// A time in the largest unit that holds it exactly.
-struct Time(Duration);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time(pub(crate) Duration);
 
 impl Display for Time {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,14 @@
+//! One run, a thousand tests: what else the real system could have given, by seed.
+//!
+//! A run that is not the recorded one is described by what differs: a list of [`Deviation`]s. A client
+//! thread stands still for a while, a wait ends for no reason, a timer is late, a completion comes
+//! earlier or later, a change of shared memory is seen one read later or in two halves, a fault strikes.
+//! Everything that a list does not name is as recorded, and no list can bring about what the boundary's
+//! rules or the recorded edges forbid.
+
+mod deviation;
+mod read;
+mod text;
+
+pub use deviation::{Deviation, Deviations, Point, Shift};
+pub use read::DeviationError;
