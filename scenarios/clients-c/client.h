@@ -99,6 +99,15 @@ UNUSED_IS_FINE io_connect_t open_dext(const char *user_class) {
 
 UNUSED_IS_FINE void pause_ms(unsigned milliseconds) { usleep(milliseconds * 1000); }
 
+/* How many times slower the mock is than it might be: a client that has a pace of its own keeps to that. */
+UNUSED_IS_FINE unsigned slower(void) {
+  const char *text = getenv("DEXTAPE_SLOWER");
+  return text && atoi(text) > 0 ? (unsigned)atoi(text) : 1;
+}
+
+/* Does nothing while so many microseconds of the mock's pass. */
+UNUSED_IS_FINE void rest_us(unsigned microseconds) { usleep(microseconds * slower()); }
+
 /* Whether touching memory faults, as it does where it may not be written or is no longer mapped. */
 static sigjmp_buf after_fault;
 UNUSED_IS_FINE void on_fault(int number) {

@@ -1,11 +1,11 @@
 /* The client of the scenario irq-page in C: waits for interrupts in every order, and has a thread handle them, with a loop
- * around mach_msg. Waits last so much longer than those of the client in Rust that a busy machine makes no difference. */
+ * around mach_msg. */
 #include "client.h"
 #include <pthread.h>
 #include <stdarg.h>
 
 enum { WRITE_REGISTER = 12, SETUP_INTERRUPTS, CHECK_INTERRUPT, WAIT_INTERRUPT, SET_IRQ_MASK };
-enum { IRQ_PAGE = 7, WORDS = 4, SLOWER = 8 };
+enum { IRQ_PAGE = 7, WORDS = 4 };
 
 /* Both sides change its words with atomic operations only. */
 typedef struct {
@@ -63,14 +63,14 @@ static kern_return_t arm(uint64_t number) {
                                         kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
 }
 
-/* Takes a completion that comes within so many milliseconds. */
+/* Takes a completion that comes within so many milliseconds of the mock's. */
 static int taken(unsigned milliseconds) {
   struct {
     mach_msg_header_t header;
     char room[512];
   } message;
   if (mach_msg(&message.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof message, IONotificationPortGetMachPort(port),
-               milliseconds, MACH_PORT_NULL) != MACH_MSG_SUCCESS)
+               milliseconds * slower(), MACH_PORT_NULL) != MACH_MSG_SUCCESS)
     return 0;
   IODispatchCalloutFromMessage(NULL, &message.header, port);
   return 1;
@@ -132,14 +132,14 @@ static void *handle(void *context) {
       put(text, "wait %u: %s\n", number, told(armed));
       return NULL;
     }
-    int came = taken(100 * SLOWER);
+    int came = taken(100);
     put(text, "%s", completion(came));
     if (!came || told_of.status != kIOReturnSuccess) {
       put(text, "\n");
       return NULL;
     }
     uint64_t found = take();
-    pause_ms(4 * SLOWER);
+    rest_us(4 * 1000);
     put(text, ", found %s\n", bits(found));
   }
 }
@@ -151,18 +151,18 @@ static void with_a_thread(void) {
   static Text of_thread, of_main;
   pthread_t thread;
   if (pthread_create(&thread, NULL, handle, &of_thread) != 0) exit(1);
-  pause_ms(10 * SLOWER);
+  rest_us(10 * 1000);
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
     kern_return_t result = interrupt((uint64_t)1 << steps[i].vector);
     if (result != KERN_SUCCESS) put(&of_main, "interrupt %u: %s\n", steps[i].vector, told(result));
-    pause_ms(steps[i].after * SLOWER);
+    rest_us(steps[i].after * 1000);
   }
   put(&of_main, "disable vector 4: %s\n", told(mask(~((uint64_t)1 << 4))));
   put(&of_main, "interrupt 4: %s\n", told(interrupt(1 << 4)));
-  pause_ms(2 * SLOWER);
+  rest_us(2 * 1000);
   put(&of_main, "pending: %s\n", pending());
   put(&of_main, "enable it: %s\n", told(mask(UINT64_MAX)));
-  pause_ms(10 * SLOWER);
+  rest_us(10 * 1000);
   kern_return_t closed = IOServiceClose(connect_);
   pthread_join(thread, NULL);
   printf("-- thread\n%s-- main\n%sclose: %s\n", of_thread.text, of_main.text, told(closed));
@@ -186,19 +186,19 @@ int main(void) {
   need(interrupt(1 << 2), "interrupt");
   printf("nobody waits, pending: %s\n", pending());
   printf("wait 1: %s\n", told(arm(1)));
-  printf("  %s\n", completion(taken(5 * SLOWER)));
+  printf("  %s\n", completion(taken(5)));
   printf("  found %s\n", bits(take()));
 
   /* Two waits are outstanding, as the client sees it. */
   for (unsigned number = 2; number <= 3; number++) printf("wait %u: %s\n", number, told(arm(number)));
   need(interrupt(1 << 3), "interrupt");
-  for (int i = 0; i < 2; i++) printf("  %s\n", completion(taken(5 * SLOWER)));
+  for (int i = 0; i < 2; i++) printf("  %s\n", completion(taken(5)));
   printf("  found %s\n", bits(take()));
 
   with_a_thread();
 
   /* The dext gives the vectors back in its Stop, which the close has not waited for. */
-  pause_ms(5 * SLOWER);
+  rest_us(5 * 1000);
   IONotificationPortDestroy(port);
   connect_ = open_dext("PassThrough");
   port = IONotificationPortCreate(kIOMainPortDefault);
@@ -207,7 +207,7 @@ int main(void) {
   printf("wait 1: %s\n", told(arm(1)));
   need(interrupt(1 << 7), "interrupt");
   printf("interrupt and close: %s\n", told(IOServiceClose(connect_)));
-  for (int i = 0; i < 2; i++) printf("  %s\n", completion(taken(5 * SLOWER)));
+  for (int i = 0; i < 2; i++) printf("  %s\n", completion(taken(5)));
   IONotificationPortDestroy(port);
   return 0;
 }

@@ -32,6 +32,9 @@ const LIBRARY: &str = "libIOKit.so";
 /// Further names that programs look for: the one library has what they mean.
 const OTHER_NAMES: &[&str] = &["libCoreFoundation.so", "libdispatch.so", "libSystem.so"];
 
+/// Variables that the user may have set.
+const KEPT: &[&str] = &["DEXTAPE_LEAKS", "DEXTAPE_SLOWER"];
+
 impl Execution {
     /// True where a program is to be run.
     pub(crate) fn is_asked(&self) -> bool {
@@ -43,7 +46,7 @@ impl Execution {
         self.exec.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
-    /// Runs it to its end with these variables of `DEXTAPE_*`, and no others.
+    /// Runs it to its end with these variables of `DEXTAPE_*`, and no others but [`KEPT`].
     pub(crate) fn run(&self, variables: &[(&str, OsString)]) -> Result<Executed, Failure> {
         let library = self.library()?;
         // A folder of links, so that every name is found, and by ctypes, too.
@@ -62,7 +65,8 @@ impl Execution {
         let mut command = Command::new(program);
         command.args(arguments).stderr(Stdio::inherit()).env("LD_LIBRARY_PATH", path);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DEXTAPE_") && name != "DEXTAPE_LEAKS" {
+            let of_the_user = KEPT.iter().any(|kept| name == *kept);
+            if name.to_string_lossy().starts_with("DEXTAPE_") && !of_the_user {
                 command.env_remove(name);
             }
         }

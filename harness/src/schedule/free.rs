@@ -1,8 +1,9 @@
-//! Free mode: real threads, real time.
+//! Free mode: real threads, and real time or a slower one.
 
 use super::task::TaskId;
 use std::any::Any;
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,16 +14,23 @@ thread_local! {
 
 pub(super) struct Free {
     start: Instant,
+    /// How many times slower than the machine's its time passes.
+    slower: NonZeroU32,
     tasks: AtomicUsize,
 }
 
 impl Free {
-    pub(super) fn new() -> Self {
-        Self { start: Instant::now(), tasks: AtomicUsize::new(1) }
+    pub(super) fn new(slower: NonZeroU32) -> Self {
+        Self { start: Instant::now(), slower, tasks: AtomicUsize::new(1) }
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.start.elapsed() / self.slower.get()
+    }
+
+    /// How long `duration` is on the machine's clock.
+    pub(super) fn real(&self, duration: Duration) -> Duration {
+        duration.saturating_mul(self.slower.get())
     }
 
     pub(super) fn current(&self) -> Option<TaskId> {

@@ -148,7 +148,7 @@ impl<T> MonitorGuard<'_, T> {
             self.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
             return true;
         };
-        let left = deadline.saturating_sub(free.now());
+        let left = free.real(deadline.saturating_sub(free.now()));
         let (guard, timeout) =
             monitor.condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
         self.guard = Some(guard);

@@ -3,6 +3,7 @@
 use super::free::Free;
 use super::simulation::Simulation;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,26 @@ impl Schedule {
     /// A schedule of ordinary threads and real time.
     #[must_use]
     pub fn free() -> Self {
-        Self { kind: Kind::Free(Arc::new(Free::new())) }
+        Self::free_slower(NonZeroU32::MIN)
+    }
+
+    /// A schedule of ordinary threads, whose time passes so many times slower than real time: on a busy
+    /// machine, what has to keep up with a mock gets as much more time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::schedule::Schedule;
+    /// use std::num::NonZeroU32;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (schedule, began) = (Schedule::free_slower(NonZeroU32::new(10).unwrap()), Instant::now());
+    /// schedule.sleep(Duration::from_millis(1));
+    /// assert!(began.elapsed() >= Duration::from_millis(10));
+    /// ```
+    #[must_use]
+    pub fn free_slower(slower: NonZeroU32) -> Self {
+        Self { kind: Kind::Free(Arc::new(Free::new(slower))) }
     }
 
     /// Which mode of time this is.

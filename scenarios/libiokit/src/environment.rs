@@ -4,6 +4,7 @@ use dextape::IoReturn;
 use dextape::replay::Policy;
 use dextape_cabi::StartError;
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct Environment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The mock of a scenario.
-    Scenario { name: String, parameters: Vec<(String, String)> },
+    Scenario { name: String, parameters: Vec<(String, String)>, slower: NonZeroU32 },
     /// A tape.
     Tape {
         path: PathBuf,
@@ -31,7 +32,7 @@ pub(crate) enum Answer {
         patience: Option<Duration>,
     },
     /// A library with a dext.
-    Plugin(PathBuf),
+    Plugin { path: PathBuf, slower: NonZeroU32 },
 }
 
 const SCENARIO: &str = "DEXTAPE_SCENARIO";
@@ -43,6 +44,7 @@ const PATIENCE: &str = "DEXTAPE_PATIENCE";
 const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
+const SLOWER: &str = "DEXTAPE_SLOWER";
 
 impl Environment {
     /// Reads what `get` gives for each variable.
@@ -60,6 +62,7 @@ impl Environment {
         };
         let chosen: Vec<_> =
             [SCENARIO, TAPE, PLUGIN].into_iter().filter(|name| get(name).is_some()).collect();
+        let slower = || text(SLOWER)?.map_or(Ok(NonZeroU32::MIN), |text| times(&text));
         let answer = match chosen[..] {
             [] => {
                 return Err(StartError::new(format!(
@@ -70,6 +73,7 @@ impl Environment {
             [SCENARIO] => Answer::Scenario {
                 name: text(SCENARIO)?.unwrap_or_default(),
                 parameters: parameters(&text(PARAMETERS)?.unwrap_or_default())?,
+                slower: slower()?,
             },
             [TAPE] => Answer::Tape {
                 path: get(TAPE).unwrap_or_default().into(),
@@ -77,7 +81,9 @@ impl Environment {
                 on_divergence: parsed(ON_DIVERGENCE, text(ON_DIVERGENCE)?)?,
                 patience: text(PATIENCE)?.map(|text| seconds(&text)).transpose()?,
             },
-            [PLUGIN] => Answer::Plugin(get(PLUGIN).unwrap_or_default().into()),
+            [PLUGIN] => {
+                Answer::Plugin { path: get(PLUGIN).unwrap_or_default().into(), slower: slower()? }
+            }
             _ => {
                 return Err(StartError::new(format!(
                     "choose what to answer from: {} are set, and only one of them may be",
@@ -95,6 +101,20 @@ impl Environment {
         Ok(Self { answer, record: get(RECORD).map(PathBuf::from), strict })
     }
 }
+
+/// How many times slower: a whole number.
+fn times(text: &str) -> Result<NonZeroU32, StartError> {
+    let times = text.parse().ok().filter(|times: &NonZeroU32| times.get() <= SLOWER_MAX);
+    times.ok_or_else(|| {
+        let part: String = text.chars().take(64).collect();
+        StartError::new(format!(
+            "read {SLOWER} = {part:?}: expected a number from 1 to {SLOWER_MAX}"
+        ))
+    })
+}
+
+/// The slowest that a mock is: what should take a millisecond takes a second.
+const SLOWER_MAX: u32 = 1000;
 
 /// Whole or broken seconds, more than none.
 fn seconds(text: &str) -> Result<Duration, StartError> {
@@ -183,6 +203,12 @@ mod tests {
             assert_eq!(
                 error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_PATIENCE", patience)]),
                 format!("read DEXTAPE_PATIENCE = {patience:?}: expected seconds, more than 0")
+            );
+        }
+        for slower in ["0", "1.5", "-1", "1001"] {
+            assert_eq!(
+                error(&[("DEXTAPE_SCENARIO", "smc"), ("DEXTAPE_SLOWER", slower)]),
+                format!("read DEXTAPE_SLOWER = {slower:?}: expected a number from 1 to 1000")
             );
         }
         assert_eq!(

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `DEXTAPE_SCENARIO` | name of the scenario whose mock answers |
 //! | `DEXTAPE_PARAMETERS` | its parameters, `name=value` with commas between |
+//! | `DEXTAPE_SLOWER` | how many times slower than real time the mock's time passes: 1 unless set |
 //! | `DEXTAPE_TAPE` | the tape that is replayed instead |
 //! | `DEXTAPE_PATIENCE` | seconds without any progress after which a replayed client that waits without a timeout, or for its turn, diverges; 10 by default |
 //! | `DEXTAPE_POLICY` | order that the replayed client has to keep; the tape's own by default |

@@ -12,6 +12,7 @@ use dextape_plugin::Plugin;
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +50,14 @@ struct Recording {
 impl Served {
     fn new(environment: &Environment, registry: &Registry) -> Result<Self, StartError> {
         let (system, replayer) = match &environment.answer {
-            Answer::Scenario { name, parameters } => (mock(registry, name, parameters)?, None),
+            Answer::Scenario { name, parameters, slower } => {
+                (mock(registry, name, parameters, *slower)?, None)
+            }
             Answer::Tape { path, policy, on_divergence, patience } => {
                 let replayer = replayer(path, *policy, *on_divergence, *patience)?;
                 (replayer.system(&Schedule::free()), Some(replayer))
             }
-            Answer::Plugin(path) => (plugin(path)?, None),
+            Answer::Plugin { path, slower } => (plugin(path, *slower)?, None),
         };
         let recording = environment.record.as_deref().map(Recording::start).transpose()?;
         let system = match &recording {
@@ -70,6 +73,7 @@ fn mock(
     registry: &Registry,
     name: &str,
     given: &[(String, String)],
+    slower: NonZeroU32,
 ) -> Result<Arc<dyn System>, StartError> {
     let scenario = registry.find(name).map_err(StartError::new)?;
     let mut parameters = Parameters::of(scenario);
@@ -78,7 +82,7 @@ fn mock(
     }
     let failed = |error| StartError::new(format!("start scenario {name}: {error}"));
     scenario.prepare(&mut parameters).map_err(failed)?;
-    let mock = MockSystem::new(&Schedule::free());
+    let mock = MockSystem::new(&Schedule::free_slower(slower));
     scenario.publish(&parameters, &mock).map_err(failed)?;
     Ok(mock)
 }
@@ -101,9 +105,9 @@ fn replayer(
 }
 
 /// The dext of a library that somebody else made, in free time.
-fn plugin(path: &Path) -> Result<Arc<dyn System>, StartError> {
+fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError> {
     let plugin = Plugin::load(path).map_err(StartError::new)?;
-    let mock = MockSystem::new(&Schedule::free());
+    let mock = MockSystem::new(&Schedule::free_slower(slower));
     let failed = |code: IoReturn| {
         StartError::new(format!("start the dext of the plug-in {}: {code}", path.display()))
     };

@@ -2,6 +2,7 @@
 
 use dextape::tape::{Body, Event, Payload, Tape};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A byte of a memory: which, and where.
 type Place = (u32, u64);
@@ -58,12 +59,16 @@ impl Contents {
     /// one in C before the next event of its lane that both have; gives how many bytes that were.
     ///
     /// A place that the client itself wrote before that event is left out: on the tape of the one in C
-    /// stands what others wrote.
+    /// stands what others wrote. So is what lies in `times`, where the dext notes the time.
     #[track_caller]
-    pub(crate) fn compare(in_c: &Tape, in_rust: &Tape) -> usize {
+    pub(crate) fn compare(
+        (in_c, c_events): (&Tape, &[&Event]),
+        (in_rust, rust_events): (&Tape, &[&Event]),
+        times: &Range<u64>,
+    ) -> usize {
         let mut lanes: BTreeMap<u32, Vec<BTreeMap<Place, u8>>> = BTreeMap::new();
         let mut rust = Self::default();
-        for event in in_rust.events() {
+        for event in rust_events {
             let lane = lanes.entry(event.lane).or_insert_with(|| vec![BTreeMap::new()]);
             if is_of_both(event) {
                 lane.push(BTreeMap::new());
@@ -75,12 +80,13 @@ impl Contents {
                 // Written by the client since.
                 seen.retain(|place, byte| rust.get(*place) == Some(*byte));
             }
-            seen.extend(changed.into_iter().filter_map(|place| Some((place, rust.get(place)?))));
+            let changed = changed.into_iter().filter(|(_, offset)| !times.contains(offset));
+            seen.extend(changed.filter_map(|place| Some((place, rust.get(place)?))));
         }
         let mut c = Self::default();
         let mut at: BTreeMap<u32, usize> = BTreeMap::new();
         let mut compared = 0;
-        for event in in_c.events() {
+        for event in c_events {
             c.take(in_c, event);
             if !is_of_both(event) {
                 continue;

@@ -130,7 +130,7 @@ impl Program {
         self.folder.path().join(name)
     }
 
-    /// Gives it an argument, if it is not empty.
+    /// Gives it an argument, if it is not empty, or more of them with commas between.
     pub(crate) fn argument(mut self, argument: &str) -> Self {
         self.argument = Some(argument.to_owned()).filter(|argument| !argument.is_empty());
         self
@@ -138,7 +138,7 @@ impl Program {
 
     pub(crate) fn run(&self) -> Ran {
         let mut command = Command::new(self.path("program"));
-        command.args(&self.argument);
+        command.args(self.argument.iter().flat_map(|argument| argument.split(',')));
         self.run_command(command)
     }
 
