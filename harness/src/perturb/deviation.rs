@@ -15,6 +15,7 @@ use std::time::Duration;
 /// | `lane 2 before #14: stall 30ms` | the client thread of lane 2 stands still before its operation 14; also `within`, halfway through what it copies, and `after`, before the client learns the result |
 /// | `lane 2 at #14: wakes early` | operation 14 of the lane is a wait, and it ends at once with nothing |
 /// | `lane 2 timer #3: late 10ms` | the third time that the lane waits until some time, it notices that late; daemons (the dext's queues) have the lanes from 1000000 on |
+/// | `priorities 7` | where several tasks can go on, the one of the highest priority does, by this seed |
 /// | `post 44: late 30ms` | the completion whose *posted* event is number 44 of the tape comes later; also `early` |
 /// | `patch 52: late` | the change of event 52 is seen one read later; also `early 3ms`: it is there so much sooner |
 /// | `patch 52: split 32 5ms` | its bytes from the 32nd on come so much later than those before |
@@ -63,6 +64,12 @@ pub enum Deviation {
         wait: u64,
         /// How late.
         late: Duration,
+    },
+    /// Where several tasks can go on, the one of the highest priority does; priorities are drawn by a
+    /// seed, and change at a few places (probabilistic concurrency testing).
+    Priorities {
+        /// The seed.
+        seed: u64,
     },
     /// A completion of the tape comes at another time.
     Post {

@@ -6,9 +6,24 @@
 //! Everything that a list does not name is as recorded, and no list can bring about what the boundary's
 //! rules or the recorded edges forbid.
 
+mod catalogue;
+mod check;
 mod deviation;
+mod explore;
+mod failure;
+mod gate;
+mod live;
+mod operation;
+mod origin;
 mod read;
+mod shrink;
 mod text;
+mod verdict;
 
+pub use check::Check;
 pub use deviation::{Deviation, Deviations, Point, Shift};
+pub use explore::{Depth, Explored};
+pub use failure::Failure;
 pub use read::DeviationError;
+pub use shrink::shrink;
+pub use verdict::Verdict;

@@ -65,6 +65,11 @@ impl FromStr for Deviation {
                 fault.parse().map_err(|error: FaultError| wrong(format!("a fault: {error}")))?;
             return Ok(Self::Fault(fault));
         }
+        if let Some(seed) = text.strip_prefix("priorities ") {
+            let seed = seed.trim().parse();
+            let seed = seed.map_err(|_| wrong("a number behind `priorities`".into()))?;
+            return Ok(Self::Priorities { seed });
+        }
         let (site, what) = text.split_once(':').ok_or_else(|| {
             wrong(
                 "a place, a colon and what differs there, such as `lane 2 before #14: stall 30ms`"
@@ -77,7 +82,7 @@ impl FromStr for Deviation {
             ["lane", lane, at, number] => of_lane(lane, at, number, &what),
             ["post", event] => post(event, &what),
             ["patch", event] => patch(event, &what),
-            _ => Err("`lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT` or `fault`".into()),
+            _ => Err("`lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED` or `fault`".into()),
         };
         read.map_err(wrong)
     }
@@ -154,6 +159,7 @@ mod tests {
             "lane 2 after #18446744073709551615: stall 7s",
             "lane 1 at #3: wakes early",
             "lane 1000000 timer #3: late 10us",
+            "priorities 7",
             "post 44: late 30ms",
             "post 44: early 1ns",
             "patch 52: late",
@@ -191,6 +197,7 @@ mod tests {
             "patch 1: late 1ms",
             "fault call 1: lost",
             "reply 1: late 1ms",
+            "priorities x",
             "[\"x\"]",
         ].map(wrong).join("\n"), @r#"
         failed to read deviation 1 ("lane 2 before #14 stall"): expected a place, a colon and what differs there, such as `lane 2 before #14: stall 30ms`
@@ -205,7 +212,8 @@ mod tests {
         failed to read deviation 1 ("patch 1: split 0 1ms"): expected the first byte of the second half, 1 or more, behind `split`
         failed to read deviation 1 ("patch 1: late 1ms"): expected `late`, `early TIME` or `split BYTE TIME` for a patch
         failed to read deviation 1 ("fault call 1: lost"): expected a fault: read fault 1 ("call 1: lost"): expected error CODE, delay TIME, never returns, dext dies or device removed in a call; the first and the last two also with `afterwards`
-        failed to read deviation 1 ("reply 1: late 1ms"): expected `lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT` or `fault`
+        failed to read deviation 1 ("reply 1: late 1ms"): expected `lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED` or `fault`
+        failed to read deviation 1 ("priorities x"): expected a number behind `priorities`
         failed to read deviation 1 ("[\"x\"]"): expected JSON such as ["lane 2 before #14: stall 30ms"] (read deviation 1 ("x"): expected a place, a colon and what differs there, such as `lane 2 before #14: stall 30ms` at line 1 column 5)
         "#);
     }

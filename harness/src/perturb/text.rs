@@ -28,6 +28,7 @@ impl Display for Deviation {
             Self::Timer { lane, wait, late } => {
                 write!(f, "lane {lane} timer #{wait}: late {}", Time(*late))
             }
+            Self::Priorities { seed } => write!(f, "priorities {seed}"),
             Self::Post { event, shift: Shift::Early(by) } => {
                 write!(f, "post {event}: early {}", Time(*by))
             }

@@ -8,11 +8,16 @@
 mod free;
 mod life;
 mod monitor;
+mod pool;
+mod priority;
+mod quiet;
 mod seed;
 mod simulation;
 mod task;
+mod variation;
 
 pub use life::Life;
 pub use monitor::{Monitor, MonitorGuard};
 pub use seed::Generator;
 pub use task::{Schedule, TaskHandle, TaskId, TimeMode};
+pub(crate) use variation::Variation;

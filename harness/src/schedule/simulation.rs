@@ -6,8 +6,11 @@
 //! every task unwinds with a report.
 
 use super::life;
+use super::pool;
+use super::priority::Priorities;
 use super::seed::Generator;
 use super::task::TaskId;
+use super::variation::Variation;
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -32,7 +35,10 @@ struct Stopped;
 pub(super) struct Simulation {
     number: u64,
     seed: u64,
+    variation: Variation,
     state: Mutex<State>,
+    /// A task on a thread of the pool is done.
+    done: Condvar,
 }
 
 struct State {
@@ -48,6 +54,9 @@ struct State {
     stuck: Option<String>,
     panic: Option<Box<dyn Any + Send>>,
     threads: Vec<JoinHandle<()>>,
+    /// Tasks on threads of the pool that are not done.
+    pooled: usize,
+    priorities: Option<Priorities>,
 }
 
 struct Task {
@@ -55,6 +64,9 @@ struct Task {
     daemon: bool,
     status: Status,
     baton: Arc<Condvar>,
+    lane: u32,
+    /// Waits until some time that the task has begun.
+    timed: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,21 +84,25 @@ enum Status {
 }
 
 impl Simulation {
-    pub(super) fn new(seed: u64) -> Arc<Self> {
+    pub(super) fn new(seed: u64, variation: Variation) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let priorities = variation.priorities.map(Priorities::new);
         let state = State {
             now: Duration::ZERO,
             generator: Generator::new(seed),
-            tasks: BTreeMap::from([(TaskId(0), Task::new("main", false))]),
+            tasks: BTreeMap::from([(TaskId(0), Task::new("main", false, 1))]),
             spawned: [1, 0],
             running: Some(TaskId(0)),
             ending: false,
             stuck: None,
             panic: None,
             threads: Vec::new(),
+            pooled: 0,
+            priorities,
         };
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { number, seed, state: Mutex::new(state) })
+        let (state, done) = (Mutex::new(state), Condvar::new());
+        Arc::new(Self { number, seed, variation, state, done })
     }
 
     pub(super) fn run<R>(&self, body: impl FnOnce() -> R) -> R {
@@ -137,18 +153,31 @@ impl Simulation {
         *before += 1;
         let number = *before as u32;
         let lane = if daemon { DAEMON_LANES + number - 1 } else { number };
-        state.tasks.insert(task, Task::new(name, daemon));
+        state.tasks.insert(task, Task::new(name, daemon, lane));
         // Those that have ended need nobody to wait for them.
         state.threads.retain(|thread| !thread.is_finished());
         let simulation = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let work = move || {
             CURRENT.set(Some((simulation.number, task, lane)));
             let started = catch_unwind(AssertUnwindSafe(|| {
                 simulation.hold(simulation.state(), task);
             }));
             let panic = if started.is_ok() { body() } else { None };
             simulation.finish(task, panic);
-        });
+        };
+        if self.variation.is_one_of_many {
+            state.pooled += 1;
+            let simulation = Arc::clone(self);
+            pool::run(move || {
+                // A panic in here has been kept by the body.
+                let _ = catch_unwind(AssertUnwindSafe(work));
+                CURRENT.set(None);
+                simulation.state().pooled -= 1;
+                simulation.done.notify_all();
+            });
+            return;
+        }
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
         match spawned {
             Ok(thread) => state.threads.push(thread),
             Err(error) => panic!("failed to start a thread for task {name}: {error}"),
@@ -166,9 +195,20 @@ impl Simulation {
         }
         let me = self.expect_current(what);
         let mut state = self.state();
+        let deadline = deadline.map(|deadline| self.late(&mut state, me, deadline));
         state.set_status(me, Status::Waiting { key, what, deadline, life: life::key() });
         state.hand_over();
         self.hold(state, me)
+    }
+
+    /// When a wait until `deadline` ends in this run.
+    fn late(&self, state: &mut State, me: TaskId, deadline: Duration) -> Duration {
+        let Some(lateness) = &self.variation.lateness else { return deadline };
+        let now = state.now;
+        let Some(task) = state.tasks.get_mut(&me) else { return deadline };
+        task.timed += 1;
+        let late = lateness(task.lane, task.timed, deadline.saturating_sub(now));
+        deadline.saturating_add(late)
     }
 
     /// Ends the waits of the tasks that work for a life.
@@ -194,6 +234,9 @@ impl Simulation {
         }
         let me = self.expect_current("yield");
         let mut state = self.state();
+        if let Some(priorities) = &mut state.priorities {
+            priorities.demote(me);
+        }
         state.hand_over();
         self.hold(state, me);
     }
@@ -271,6 +314,9 @@ impl Simulation {
             drop(thread.join());
             state = self.state();
         }
+        while state.pooled > 0 {
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn expect_current(&self, what: &str) -> TaskId {
@@ -303,6 +349,10 @@ impl State {
     fn hand_over(&mut self) {
         let next = loop {
             let ready = self.tasks.values().filter(|task| task.is_ready()).count();
+            if let Some(priorities) = self.priorities.as_mut().filter(|_| ready > 0) {
+                let ready = self.tasks.iter().filter(|(_, task)| task.is_ready());
+                break priorities.choose(ready.map(|(number, _)| *number));
+            }
             if ready > 0 {
                 let chosen = if ready == 1 { 0 } else { self.generator.below(ready as u64) };
                 break self
@@ -346,9 +396,10 @@ impl State {
 }
 
 impl Task {
-    fn new(name: &str, daemon: bool) -> Self {
+    fn new(name: &str, daemon: bool, lane: u32) -> Self {
         let status = Status::Ready { notified: false };
-        Self { name: name.to_owned(), daemon, status, baton: Arc::new(Condvar::new()) }
+        let baton = Arc::new(Condvar::new());
+        Self { name: name.to_owned(), daemon, status, baton, lane, timed: 0 }
     }
 
     fn is_ready(&self) -> bool {

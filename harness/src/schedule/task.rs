@@ -2,6 +2,7 @@
 
 use super::free::Free;
 use super::simulation::Simulation;
+use super::variation::Variation;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -55,7 +56,17 @@ impl Schedule {
     /// Where a task panics, with that panic; where every task waits for something that none of
     /// them can bring about, with a list of the tasks and what each waits for.
     pub fn simulate<R>(seed: u64, body: impl FnOnce(&Self) -> R) -> R {
-        let simulation = Simulation::new(seed);
+        Self::simulate_varied(seed, Variation::default(), body)
+    }
+
+    /// As [`simulate`](Self::simulate), in a run that differs from the usual one.
+    pub(crate) fn simulate_varied<R>(
+        seed: u64,
+        variation: Variation,
+        body: impl FnOnce(&Self) -> R,
+    ) -> R {
+        let _quiet = variation.is_one_of_many.then(super::quiet::Quiet::begin);
+        let simulation = Simulation::new(seed, variation);
         let schedule = Self { kind: Kind::Simulated(Arc::clone(&simulation)) };
         simulation.run(|| body(&schedule))
     }

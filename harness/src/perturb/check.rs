@@ -1,0 +1,263 @@
+//! What a user writes: a client, what it is run against, and how far to go.
+
+use super::explore::{Plan, explore};
+use super::failure::{Failure, describe};
+use super::origin::{Ended, Origin};
+use super::{Deviations, Explored, Verdict};
+use crate::connection::System;
+use crate::fault::FaultPlan;
+use crate::schedule::Schedule;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Runs that a check makes unless told otherwise.
+const SCHEDULES: u64 = 1000;
+
+/// Has a client live through many runs.
+///
+/// # Examples
+///
+/// A client of a mock dext that thinks that its flag is set once the call has returned:
+///
+/// ```
+/// # use dextape::IoReturn;
+/// # use dextape::connection::{ConnectionExt, Matching, System};
+/// # use dextape::driverkit::{ExternalMethodArguments, Service, UserClient};
+/// # use dextape::kernel::{MockSystem, ServiceDescription};
+/// # use dextape::perturb::Check;
+/// # use std::sync::Arc;
+/// # struct Adder;
+/// # impl UserClient for Adder {
+/// #     fn external_method(&self, _: u64, arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
+/// #         arguments.scalar_output[0] = 5;
+/// #         IoReturn::SUCCESS
+/// #     }
+/// # }
+/// # struct Driver;
+/// # impl Service for Driver {
+/// #     fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+/// #         Ok(Some(Arc::new(Adder)))
+/// #     }
+/// # }
+/// let check = Check::mock(1, |schedule, faults| {
+///     let mock = MockSystem::builder(schedule).faults(faults).build();
+///     mock.publish(ServiceDescription::class("Adder"), Arc::new(Driver)).unwrap();
+///     mock
+/// });
+/// let failure = check.schedules(200).run(|system: &Arc<dyn System>| {
+///     let connection = system.open(system.first_service(&Matching::service("Adder"))?, 0)?;
+///     let reply = connection.call(0).scalars(&[2, 3]).want_scalars(1).send();
+///     // The author has never seen a call fail.
+///     assert_eq!(reply.unwrap().scalars[..], [5]);
+///     Ok::<(), IoReturn>(())
+/// });
+/// assert!(failure.is_err());
+/// ```
+#[must_use = "nothing is run before `run`"]
+pub struct Check {
+    origin: Origin,
+    seed: u64,
+    schedules: u64,
+    only: Option<u64>,
+    timing: bool,
+    faults: bool,
+    list: Option<Deviations>,
+    keep: Option<PathBuf>,
+}
+
+impl Check {
+    /// Of a mock: `make` builds it anew for each run, in the run's schedule and with its faults. `seed`
+    /// is that of the run from which all others are derived.
+    pub fn mock<S: System + 'static>(
+        seed: u64,
+        make: impl Fn(&Schedule, FaultPlan) -> Arc<S> + 'static,
+    ) -> Self {
+        let make =
+            move |schedule: &Schedule, faults: FaultPlan| make(schedule, faults) as Arc<dyn System>;
+        Self::of(Origin::Live { seed, make: Box::new(make) })
+    }
+
+    pub(super) fn of(origin: Origin) -> Self {
+        Self {
+            origin,
+            seed: 1,
+            schedules: SCHEDULES,
+            only: None,
+            timing: true,
+            faults: true,
+            list: None,
+            keep: None,
+        }
+    }
+
+    /// The seed by which runs are drawn, 1 unless set: the same seed makes the same runs on every
+    /// machine.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many runs are made at most, 1000 unless set.
+    pub fn schedules(mut self, schedules: u64) -> Self {
+        self.schedules = schedules;
+        self
+    }
+
+    /// Makes this one of the seed's runs only, from 0 on, as a failure names it.
+    pub fn only(mut self, schedule: u64) -> Self {
+        self.only = Some(schedule);
+        self.schedules = self.schedules.max(schedule.saturating_add(1));
+        self
+    }
+
+    /// Whether the timing differs; so unless set.
+    pub fn timing(mut self, timing: bool) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Whether things go wrong that the system or its device does; so unless set.
+    pub fn faults(mut self, faults: bool) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Makes the run of this list only.
+    pub fn deviations(mut self, list: Deviations) -> Self {
+        self.list = Some(list);
+        self
+    }
+
+    /// The file that takes the tape of a failed run; without it the file has a name of the failure's
+    /// own in the folder for temporary files.
+    pub fn keep(mut self, tape: impl AsRef<Path>) -> Self {
+        self.keep = Some(tape.as_ref().to_owned());
+        self
+    }
+
+    /// Does what the environment asks for: `DEXTAPE_SEED` (`7`, or `7/31` for one run of seed 7),
+    /// `DEXTAPE_SCHEDULES` and `DEXTAPE_DEVIATIONS` (a list or, after `@`, the file that has it).
+    ///
+    /// # Panics
+    ///
+    /// Where one of them is not what it should be, with what it should be.
+    pub fn from_environment(mut self) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let number = |name: &str, value: &str| -> u64 {
+            value.trim().parse().unwrap_or_else(|_| {
+                panic!("failed to read {name}={value:?}: expected a number, or 7/31 for a seed")
+            })
+        };
+        if let Some(value) = variable("DEXTAPE_SCHEDULES") {
+            self = self.schedules(number("DEXTAPE_SCHEDULES", &value));
+        }
+        if let Some(value) = variable("DEXTAPE_SEED") {
+            let (seed, schedule) = match value.split_once('/') {
+                Some((seed, schedule)) => (seed, Some(schedule)),
+                None => (&*value, None),
+            };
+            self = self.seed(number("DEXTAPE_SEED", seed));
+            if let Some(schedule) = schedule {
+                self = self.only(number("DEXTAPE_SEED", schedule));
+            }
+        }
+        if let Some(value) = variable("DEXTAPE_DEVIATIONS") {
+            let text = match value.strip_prefix('@') {
+                Some(file) => std::fs::read_to_string(file).unwrap_or_else(|error| {
+                    panic!("failed to read the deviations in {file}: {error}")
+                }),
+                None => value,
+            };
+            match text.parse() {
+                Ok(list) => self = self.deviations(list),
+                Err(error) => panic!("failed to {error} (in DEXTAPE_DEVIATIONS)"),
+            }
+        }
+        self
+    }
+
+    /// Runs a client. It is called once for each run, with a system of its own.
+    ///
+    /// # Errors
+    ///
+    /// The first run that fails, shrunk to the deviations that it needs.
+    pub fn run<V: Verdict>(
+        &self,
+        client: impl Fn(&Arc<dyn System>) -> V,
+    ) -> Result<Explored, Box<Failure>> {
+        let client = |system: &Arc<dyn System>| client(system).failure();
+        let (explored, found) = match &self.list {
+            Some(list) => self.run_list(list, &client),
+            None => {
+                let plan = Plan {
+                    origin: &self.origin,
+                    seed: self.seed,
+                    schedules: self.schedules,
+                    only: self.only,
+                    timing: self.timing,
+                    faults: self.faults,
+                };
+                explore(&plan, &client)
+            }
+        };
+        let Some(found) = found else { return Ok(explored) };
+        let described = describe(&self.origin, &found.needed, &client);
+        let tape = self.origin.keep_tape(&found.needed, self.keep.as_deref(), &client);
+        Err(Box::new(Failure {
+            what: found.what,
+            seed: self.list.is_none().then_some(self.seed),
+            schedule: found.schedule,
+            had: found.had,
+            deviations: found.needed,
+            described,
+            tape,
+            explored,
+        }))
+    }
+
+    /// As [`run`](Self::run), with the failure as a panic: what `check!` does.
+    ///
+    /// # Panics
+    ///
+    /// With the first run that fails.
+    #[track_caller]
+    pub fn check<V: Verdict>(&self, client: impl Fn(&Arc<dyn System>) -> V) -> Explored {
+        match self.run(client) {
+            Ok(explored) => explored,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    fn run_list(
+        &self,
+        list: &Deviations,
+        client: super::origin::Client<'_>,
+    ) -> (Explored, Option<super::explore::Found>) {
+        let ended = self.origin.run(list, false, None, client).ended;
+        let depth = super::Depth { explored: 1, of: 1 };
+        let mut depths = vec![super::Depth::default(); list.len()];
+        depths.push(depth);
+        let left = u64::from(matches!(ended, Ended::Left(_)));
+        let explored = Explored { depths, left };
+        let found = match ended {
+            Ended::Failed(what) => Some(super::explore::Found {
+                schedule: 0,
+                had: list.clone(),
+                needed: list.clone(),
+                what,
+            }),
+            Ended::Well | Ended::Left(_) => None,
+        };
+        (explored, found)
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check")
+            .field("seed", &self.seed)
+            .field("schedules", &self.schedules)
+            .finish_non_exhaustive()
+    }
+}

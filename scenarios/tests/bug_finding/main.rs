@@ -1,0 +1,67 @@
+//! How many of the exam's bugs are found, by whom, and after how many runs.
+
+#[path = "../bug_exam/exam/mod.rs"]
+mod exam;
+
+use dextape::kernel::MockSystem;
+use dextape::perturb::Check;
+use dextape_scenarios::Parameters;
+use exam::{CANDIDATES, Candidate};
+
+/// The seed of the runs in which every bug hides.
+const SEED: u64 = 1;
+
+fn mock(candidate: &'static Candidate) -> Check {
+    let scenario = candidate.scenario;
+    let mut parameters = Parameters::of(scenario);
+    for (name, value) in candidate.set {
+        parameters.set(name, *value).unwrap();
+    }
+    scenario.prepare(&mut parameters).unwrap();
+    Check::mock(SEED, move |schedule, faults| {
+        let mock = MockSystem::builder(schedule).faults(faults).build();
+        scenario.publish(&parameters, &mock).unwrap();
+        mock
+    })
+}
+
+#[test]
+fn bugs_are_found_and_right_clients_hold() {
+    let schedules =
+        std::env::var("DEXTAPE_BUG_EXAM").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
+    let only = std::env::var("BUG").ok();
+    let mut missed = 0;
+    for candidate in &CANDIDATES {
+        let bugs = candidate.bugs.iter().map(|bug| Some(*bug)).chain([None]);
+        for bug in bugs {
+            if only.as_ref().is_some_and(|only| !format!("{bug:?}").contains(only)) {
+                continue;
+            }
+            let start = std::time::Instant::now();
+            let found =
+                mock(candidate).schedules(schedules).run(|system| (candidate.run)(system, bug));
+            let took = start.elapsed();
+            match found {
+                Ok(explored) => {
+                    println!("{} {bug:?}: NONE {explored} {took:?}", candidate.scenario.name());
+                    missed += usize::from(bug.is_some());
+                }
+                Err(failure) => {
+                    assert!(
+                        bug.is_some(),
+                        "the right client of {}: {failure}",
+                        candidate.scenario.name()
+                    );
+                    println!(
+                        "{} {bug:?}: #{} {} | {} {took:?}",
+                        candidate.scenario.name(),
+                        failure.schedule,
+                        failure.deviations,
+                        failure.what
+                    );
+                }
+            }
+        }
+    }
+    assert!(missed <= 15, "{missed} of 30 are missed");
+}
