@@ -54,6 +54,7 @@
 //! - [`memory`]: memory that client and dext share, and its shadow.
 //! - [`boundary`]: the kernel's rules, each under its number.
 //! - [`fault`]: what goes wrong in a run, as data.
+//! - [`protocol`]: names of selectors, fields and memories.
 //! - [`connection`]: the client's side. Start here to write a client.
 //! - [`tape`]: the written side.
 //! - [`driverkit`]: the dext's side. Start here to write a mock dext.
@@ -73,7 +74,7 @@
 //!
 //! - `proptest`: the module `strategies`.
 //! - `insta`: the module `snapshot`.
-//! - `schema`: the JSON Schema of the tape, `tape::schema`.
+//! - `schema`: the JSON Schemas of the tape, `tape::schema`, and of descriptions, `protocol::schema`.
 
 pub mod io_return;
 
@@ -88,6 +89,8 @@ pub mod memory;
 pub mod boundary;
 
 pub mod fault;
+
+pub mod protocol;
 
 pub mod connection;
 
