@@ -1,9 +1,9 @@
 //! The real system against a service that is really there: AppleSMC, which every Mac has.
 //!
 //! On a Mac with the feature `live` these are tests like others; one whose service the machine lacks
-//! is skipped by name. With `DEXTAPE_FAKE_IOKIT` set they run against the stand-in that CI loads in
-//! place of the frameworks (`.ci/macos/fake_iokit.c`), which maps memory, too. In builds without a
-//! real system there is nothing to run, and that is said.
+//! is skipped by name. CI runs them against `libIOKit.so`, once with the mock of AppleSMC behind it, and
+//! once with the boundary probe, whose memory can be mapped and which completes and ends when it is told
+//! to. In builds without a real system there is nothing to run, and that is said.
 
 use libtest_mimic::Arguments;
 
@@ -30,7 +30,7 @@ mod live {
     use dextape::call::{MapOptions, ServiceId};
     use dextape::connection::{
         AsyncWake, Connection, ConnectionExt, Matching, MethodInput, MethodOutput, Notice,
-        NoticeKind, System, Value,
+        NoticeKind, OtherCall, System, Value,
     };
     use dextape::kernel::MockSystem;
     use dextape::memory::AccessError;
@@ -52,29 +52,51 @@ mod live {
         ("a_closed_connection_has_an_invalid_destination", closed_connection),
     ];
 
-    /// Tests of the stand-in alone: AppleSMC maps no memory, completes nothing and stays.
-    const FAKE_TESTS: &[(&str, Test)] = &[
+    /// Tests of the boundary probe: AppleSMC maps no memory, completes nothing and stays.
+    const PROBE_TESTS: &[(&str, Test)] = &[
         ("mapped_memory_is_reached_until_it_is_unmapped", mapped_memory),
         ("completions_arrive_in_order_and_wake_their_client", completions),
         ("the_wake_of_a_call_is_checked", wakes),
+        ("other_calls_are_answered", other_calls),
+        // The last one: it ends the service.
         ("services_that_come_and_go_are_noticed", notices),
     ];
 
+    const PROBE: &str = "BoundaryProbe";
+
     pub(super) fn trials() -> Vec<Trial> {
-        let fake = std::env::var_os("DEXTAPE_FAKE_IOKIT").is_some();
-        let tests = TESTS.iter().chain(if fake { FAKE_TESTS } else { &[] });
-        let there = IoKitSystem::open().is_ok_and(|system| smc(&system).is_ok());
-        tests
+        let there = |class| IoKitSystem::open().is_ok_and(|system| first(&system, class).is_ok());
+        if there(PROBE) {
+            let all = || -> Result<(), Failed> {
+                // One service, so one after the other.
+                PROBE_TESTS.iter().try_for_each(|(name, test)| {
+                    println!("{name}");
+                    test(&IoKitSystem::open()?)
+                })
+            };
+            return vec![Trial::test("the_boundary_probe_is_served", all)];
+        }
+        let absent = !there("AppleSMC");
+        TESTS
+            .iter()
             .map(|(name, test)| {
                 let run = move || test(&IoKitSystem::open()?);
-                Trial::test(*name, run).with_ignored_flag(!there)
+                Trial::test(*name, run).with_ignored_flag(absent)
             })
             .collect()
     }
 
-    fn smc(system: &Arc<IoKitSystem>) -> Result<ServiceId, IoReturn> {
+    fn first(system: &Arc<IoKitSystem>, class: &str) -> Result<ServiceId, IoReturn> {
         let system: &dyn System = &**system;
-        system.first_service(&Matching::service("AppleSMC"))
+        system.first_service(&Matching::service(class))
+    }
+
+    fn probe(system: &Arc<IoKitSystem>) -> Result<Box<dyn Connection>, IoReturn> {
+        System::open(&**system, first(system, PROBE)?, 0)
+    }
+
+    fn smc(system: &Arc<IoKitSystem>) -> Result<ServiceId, IoReturn> {
+        first(system, "AppleSMC")
     }
 
     fn open(system: &Arc<IoKitSystem>) -> Result<Box<dyn Connection>, IoReturn> {
@@ -136,7 +158,7 @@ mod live {
     }
 
     fn mapped_memory(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
-        let connection = open(system)?;
+        let connection = probe(system)?;
         let first = connection.map_memory(0, MapOptions::ANYWHERE, 0)?;
         let second = connection.map_memory(0, MapOptions::ANYWHERE, 0)?;
         assert_eq!((first.length(), first.size()), (128, system.page_size()));
@@ -149,10 +171,11 @@ mod live {
         assert!(matches!(beyond, Err(AccessError::OutOfRange { .. })));
         assert_eq!(
             connection.map_memory(1, MapOptions::ANYWHERE, 0).err(),
-            Some(IoReturn::BAD_ARGUMENT)
+            Some(IoReturn::BAD_ARGUMENT),
+            "F18"
         );
 
-        assert_eq!(connection.unmap_memory(1, 0), IoReturn::UNSUPPORTED, "F18");
+        assert_eq!(connection.unmap_memory(1, 0), IoReturn::NO_DEVICE, "F18");
         assert_eq!(first.load::<u32>(124)?, 0xdead_bef0, "nothing was unmapped");
         assert_eq!(connection.unmap_memory(0, 0), IoReturn::SUCCESS);
         assert_eq!(second.load::<u32>(0), Err(AccessError::Unmapped { offset: 0 }), "F16");
@@ -165,17 +188,20 @@ mod live {
 
     fn completions(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
         let (queue, other) = (system.completion_queue(), system.completion_queue());
-        let connection = open(system)?;
-        let call = |completions| {
-            let (scalars, reference) = ([completions, 7], [9, 0x11, 0x22]);
-            connection.call(3).scalars(&scalars).completing_on(&*queue, &reference).send()
+        let connection = probe(system)?;
+        let call = |arguments, completions| {
+            let (scalars, reference) = ([arguments, completions], [9, 0x11, 0x22]);
+            connection.call(8).scalars(&scalars).completing_on(&*queue, &reference).send()
         };
-        call(3)?;
-        for number in 0..3 {
+        let unit = 0x1_0000_0001;
+        call(2, 2)?;
+        call(16, 1)?;
+        for count in [2, 2, 16] {
             let completion = queue.wait(None).ok_or("nothing came")?;
             assert_eq!(completion.reference, [0, 0x11, 0x22, 0, 0, 0, 0, 0], "D7, D8");
             assert_eq!(completion.status, IoReturn::ABORTED, "D14");
-            assert_eq!(completion.arguments[..], [number, 7], "D15, D17");
+            let arguments: Vec<u64> = (1..=count).map(|value| value * unit).collect();
+            assert_eq!(completion.arguments[..], arguments, "D15, D17");
         }
         assert_eq!(queue.poll(), None);
         assert_eq!(queue.wait(Some(Duration::from_millis(1))), None);
@@ -184,11 +210,11 @@ mod live {
         let waiting = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| block_on(queue.next()));
             std::thread::sleep(Duration::from_millis(20));
-            call(1).map(|_| waiting.join())
+            call(1, 1).map(|_| waiting.join())
         })?;
-        assert_eq!(waiting.map_err(|_| "the waiting thread panicked")?.arguments[..], [0, 7]);
+        assert_eq!(waiting.map_err(|_| "the waiting thread panicked")?.arguments[..], [unit]);
         // Some are left in the queue when it goes.
-        call(100)?;
+        call(1, 100)?;
         Ok(())
     }
 
@@ -211,14 +237,15 @@ mod live {
     }
 
     fn wakes(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
-        let connection = open(system)?;
+        let connection = probe(system)?;
         let queue = system.completion_queue();
         let call = |queue, reference: Option<&[u64]>| {
             let wake = AsyncWake { queue, reference };
-            let result = connection.call(3).scalars(&[1]).waking(wake).send();
+            let result = connection.call(8).scalars(&[1]).waking(wake).send();
             result.map_or_else(|error| error.io_return(), |_| Some(IoReturn::SUCCESS))
         };
-        assert_eq!(call(None, Some(&[0])), Some(IoReturn::SUCCESS), "D6");
+        let nowhere = AsyncWake { queue: None, reference: Some(&[0]) };
+        assert!(connection.call(0).waking(nowhere).send().is_ok(), "D6");
         assert_eq!(call(Some(&*queue), None), Some(IoReturn::SUCCESS), "D2");
         assert!(queue.wait(None).is_some());
         assert_eq!(call(Some(&*queue), Some(&[])), Some(IoReturn::BAD_ARGUMENT), "D3");
@@ -231,15 +258,34 @@ mod live {
         Ok(())
     }
 
+    fn other_calls(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
+        let (connection, other) = (probe(system)?, probe(system)?);
+        let ask = |call: OtherCall<'_>| connection.other_call(&call).err();
+        let properties = Value::Dictionary([("Number".to_owned(), Value::Number(8))].into());
+        let set = OtherCall::SetProperties { properties: Some(&properties) };
+        assert_eq!(ask(set), Some(IoReturn::UNSUPPORTED), "G19");
+        let client = Some(other.id());
+        assert_eq!(ask(OtherCall::AddClient { client }), Some(IoReturn::UNSUPPORTED), "G17");
+        let trap = || OtherCall::Trap { index: 2, arguments: &[1, 2] };
+        assert_eq!(ask(trap()), None, "G20");
+        assert_eq!(ask(OtherCall::GetService), Some(IoReturn::UNSUPPORTED), "G18");
+        assert_eq!(ask(OtherCall::AddRef), None, "G15");
+        assert_eq!(ask(OtherCall::Release), None, "G15");
+        assert_eq!(connection.close(), IoReturn::SUCCESS);
+        assert_eq!(ask(OtherCall::GetService), Some(IoReturn::MACH_SEND_INVALID_DEST), "A15");
+        assert_eq!(ask(trap()), Some(IoReturn::BAD_ARGUMENT), "G21");
+        Ok(())
+    }
+
     fn notices(system: &Arc<IoKitSystem>) -> Result<(), Failed> {
-        let watched = system.watch(&Matching::service("AppleSMC"))?;
+        let watched = system.watch(&Matching::service(PROBE))?;
         let other = system.watch(&Matching::service("NoSuchClass"))?;
-        let service = smc(system)?;
+        let service = first(system, PROBE)?;
         let arrived = Notice { kind: NoticeKind::Arrived, service };
         assert_eq!(watched.poll(), Some(arrived), "it is there already");
         assert_eq!(watched.poll(), None);
         assert_eq!(other.poll(), None);
-        open(system)?.call(4).send()?;
+        probe(system)?.call(12).send()?;
         let terminated = Notice { kind: NoticeKind::Terminated, service };
         assert_eq!(watched.wait(None), Some(terminated));
         Ok(())

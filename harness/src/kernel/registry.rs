@@ -152,6 +152,8 @@ impl ServiceDescription {
             Matching::NAME => is(&self.name, value),
             Matching::USER_CLASS if self.user_class.is_some() => is_some(&self.user_class, value),
             Matching::BUNDLE_ID if self.bundle_id.is_some() => is_some(&self.bundle_id, value),
+            "IOClass" if !self.properties.contains_key(key) => is(&self.class, value),
+            "IORegistryEntryName" if !self.properties.contains_key(key) => is(&self.name, value),
             _ => self.properties.get(key) == Some(value),
         })
     }

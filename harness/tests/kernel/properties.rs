@@ -1,7 +1,7 @@
 //! Properties: what a dext reads of its provider and itself, and what a client reads of the dext.
 
 use dextape::IoReturn;
-use dextape::connection::{System, Value};
+use dextape::connection::{Matching, System, Value};
 use dextape::driverkit::{
     OsDictionary, OsObject, Provider, Service, USER_SERVICE_PROPERTIES, UserClient,
     copy_properties, set_properties,
@@ -47,4 +47,29 @@ fn a_client_reads_what_the_dext_has_set_in_a_property_of_its_own() {
         assert_eq!((&all[USER_SERVICE_PROPERTIES], &all["Factor"]), (&set, &Value::Number(3)));
         assert!(mock.leaks().is_empty() && mock.findings().is_empty());
     });
+}
+
+#[test]
+fn a_service_is_found_by_the_class_and_name_that_a_client_reads_as_properties() {
+    Schedule::simulate(1, |schedule| {
+        let mock = MockSystem::new(schedule);
+        let service = mock.publish(ServiceDescription::class("Hub"), Arc::new(Nobody)).unwrap();
+        for key in ["IOClass", "IORegistryEntryName"] {
+            assert_eq!(mock.property(service, key), Ok(Some(Value::from("Hub"))), "{key}");
+            let found = |value| {
+                let matching = Matching::service("IOService").property(key, value);
+                mock.matching_services(&matching).unwrap()
+            };
+            assert_eq!((found("Hub"), found("Other")), (vec![service], vec![]), "{key}");
+        }
+    });
+}
+
+/// Serves nobody.
+struct Nobody;
+
+impl Service for Nobody {
+    fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+        Err(IoReturn::UNSUPPORTED)
+    }
 }

@@ -153,6 +153,11 @@ impl Body {
         }
     }
 
+    /// False for what belongs to libdispatch.
+    const fn is_value(&self) -> bool {
+        !matches!(self, Self::Other(type_id::DISPATCH, _))
+    }
+
     /// A string of this text.
     pub(crate) fn string(text: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(text.len() + 1);
@@ -162,7 +167,8 @@ impl Body {
     }
 }
 
-/// Objects alive that are not immortal.
+/// Values alive that are not immortal. Objects of libdispatch are not among them: runtimes keep some of
+/// these for each thread (Rust's does for what parks), which is no client's to release.
 pub(super) static ALIVE_COUNT: AtomicI64 = AtomicI64::new(0);
 
 /// Releases of objects that were gone already.
@@ -246,7 +252,9 @@ impl CfRef {
             return;
         }
         object.state.store(FREED, Ordering::Release);
-        ALIVE_COUNT.fetch_sub(1, Ordering::Relaxed);
+        if object.body.is_value() {
+            ALIVE_COUNT.fetch_sub(1, Ordering::Relaxed);
+        }
         let Some(pointer) = NonNull::new(self.0.cast_mut().cast::<Object>()) else { return };
         // SAFETY: the last reference is gone, so nobody else may look at the body.
         let place = unsafe { &mut (*pointer.as_ptr()).body };
@@ -268,7 +276,9 @@ pub(crate) struct Owned(CfRef);
 impl Owned {
     /// A new object.
     pub(crate) fn make(body: Body) -> Self {
-        ALIVE_COUNT.fetch_add(1, Ordering::Relaxed);
+        if body.is_value() {
+            ALIVE_COUNT.fetch_add(1, Ordering::Relaxed);
+        }
         Self(Self::allocate(body, 1))
     }
 
