@@ -3,13 +3,12 @@
 //! than compare, enter and copy.
 
 use super::Policy;
-use super::matching::{equal, equal_words};
-use super::program::{Buffer, Kind, Program, Step, StepIndex};
-use super::request::CallRequest;
+use super::program::{Buffer, Kind, Program, Step};
 use super::session::Session;
 use crate::IoReturn;
 use crate::connection::{MethodInput, MethodOutput, StructureInput, StructureOutput};
 use crate::limits::SCALARS_MAX;
+use std::sync::atomic::Ordering;
 
 /// Bytes up to which a copy in words beats the C library's.
 const SHORT: usize = 64;
@@ -41,6 +40,20 @@ impl Route {
     }
 }
 
+/// What a plain call asks. Small, and handed on by value, so that on the way by a stream it never leaves
+/// the registers.
+#[derive(Clone, Copy)]
+pub(super) struct PlainCall<'a> {
+    pub(super) connection: u32,
+    pub(super) selector: u32,
+    /// At most as many as fit a call.
+    pub(super) scalars: &'a [u64],
+    pub(super) scalars_asked: u32,
+    pub(super) bytes: &'a [u8],
+    /// Bytes of structure asked for.
+    pub(super) room: u64,
+}
+
 impl Session {
     /// Serves a plain call; `None` where it is none, or is not the step's, and nothing has happened.
     #[inline]
@@ -52,39 +65,28 @@ impl Session {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> Option<IoReturn> {
-        let (kind, bytes) = match input.structure {
-            StructureInput::None => (Buffer::None, &[][..]),
-            StructureInput::Bytes([]) => (Buffer::None, &[][..]),
-            StructureInput::Bytes(bytes) => (Buffer::Bytes, bytes),
+        let bytes = match input.structure {
+            StructureInput::None => &[][..],
+            StructureInput::Bytes(bytes) => bytes,
             StructureInput::Shared(_) | StructureInput::Null { .. } => return None,
         };
-        let (room_kind, room): (_, &mut [u8]) = match &mut output.structure {
-            StructureOutput::None => (Buffer::None, &mut []),
-            StructureOutput::Bytes(room) => {
-                (if room.is_empty() { Buffer::None } else { Buffer::Bytes }, room)
-            }
+        let room: &mut [u8] = match &mut output.structure {
+            StructureOutput::None => &mut [],
+            StructureOutput::Bytes(room) => room,
             _ => return None,
         };
         if input.scalars.len() > SCALARS_MAX {
             return None;
         }
-        let call = CallRequest {
+        let call = PlainCall {
             connection,
             selector,
             scalars: input.scalars,
-            scalar_count: input.scalars.len() as u32,
             scalars_asked: output.scalar_count,
-            input: kind,
             bytes,
-            length: bytes.len() as u64,
-            input_memory: None,
-            output: room_kind,
-            output_size: room.len() as u64,
-            output_memory: None,
-            same_buffer: false,
-            wake: None,
+            room: room.len() as u64,
         };
-        let step = self.enter_plain(stream, &call)?;
+        let step = self.enter_plain(stream, call)?;
         let arena = &self.program.arena;
         if step.result.is_success() {
             let words = arena.words(step.words + u32::from(step.scalars_in), step.scalars_out);
@@ -102,20 +104,22 @@ impl Session {
     }
 
     #[inline]
-    fn enter_plain(&self, stream: u32, call: &CallRequest<'_>) -> Option<&Step> {
+    fn enter_plain(&self, stream: u32, call: PlainCall<'_>) -> Option<&Step> {
         let (program, progress) = (&self.program, &*self.progress);
         if !progress.is_quiet() {
             return None;
         }
-        let index = match self.route {
-            Route::Connection => progress.head(stream),
-            Route::Single => progress.head(0),
-            Route::Lane => progress.head(self.cached_lane()?),
-            Route::Keyed => self.find_keyed(call)?,
+        let stream = match self.route {
+            Route::Connection => stream,
+            Route::Single => 0,
+            Route::Lane => self.cached_lane()?,
+            Route::Keyed => return self.enter_keyed(call),
             Route::Closed => return None,
         };
+        let head = progress.stream(stream)?;
+        let index = head.load(Ordering::Acquire);
         let step = program.steps.get(index as usize)?;
-        if !fits(program, step, call) || !progress.claim(step, index) {
+        if !fits(program, step, call) || !progress.claim_head(head, step, index) {
             return None;
         }
         if !progress.is_quiet() {
@@ -124,38 +128,75 @@ impl Session {
         Some(step)
     }
 
-    #[inline]
-    fn find_keyed(&self, call: &CallRequest<'_>) -> Option<StepIndex> {
-        let program = &self.program;
-        let keys = program.keys.as_ref()?;
-        // A step of the same key that is not plain comes in its turn, and then this is not its way.
-        keys.find_plain(&self.progress, call, |index| {
-            let step = program.step(index);
-            !is_plain(step) || fits(program, step, call)
-        })
+    /// By its key: the first step of that key that is left, if it is the call's. What else has the same
+    /// key is for the long way. A way of its own, so that the others do not pay for what it needs.
+    #[inline(never)]
+    fn enter_keyed(&self, call: PlainCall<'_>) -> Option<&Step> {
+        let (program, progress) = (&self.program, &*self.progress);
+        let left = program.keys.as_ref()?.left(call);
+        let index = left.first();
+        let step = program.steps.get(index as usize)?;
+        if !fits(program, step, call) || !progress.claim_keyed(step, index) {
+            return None;
+        }
+        left.take(index);
+        if !progress.is_quiet() {
+            self.tell();
+        }
+        Some(step)
     }
 }
 
-#[inline]
-fn is_plain(step: &Step) -> bool {
-    step.flags.0 == 0 && step.kind == Kind::Call
+/// True where nothing is attached to the step, and lengths alone tell how its structures are handed in
+/// and asked for: what a plain call may be served by.
+pub(super) fn is_plain(step: &Step) -> bool {
+    let by_length = |kind, length: u64| match kind {
+        Buffer::None => length == 0,
+        Buffer::Bytes => length > 0,
+        Buffer::Shared | Buffer::Null | Buffer::Variable => false,
+    };
+    step.flags.0 == 0
+        && step.kind == Kind::Call
+        && step.scalar_count == u32::from(step.scalars_in)
+        && by_length(step.input, step.input_length)
+        && by_length(step.output, step.output_size)
 }
 
 /// True where the step is plain and its inputs are the call's. Both ways to a step want it in place:
 /// a call of it costs as much as the comparison.
 #[inline(always)]
-fn fits(program: &Program, step: &Step, call: &CallRequest<'_>) -> bool {
-    is_plain(step)
+fn fits(program: &Program, step: &Step, call: PlainCall<'_>) -> bool {
+    step.plain
         && step.selector == call.selector
         && step.connection == call.connection
-        && step.scalar_count == call.scalar_count
         && step.scalars_asked == call.scalars_asked
-        && step.input == call.input
-        && step.input_length == call.length
-        && step.output == call.output
-        && step.output_size == call.output_size
-        && equal_words(program.arena.words(step.words, step.scalars_in), call.scalars)
-        && equal(program.arena.bytes(step.input_at, step.input_length), call.bytes)
+        && usize::from(step.scalars_in) == call.scalars.len()
+        && step.input_length == call.bytes.len() as u64
+        && step.output_size == call.room
+        && same_words(program.arena.words(step.words, step.scalars_in), call.scalars)
+        && same_bytes(program.arena.bytes(step.input_at, step.input_length), call.bytes)
+}
+
+/// Compares what is of one length, and most often short: a loop that ends early, which no compiler
+/// widens, is shorter then than all that a wide one does before and behind.
+#[inline(always)]
+fn same_words(held: &[u64], given: &[u64]) -> bool {
+    held.iter().zip(given).all(|(held, given)| held == given)
+}
+
+/// As [`same_words`], for bytes.
+#[inline(always)]
+fn same_bytes(held: &[u8], given: &[u8]) -> bool {
+    const COMPARED_IN_WORDS: usize = 128;
+    if held.len() > COMPARED_IN_WORDS {
+        return held == given;
+    }
+    let (held_words, held_rest) = held.as_chunks::<8>();
+    let (given_words, given_rest) = given.as_chunks::<8>();
+    let mut words = held_words.iter().zip(given_words);
+    let mut rest = held_rest.iter().zip(given_rest);
+    words.all(|(held, given)| u64::from_ne_bytes(*held) == u64::from_ne_bytes(*given))
+        && rest.all(|(held, given)| held == given)
 }
 
 /// Copies as many bytes as both have room for.

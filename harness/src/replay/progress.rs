@@ -40,7 +40,13 @@ impl Progress {
     /// The next step of a stream.
     #[inline]
     pub(super) fn head(&self, stream: u32) -> StepIndex {
-        self.heads.get(stream as usize).map_or(NONE, |head| head.load(Ordering::Acquire))
+        self.stream(stream).map_or(NONE, |head| head.load(Ordering::Acquire))
+    }
+
+    /// The next step of a stream, as it changes.
+    #[inline]
+    pub(super) fn stream(&self, stream: u32) -> Option<&AtomicU32> {
+        self.heads.get(stream as usize)
     }
 
     /// How many streams there are.
@@ -65,19 +71,41 @@ impl Progress {
     /// Enters a step; false where somebody else was there first.
     #[inline]
     pub(super) fn claim(&self, step: &Step, index: StepIndex) -> bool {
-        let won = match self.heads.get(step.stream as usize) {
-            Some(head) => {
-                head.compare_exchange(index, step.next, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-            }
-            None => self.entered.get(index as usize / 64).is_some_and(|word| {
-                let bit = 1 << (index % 64);
-                word.fetch_or(bit, Ordering::SeqCst) & bit == 0
-            }),
-        };
-        if won && let Some(anchor) = self.anchors.get(step.lane as usize) {
-            anchor.store(index, Ordering::Release);
+        if let Some(head) = self.stream(step.stream) {
+            return self.claim_head(head, step, index);
+        }
+        self.claim_keyed(step, index)
+    }
+
+    /// As [`claim`](Self::claim), where steps have keys.
+    #[inline]
+    pub(super) fn claim_keyed(&self, step: &Step, index: StepIndex) -> bool {
+        let won = self.entered.get(index as usize / 64).is_some_and(|word| {
+            let bit = 1 << (index % 64);
+            word.fetch_or(bit, Ordering::SeqCst) & bit == 0
+        });
+        if won {
+            self.anchor_at(step, index);
         }
         won
+    }
+
+    /// As [`claim`](Self::claim), of the step at this head of its stream.
+    #[inline]
+    pub(super) fn claim_head(&self, head: &AtomicU32, step: &Step, index: StepIndex) -> bool {
+        let next = step.next;
+        let won = head.compare_exchange(index, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if won {
+            self.anchor_at(step, index);
+        }
+        won
+    }
+
+    #[inline]
+    fn anchor_at(&self, step: &Step, index: StepIndex) {
+        if let Some(anchor) = self.anchors.get(step.lane as usize) {
+            anchor.store(index, Ordering::Release);
+        }
     }
 
     /// The last step that was entered of a lane.

@@ -9,8 +9,10 @@ use super::step::{
     Step, StepIndex,
 };
 use crate::IoReturn;
+use crate::replay::plain::is_plain;
 use crate::replay::request::output_of;
 use crate::replay::{Policy, ReplayOptions, UnknownPolicy};
+use crate::schedule::TimeMode;
 use crate::tape::{
     Body, Call, Digest, Event, OutputKind, Payload, Return, Sequence, Structure, Tape,
 };
@@ -133,6 +135,7 @@ impl Program {
         program.queues.sort_unstable();
         program.sort_lanes();
         program.lay_streams();
+        program.steps.iter_mut().for_each(|step| step.plain = is_plain(step));
         if program.policy == Policy::AnyOrder {
             program.keys = Some(KeyTable::new(&program, opaque_input));
         }
@@ -332,6 +335,7 @@ impl Compiler<'_> {
             flags,
             input: Buffer::None,
             output: Buffer::None,
+            plain: false,
             scalars_in: 0,
             scalars_out: 0,
             selector: 0,
@@ -389,7 +393,8 @@ impl Compiler<'_> {
         }
         step.leave = index;
         step.flags = Flags(step.flags.0 & !Flags::IN_FLIGHT.0);
-        if self.times[number as usize] < event.time {
+        // Time follows a tape only where it was simulated when the tape was recorded.
+        if self.program.time == TimeMode::Simulated && self.times[number as usize] < event.time {
             step.flags.set(Flags::TIME);
         }
         self.steps.insert(event.sequence, number);

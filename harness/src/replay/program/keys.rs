@@ -1,8 +1,9 @@
 //! Keys of steps for `any_order`: connection, operation and inputs, hashed.
 
-use super::{CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex};
+use super::{Buffer, CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex};
 use crate::memory::{Update, Width};
 use crate::replay::other::key_words;
+use crate::replay::plain::PlainCall;
 use crate::replay::progress::Progress;
 use crate::replay::request::{self, CallRequest, Request};
 use std::hash::{BuildHasher, RandomState};
@@ -67,19 +68,24 @@ impl KeyTable {
         self.walk(self.hash(rules, request), progress, accepts)
     }
 
-    /// As [`find`](Self::find) for a synchronous call, where no rule is about calls and all bytes are
+    /// What is left of the steps of a plain call's key, where no rule is about calls and all bytes are
     /// part of a key.
     #[inline]
-    pub(in crate::replay) fn find_plain(
-        &self,
-        progress: &Progress,
-        call: &CallRequest<'_>,
-        accepts: impl FnMut(StepIndex) -> bool,
-    ) -> Option<StepIndex> {
+    pub(in crate::replay) fn left(&self, call: PlainCall<'_>) -> Left<'_> {
+        let bytes_or_none = |none| if none { Buffer::None } else { Buffer::Bytes };
         let mut hash = KeyHash::new(self.seed, Kind::Call as u64);
-        hash.call(call);
-        hash.inputs(call);
-        self.walk(hash.finish(), progress, accepts)
+        hash.call(&Counts {
+            connection: call.connection,
+            selector: call.selector,
+            scalar_count: call.scalars.len() as u32,
+            scalars_asked: call.scalars_asked,
+            input: bytes_or_none(call.bytes.is_empty()),
+            length: call.bytes.len() as u64,
+            output: bytes_or_none(call.room == 0),
+            output_size: call.room,
+        });
+        hash.inputs(call.scalars, call.bytes);
+        Left { head: &self.slots[self.slot(hash.finish())].head, next: &self.next }
     }
 
     #[inline]
@@ -174,13 +180,13 @@ impl KeyTable {
 
     #[inline]
     fn hash_call(&self, hash: &mut KeyHash, rules: &FieldRules, call: &CallRequest<'_>) {
-        hash.call(call);
+        hash.call(&Counts::of(call));
         match rules.calls(call.selector) {
             None => {
                 if self.lengths_only {
                     call.scalars.iter().for_each(|scalar| hash.word(*scalar));
                 } else {
-                    hash.inputs(call);
+                    hash.inputs(call.scalars, call.bytes);
                 }
                 if let Some(wake) = &call.wake {
                     hash.word(u64::from(wake.queue.is_some()));
@@ -236,6 +242,56 @@ pub(in crate::replay) const fn update_words(update: Update, width: Width) -> (u6
     }
 }
 
+/// The steps of one key that have not been entered.
+pub(in crate::replay) struct Left<'a> {
+    head: &'a AtomicU32,
+    next: &'a [StepIndex],
+}
+
+impl Left<'_> {
+    /// The first of them, unless somebody takes it just now; [`NONE`] without one.
+    #[inline]
+    pub(in crate::replay) fn first(&self) -> StepIndex {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// The first of them was entered. Nothing before it was left, so nothing up to it is now; where
+    /// another thread says so of a later one, this is only the older hint.
+    #[inline]
+    pub(in crate::replay) fn take(&self, first: StepIndex) {
+        if let Some(next) = self.next.get(first as usize) {
+            self.head.store(*next, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a call is made on, and its counts and kinds.
+struct Counts {
+    connection: u32,
+    selector: u32,
+    scalar_count: u32,
+    scalars_asked: u32,
+    input: Buffer,
+    length: u64,
+    output: Buffer,
+    output_size: u64,
+}
+
+impl Counts {
+    const fn of(call: &CallRequest<'_>) -> Self {
+        Self {
+            connection: call.connection,
+            selector: call.selector,
+            scalar_count: call.scalar_count,
+            scalars_asked: call.scalars_asked,
+            input: call.input,
+            length: call.length,
+            output: call.output,
+            output_size: call.output_size,
+        }
+    }
+}
+
 /// A hash of words in pairs: each pair is multiplied under a key of its own place, so that no product
 /// waits for the one before.
 struct KeyHash {
@@ -276,9 +332,8 @@ impl KeyHash {
         self.word((high as u64) << 32 | low as u64);
     }
 
-    /// What a call is made on, and its counts and kinds.
     #[inline]
-    const fn call(&mut self, call: &CallRequest<'_>) {
+    const fn call(&mut self, call: &Counts) {
         const fn pair(high: u32, low: u32) -> u64 {
             (high as u64) << 32 | low as u64
         }
@@ -288,16 +343,16 @@ impl KeyHash {
         self.words(pair(call.connection, call.selector) ^ counts.rotate_left(16), sizes);
     }
 
-    /// Its scalars and bytes.
-    #[inline]
-    fn inputs(&mut self, call: &CallRequest<'_>) {
-        let (pairs, odd) = call.scalars.as_chunks::<2>();
+    /// The scalars and bytes of a call.
+    #[inline(always)]
+    fn inputs(&mut self, scalars: &[u64], bytes: &[u8]) {
+        let (pairs, odd) = scalars.as_chunks::<2>();
         pairs.iter().for_each(|[low, high]| self.words(*low, *high));
         odd.iter().for_each(|scalar| self.word(*scalar));
-        self.bytes(call.bytes);
+        self.bytes(bytes);
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         let (pairs, odd) = words.as_chunks::<2>();

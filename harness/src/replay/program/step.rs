@@ -103,6 +103,8 @@ pub(in crate::replay) struct Step {
     pub(in crate::replay) flags: Flags,
     pub(in crate::replay) input: Buffer,
     pub(in crate::replay) output: Buffer,
+    /// Nothing is attached to it, so that a plain call may be served by it.
+    pub(in crate::replay) plain: bool,
     /// Scalars handed in and returned, in the arena's words from `words` on.
     pub(in crate::replay) scalars_in: u8,
     pub(in crate::replay) scalars_out: u8,
