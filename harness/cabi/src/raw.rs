@@ -6,6 +6,7 @@
 //! through them is here. Accesses are bytewise, so that an unaligned pointer does.
 
 use crate::fault::fault;
+use dextape::limits::SCALARS_MAX;
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
@@ -183,6 +184,7 @@ impl<T: Plain> Out<T> {
     }
 
     /// Writes these items. It faults at NULL where there are any.
+    #[inline(always)]
     pub(crate) fn copy_from(self, items: &[T]) {
         if items.is_empty() {
             return;
@@ -192,7 +194,7 @@ impl<T: Plain> Out<T> {
         }
         let (from, to) = (items.as_ptr().cast::<u8>(), self.0.cast::<u8>());
         // SAFETY: the client promises room for so many items; ours are no memory of the client's.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, size_of_val(items)) }
+        unsafe { copy_bytes(from, to, size_of_val(items)) }
     }
 }
 
@@ -218,6 +220,7 @@ impl Room {
     }
 
     /// The first `length` bytes, filled from the client's.
+    #[inline(always)]
     pub(crate) fn filled(&mut self, from: In<u8>, length: usize) -> &mut [u8] {
         let room = &mut self.0[..length.min(ROOM)];
         if from.is_null() && !room.is_empty() {
@@ -226,17 +229,85 @@ impl Room {
         let to = room.as_mut_ptr().cast::<u8>();
         // SAFETY: the client promises that so many bytes are there, the room is ours alone, and it has
         // that length.
-        unsafe { std::ptr::copy_nonoverlapping(from.0, to, room.len()) };
+        unsafe { copy_bytes(from.0, to, room.len()) };
         // SAFETY: all of it was just written.
         unsafe { std::slice::from_raw_parts_mut(to, room.len()) }
     }
 
     /// The first `length` bytes, all zero.
+    #[inline(always)]
     pub(crate) fn zeroed(&mut self, length: usize) -> &mut [u8] {
+        let zero = MaybeUninit::new(0);
+        if length <= SHORT {
+            // Of a length that the compiler knows.
+            self.0[..SHORT].fill(zero);
+        } else {
+            self.0[SHORT..length.min(ROOM)].fill(zero);
+            self.0[..SHORT].fill(zero);
+        }
         let room = &mut self.0[..length.min(ROOM)];
-        room.fill(MaybeUninit::new(0));
         // SAFETY: all of it was just written.
         unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+    }
+}
+
+/// Room for the scalars of a call, on the stack.
+pub(crate) struct Words([MaybeUninit<u64>; SCALARS_MAX]);
+
+impl Words {
+    pub(crate) const fn new() -> Self {
+        Self([MaybeUninit::uninit(); SCALARS_MAX])
+    }
+
+    /// The first `count` words, filled from the client's.
+    #[inline(always)]
+    pub(crate) fn filled(&mut self, from: In<u64>, count: u32) -> &mut [u64] {
+        let room = &mut self.0[..(count as usize).min(SCALARS_MAX)];
+        for (index, word) in room.iter_mut().enumerate() {
+            word.write(from.read_at(index));
+        }
+        // SAFETY: all of it was just written.
+        unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+    }
+
+    /// The first `count` words, all zero.
+    #[inline(always)]
+    pub(crate) fn zeroed(&mut self, count: u32) -> &mut [u64] {
+        // All of it: a length that the compiler knows takes no call.
+        self.0 = [MaybeUninit::new(0); SCALARS_MAX];
+        let room = &mut self.0[..(count as usize).min(SCALARS_MAX)];
+        // SAFETY: all of it was just written.
+        unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+    }
+}
+
+/// Bytes up to which a copy in words beats the C library's.
+const SHORT: usize = 64;
+
+/// Copies bytes, few ones word by word: the client has just written them in words, and a wider load
+/// would have to wait until those stores are through.
+///
+/// # Safety
+///
+/// As for [`std::ptr::copy_nonoverlapping`].
+#[inline(always)]
+unsafe fn copy_bytes(from: *const u8, to: *mut u8, length: usize) {
+    if length > SHORT {
+        // SAFETY: the caller's promise.
+        return unsafe { std::ptr::copy_nonoverlapping(from, to, length) };
+    }
+    let mut at = 0;
+    while at + 8 <= length {
+        let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
+        // SAFETY: the caller's promise, for a part of it.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, 8) };
+        at += 8;
+    }
+    while at < length {
+        let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
+        // SAFETY: as above.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, 1) };
+        at += 1;
     }
 }
 

@@ -43,6 +43,8 @@ impl From<IoReturn> for Stop {
 /// let stopped = send(Rules::all(), &shape, dead);
 /// assert_eq!(stopped, Err(Stop::Refused(IoReturn::MIG_ARRAY_TOO_LARGE)));
 /// ```
+// Inlined with what it is made of: a caller with all rules pays for no rule that is off.
+#[inline(always)]
 pub fn send(
     rules: Rules,
     shape: &CallShape,
@@ -67,6 +69,7 @@ pub fn send(
 /// # Errors
 ///
 /// Where nothing is sent: what happens to the client instead.
+#[inline(always)]
 pub fn request(rules: Rules, shape: &CallShape) -> Result<Request, Stop> {
     if !rules.on(Rule::A1) && *shape == CallShape::default() {
         // As if a wrapper with nothing in it were a mistake.
@@ -84,6 +87,7 @@ pub fn request(rules: Rules, shape: &CallShape) -> Result<Request, Stop> {
 }
 
 /// D1, D2 and D4; the count sent, `None` for a synchronous call.
+#[inline(always)]
 fn reference(rules: Rules, shape: &CallShape) -> Result<Option<u32>, Stop> {
     let Some(reference) = shape.reference else { return Ok(None) };
     let mut count = reference.count;
@@ -105,6 +109,7 @@ fn reference(rules: Rules, shape: &CallShape) -> Result<Option<u32>, Stop> {
 }
 
 /// A2, then A3.
+#[inline(always)]
 fn scalar_input(rules: Rules, shape: &CallShape) -> Result<u32, Stop> {
     let mut count = shape.scalar_count;
     if count as usize > SCALARS_MAX {
@@ -120,6 +125,7 @@ fn scalar_input(rules: Rules, shape: &CallShape) -> Result<u32, Stop> {
 }
 
 /// A3, A7 to A10.
+#[inline(always)]
 fn structure_input(rules: Rules, shape: StructureShape) -> Result<Transfer, Stop> {
     if shape.size == 0 {
         // Naively the pointer decides: a structure of no bytes.
@@ -145,6 +151,7 @@ fn structure_input(rules: Rules, shape: StructureShape) -> Result<Transfer, Stop
 }
 
 /// A4 and A5.
+#[inline(always)]
 fn scalars_asked(rules: Rules, shape: &CallShape) -> Result<u32, IoReturn> {
     let Some(asked) = shape.scalars_asked else {
         return if rules.on(Rule::A4) { Ok(0) } else { Err(IoReturn::BAD_ARGUMENT) };
@@ -159,6 +166,7 @@ fn scalars_asked(rules: Rules, shape: &CallShape) -> Result<u32, IoReturn> {
 }
 
 /// A4, A11, A12 and A14.
+#[inline(always)]
 fn output(rules: Rules, shape: &CallShape) -> Result<Transfer, IoReturn> {
     let Some(size) = shape.output_asked else {
         return if rules.on(Rule::A4) { Ok(Transfer::None) } else { Err(IoReturn::BAD_ARGUMENT) };
@@ -178,6 +186,7 @@ fn output(rules: Rules, shape: &CallShape) -> Result<Transfer, IoReturn> {
 }
 
 /// D5.
+#[inline(always)]
 fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
     if port == WakePort::Foreign && rules.on(Rule::D5) {
         Err(rules.open().foreign_wake_port)
@@ -187,6 +196,7 @@ fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
 }
 
 /// What the kernel checks once the connection is found: D3 and A13.
+#[inline(always)]
 fn kernel_checks(rules: Rules, request: &Request) -> Result<(), IoReturn> {
     if request.reference_count == Some(0) && rules.on(Rule::D3) {
         return Err(IoReturn::BAD_ARGUMENT);
@@ -223,6 +233,7 @@ impl Destination {
     ///
     /// `MACH_SEND_INVALID_DEST` where there is nobody (A15), `kIOReturnBadArgument` where it is
     /// somebody else (A16).
+    #[inline]
     pub fn check(self, rules: Rules) -> Result<(), IoReturn> {
         let (nobody, other) = (IoReturn::MACH_SEND_INVALID_DEST, IoReturn::BAD_ARGUMENT);
         match self {

@@ -115,6 +115,7 @@ impl<'a> MethodOutput<'a> {
     }
 
     /// The scalars returned, after success.
+    #[inline]
     #[must_use]
     pub fn returned_scalars(&self) -> &[u64] {
         &self.scalars[..self.scalars.len().min(self.scalar_count as usize)]

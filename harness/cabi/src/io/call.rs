@@ -6,7 +6,7 @@ use super::{handles, mapping};
 use crate::fault::fault;
 use crate::mach::vm_allocate_pages;
 use crate::port::{self, Connect, Port};
-use crate::raw::{In, Out, Room, try_copy_from, try_copy_to};
+use crate::raw::{In, Out, Room, Words, try_copy_from, try_copy_to};
 use dextape::IoReturn;
 use dextape::boundary::library::{self, Stop, send};
 use dextape::boundary::{
@@ -14,7 +14,7 @@ use dextape::boundary::{
     Transfer, WakePort, refused,
 };
 use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
-use dextape::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX};
+use dextape::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX};
 use std::sync::{Arc, OnceLock};
 
 /// The arguments of a call as the client gives them.
@@ -52,6 +52,7 @@ enum Left {
 
 impl Arguments {
     /// Makes the call.
+    #[inline]
     pub(super) fn call(&self) -> IoReturn {
         match self.perform() {
             Left::Done(result) => result,
@@ -59,10 +60,16 @@ impl Arguments {
         }
     }
 
+    #[inline(always)]
     fn shape(&self, wake_port: WakePort) -> CallShape {
         let pointer = |null: bool| if null { Pointer::Null } else { Pointer::Present };
         let output_asked = self.output_structure_size.read();
-        let range = |address, size| ClientRange::of(address, size, physical_memory());
+        let range = |address: u64, size| match (address, size) {
+            (0, _) => ClientRange::Null,
+            // What travels in the message is nowhere absurd, and most of what is sent does.
+            (_, ..=INLINE_STRUCTURE_MAX) => ClientRange::Somewhere,
+            _ => ClientRange::of(address, size, physical_memory()),
+        };
         CallShape {
             scalars: pointer(self.input.is_null()),
             scalar_count: self.input_count,
@@ -82,6 +89,7 @@ impl Arguments {
         }
     }
 
+    #[inline(always)]
     fn perform(&self) -> Left {
         let rules = Rules::all();
         let own = self.wake.and_then(|wake| port::port_of(wake.port));
@@ -93,29 +101,46 @@ impl Arguments {
         let shape = self.shape(wake_port);
         let (destination, connect) = destination(self.connect);
         let sent = send(rules, &shape, destination.check(rules));
-        let request = match (sent, &connect) {
-            (Ok(request), _) => request,
-            (Err(Stop::Fault), _) => return Left::Fault,
+        match (sent, &connect) {
+            (Ok(request), Some(connect)) => {
+                if self.wake.is_none() && travels(request.structure) && travels(request.output) {
+                    return self.reach_in_line(&request, connect);
+                }
+                self.reach(&request, connect, own.as_ref())
+            }
+            (sent, connect) => self.stop(&shape, sent, connect.as_deref(), own.as_ref()),
+        }
+    }
+
+    /// What comes of a call that is not sent, or that only the kernel refuses.
+    #[cold]
+    fn stop(
+        &self,
+        shape: &CallShape,
+        sent: Result<Request, Stop>,
+        connect: Option<&Arc<Connect>>,
+        own: Option<&Arc<Port>>,
+    ) -> Left {
+        let rules = Rules::all();
+        match (sent, connect) {
+            (Err(Stop::Fault), _) => Left::Fault,
             // An empty reference is the kernel's to refuse (D3), so that it is seen there.
-            (Err(Stop::Refused(code)), Some(_)) if empty_reference(&shape, code) => {
-                match library::request(rules, &shape) {
-                    Ok(request) => request,
-                    Err(Stop::Fault) => return Left::Fault,
-                    Err(Stop::Refused(code)) => return self.refuse(rules, &shape, code),
+            (Err(Stop::Refused(code)), Some(connect)) if empty_reference(shape, code) => {
+                match library::request(rules, shape) {
+                    Ok(request) => self.reach(&request, connect, own),
+                    Err(Stop::Fault) => Left::Fault,
+                    Err(Stop::Refused(code)) => self.refuse(rules, shape, code),
                 }
             }
             (Err(Stop::Refused(code)), connect) => {
                 // That the connection has ended comes before most of what else is wrong (A18, H1).
-                let ended = connect.as_ref().and_then(|it| it.connection.check().err());
-                let again = ended.and_then(|ended| send(rules, &shape, Err(ended)).err());
+                let ended = connect.and_then(|it| it.connection.check().err());
+                let again = ended.and_then(|ended| send(rules, shape, Err(ended)).err());
                 let code = if let Some(Stop::Refused(first)) = again { first } else { code };
-                return self.refuse(rules, &shape, code);
+                self.refuse(rules, shape, code)
             }
-        };
-        let Some(connect) = connect else {
-            return self.refuse(rules, &shape, IoReturn::MACH_SEND_INVALID_DEST);
-        };
-        self.reach(&request, &connect, own.as_ref())
+            (Ok(_), _) => self.refuse(rules, shape, IoReturn::MACH_SEND_INVALID_DEST),
+        }
     }
 
     /// The client is told `code`, and where it asked for variable output gets none (A14).
@@ -127,11 +152,40 @@ impl Arguments {
         Left::Done(answer.result)
     }
 
-    /// The call reaches the system.
+    /// A synchronous call whose structures travel in the message reaches the system: the usual one.
+    #[inline(always)]
+    fn reach_in_line(&self, request: &Request, connect: &Arc<Connect>) -> Left {
+        let (mut scalars, mut room) = (Words::new(), Words::new());
+        let (mut input_room, mut output_room) = (Room::new(), Room::new());
+        let structure = match request.structure {
+            Transfer::Inline { size } => {
+                StructureInput::Bytes(input_room.filled(self.structure, size as usize))
+            }
+            _ => StructureInput::None,
+        };
+        let input =
+            MethodInput { scalars: scalars.filled(self.input, request.scalar_count), structure };
+        let structure = match request.output {
+            Transfer::Inline { size } => StructureOutput::Bytes(output_room.zeroed(size as usize)),
+            _ => StructureOutput::None,
+        };
+        let mut output = MethodOutput::new(room.zeroed(request.scalars_asked), structure);
+        output.scalar_count = self.output_count.read().unwrap_or(0);
+
+        mapping::look(connect);
+        let result = connect.connection.call_method(self.selector, &input, &mut output);
+        mapping::look(connect);
+        if !result.is_success() {
+            return Left::Done(result);
+        }
+        self.give(request, &output)
+    }
+
+    /// Any other call reaches the system.
+    #[inline(never)]
     fn reach(&self, request: &Request, connect: &Arc<Connect>, own: Option<&Arc<Port>>) -> Left {
-        let mut scalars = [0; SCALARS_MAX];
-        let scalars = &mut scalars[..request.scalar_count as usize];
-        self.input.copy_to(scalars);
+        let (mut scalars, mut room) = (Words::new(), Words::new());
+        let scalars = scalars.filled(self.input, request.scalar_count);
         let (mut input_room, mut output_room) = (Room::new(), Room::new());
         let (given, mut wanted) =
             (self.out_of_line_input(request), self.out_of_line_output(request));
@@ -159,7 +213,6 @@ impl Arguments {
         };
         let input = MethodInput { scalars, structure };
 
-        let mut room = [0; SCALARS_MAX];
         let mut variable = Vec::new();
         let output_structure = match request.output {
             Transfer::None => StructureOutput::None,
@@ -172,8 +225,7 @@ impl Arguments {
             },
         };
         let asked = self.output_count.read().unwrap_or(0);
-        let room = &mut room[..request.scalars_asked as usize];
-        let mut output = MethodOutput::new(room, output_structure);
+        let mut output = MethodOutput::new(room.zeroed(request.scalars_asked), output_structure);
         output.scalar_count = asked;
 
         mapping::look(connect);
@@ -229,6 +281,7 @@ impl Arguments {
     }
 
     /// Copies the reply of a success (C1, C7), with the fault of A6.
+    #[inline]
     fn give(&self, request: &Request, output: &MethodOutput<'_>) -> Left {
         let scalars = output.returned_scalars();
         if self.output.is_null() && !scalars.is_empty() {
@@ -284,6 +337,12 @@ fn variable_of<'a>(output: &'a MethodOutput<'_>) -> &'a [u8] {
         StructureOutput::Variable(bytes) => bytes,
         _ => &[],
     }
+}
+
+/// True where it travels in the message, or is not there at all.
+#[inline(always)]
+const fn travels(transfer: Transfer) -> bool {
+    matches!(transfer, Transfer::None | Transfer::Inline { .. })
 }
 
 /// A reference that is there and holds nothing (D3).

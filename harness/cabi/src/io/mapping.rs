@@ -176,8 +176,15 @@ fn differences(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
 }
 
 /// A sync point of a connection: before and after it is asked for something.
-#[inline]
+#[inline(always)]
 pub(super) fn look(connect: &Arc<Connect>) {
+    if connect.has_mapped() {
+        look_at_all_of(connect);
+    }
+}
+
+#[inline(never)]
+fn look_at_all_of(connect: &Arc<Connect>) {
     if COUNT.load(Ordering::Acquire) > 0 {
         let held: Vec<_> = all().iter().filter(|real| real.is_held_by(connect)).cloned().collect();
         held.iter().for_each(|real| real.look());
@@ -214,6 +221,7 @@ pub(crate) fn forget_ended() {
 
 /// The client's address of a mapping that the system has just made.
 fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<u64, IoReturn> {
+    connect.map();
     let known = all().iter().find(|real| real.id == mapping.id()).cloned();
     if let Some(known) = known {
         let mut holders = known.holders.lock().unwrap_or_else(PoisonError::into_inner);

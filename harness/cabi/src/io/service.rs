@@ -5,7 +5,7 @@ use super::object::name;
 use crate::cf::CfRef;
 use crate::fault::fault;
 use crate::mach::{KERN_SUCCESS, Kern, Name};
-use crate::port::{self, Connect, Iterator, Kind, TASK_SELF};
+use crate::port::{self, Connect, Held, Iterator, Kind, TASK_SELF};
 use crate::raw::Out;
 use crate::start::system;
 use dextape::IoReturn;
@@ -22,12 +22,21 @@ pub(super) fn matching(dictionary: CfRef) -> Result<Vec<ServiceId>, IoReturn> {
 }
 
 /// What a name stands for, for the library.
-pub(crate) fn destination(connect: u32) -> (Destination, Option<std::sync::Arc<Connect>>) {
+#[inline]
+pub(crate) fn destination(connect: u32) -> (Destination, Option<Held>) {
+    match port::hold(connect) {
+        Some(held) => (Destination::Connection, Some(held)),
+        None => destination_by_table(connect),
+    }
+}
+
+#[cold]
+fn destination_by_table(connect: u32) -> (Destination, Option<Held>) {
     match port::lookup(connect) {
         None if connect == 0 => (Destination::Null, None),
         None => (Destination::Unknown, None),
         Some(Kind::Dead) => (Destination::Dead, None),
-        Some(Kind::Connection(connect)) => (Destination::Connection, Some(connect)),
+        Some(Kind::Connection(connect)) => (Destination::Connection, Some(Held::own(connect))),
         Some(_) => (Destination::OtherKind, None),
     }
 }
@@ -43,7 +52,7 @@ fn open(service: u32, task: u32, open_type: u32, connect: Out<u32>) -> Result<()
     let Some(Kind::Service(service)) = found else { return Err(IoReturn::BAD_ARGUMENT) };
     match system().open(service, open_type) {
         Ok(connection) => {
-            connect.put(port::connection_name(Connect { connection }));
+            connect.put(port::connection_name(Connect::new(connection)));
             Ok(())
         }
         Err(code) => {

@@ -7,11 +7,14 @@
 mod object;
 mod queue;
 pub(crate) mod report;
+mod seat;
+mod seats;
 mod signal;
 mod table;
 
 pub(crate) use object::{Connect, Iterator, Kind};
 pub(crate) use queue::{Port, Received, Watch, receive};
+pub(crate) use seats::{Held, hold};
 pub(crate) use signal::Signal;
 pub(crate) use table::{
     MAIN_PORT, Right, TASK_SELF, allocate_receive, connection_name, deallocate, destroy, insert,

@@ -5,6 +5,7 @@ use dextape::call::ServiceId;
 use dextape::connection::Connection;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a name stands for.
@@ -47,6 +48,25 @@ impl Kind {
 /// An open connection.
 pub(crate) struct Connect {
     pub(crate) connection: Box<dyn Connection>,
+    /// Memory of it was mapped.
+    mapped: AtomicBool,
+}
+
+impl Connect {
+    pub(crate) fn new(connection: Box<dyn Connection>) -> Self {
+        Self { connection, mapped: AtomicBool::new(false) }
+    }
+
+    /// Memory of it is mapped from now on.
+    pub(crate) fn map(&self) {
+        self.mapped.store(true, Ordering::Release);
+    }
+
+    /// True where memory of it was ever mapped: who has none has nothing to look at.
+    #[inline(always)]
+    pub(crate) fn has_mapped(&self) -> bool {
+        self.mapped.load(Ordering::Acquire)
+    }
 }
 
 impl fmt::Debug for Connect {

@@ -1,6 +1,6 @@
 //! The names of this task.
 
-use super::{Connect, Kind, Port};
+use super::{Connect, Kind, Port, seats};
 use dextape::IoReturn;
 use dextape::call::ServiceId;
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +19,7 @@ const TAG: u32 = 0b11;
 const REST: usize = 1024;
 
 /// Names at once; more are a leak that no client means.
-const NAMES_MAX: usize = 1 << 20;
+pub(super) const NAMES_MAX: usize = 1 << 20;
 
 /// A right that a reference count belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +132,10 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1) & 0x3f;
         let entry = slot.entry.take()?;
         self.free.push_back(name >> 8);
-        if let Kind::Service(service) = entry.kind {
-            self.services.remove(&service);
+        match &entry.kind {
+            Kind::Service(service) => drop(self.services.remove(service)),
+            Kind::Connection(_) => seats::rise(name),
+            _ => {}
         }
         Some(entry.kind)
     }
@@ -199,7 +201,13 @@ pub(crate) fn service_name(service: ServiceId) -> u32 {
 
 /// The name of a connection that was just opened.
 pub(crate) fn connection_name(connect: Connect) -> u32 {
-    insert(Kind::Connection(Arc::new(connect)))
+    let connect = Arc::new(connect);
+    let mut table = table();
+    let name = table.add(Kind::Connection(Arc::clone(&connect)), 1, false);
+    if name != 0 {
+        seats::sit(name, &connect);
+    }
+    name
 }
 
 /// A new port of the client's own, with its receive right only.
