@@ -16,6 +16,8 @@
 //! | 10 | waits so many milliseconds as the first scalar says |
 //! | 11 | fills the output descriptor with 0xab, and fails where a scalar was given |
 //! | 12 | the service is terminated |
+//!
+//! Memory type 0 has 128 bytes, memory type 4 has 1 MiB, and there is no other.
 
 use dextape::IoReturn;
 use dextape::connection::System;
@@ -115,7 +117,7 @@ impl Service for Probe {
         Ok(Some(Arc::new(ProbeClient {
             system: self.system.clone(),
             calls: AtomicU64::new(0),
-            buffer: Mutex::default(),
+            buffers: Mutex::default(),
             queue: OnceLock::new(),
         })))
     }
@@ -126,13 +128,23 @@ impl Service for Probe {
 struct ProbeClient {
     system: Weak<MockSystem>,
     calls: AtomicU64,
-    buffer: Mutex<Option<OsSharedPtr<BufferMemoryDescriptor>>>,
+    /// One of each memory type, once it was asked for.
+    buffers: Mutex<[Option<OsSharedPtr<BufferMemoryDescriptor>>; 2]>,
     /// Its own, so that its waits hold up no other client; reentrant, so that they hold up no other
     /// call.
     queue: OnceLock<OsSharedPtr<DispatchQueue>>,
 }
 
 const NONE: u64 = u64::MAX;
+
+/// Place and bytes of a memory type.
+const fn room(memory_type: u64) -> Option<(usize, u64)> {
+    match memory_type {
+        0 => Some((0, 128)),
+        4 => Some((1, 1 << 20)),
+        _ => None,
+    }
+}
 
 /// What a call waits for that is to wait.
 const EVENT: u64 = 1;
@@ -272,17 +284,16 @@ impl UserClient for ProbeClient {
         _options: &mut u64,
         memory: &mut Option<MemoryDescriptor>,
     ) -> IoReturn {
-        if memory_type != 0 {
-            return IoReturn::NO_DEVICE;
-        }
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((place, size)) = room(memory_type) else { return IoReturn::NO_DEVICE };
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = &mut buffers[place];
         if buffer.is_none() {
-            match BufferMemoryDescriptor::create(Direction::IN_OUT, 128, 8) {
+            match BufferMemoryDescriptor::create(Direction::IN_OUT, size, 8) {
                 Ok(made) => *buffer = Some(OsSharedPtr::adopt(made)),
                 Err(code) => return code,
             }
         }
-        if let Some(held) = &*buffer {
+        if let Some(held) = buffer {
             held.retain();
             *memory = Some(held.descriptor());
         }

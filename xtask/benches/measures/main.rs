@@ -7,6 +7,7 @@
 
 mod case;
 mod count;
+mod iokit;
 mod peers;
 mod recording;
 mod replaying;
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
     }
     if wanted(recording::GROUP) {
         recording::print();
+    }
+    if wanted(iokit::GROUP) {
+        iokit::print();
     }
     ExitCode::SUCCESS
 }
