@@ -5,10 +5,14 @@
 //! - [`import_imf`]: a log of IMF's interposer becomes a tape.
 //! - [`learn`](learn()): several recordings of one run become a tape that serves further ones; [`trial`]
 //!   measures how well.
+//! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
+//!   [`Lenient`] answers a client from what is left of a tape.
 
 mod drive;
 mod import;
 mod learn;
+mod lenient;
+mod minimize;
 
 pub use drive::{
     Difference, DifferenceKind, DriveError, DriveOptions, DriveReport, drive, planned_faults,
@@ -16,4 +20,9 @@ pub use drive::{
 pub use import::{ImportError, ImportReport, import_imf};
 pub use learn::{
     FieldClass, LearnError, LearnReport, Learned, LearnedField, Trial, TrialError, learn, trial,
+};
+pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
+pub use minimize::{
+    Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
+    ProgressFn, TRIMMED, message_class, minimize,
 };

@@ -7,7 +7,7 @@ use super::things::Held;
 use dextape::IoReturn;
 use dextape::connection::Mapping;
 use dextape::memory::{AccessError, Memory, Update, Width};
-use dextape::tape::{Body, Capture, MappedMemory, Payload};
+use dextape::tape::{MappedMemory, Payload};
 use std::time::Duration;
 
 /// How often a read is made again that does not give what is on the tape: what the device does at the
@@ -170,12 +170,7 @@ impl Lane {
 
     /// Whether reads of a memory have effects on the device.
     fn registers(&self, memory: u32) -> bool {
-        self.session.tape.events().iter().any(|event| match &event.body {
-            Body::Mapped { outcome: Ok(mapped) } => {
-                mapped.memory == memory && mapped.capture == Capture::Registers
-            }
-            _ => false,
-        })
+        self.session.registers.contains(&memory)
     }
 }
 

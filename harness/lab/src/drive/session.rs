@@ -5,8 +5,8 @@ use super::pace::Pace;
 use super::things::Things;
 use super::{Difference, DifferenceKind, DriveError, DriveOptions, DriveReport};
 use dextape::connection::System;
-use dextape::tape::{Body, Event, Host, Sequence, Tape, Transcript, TranscriptOptions};
-use std::collections::BTreeMap;
+use dextape::tape::{Body, Capture, Event, Host, Sequence, Tape, Transcript, TranscriptOptions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub(super) struct Session {
     report: Mutex<DriveReport>,
     /// The leave of each enter, by its place among the events.
     leaves: BTreeMap<Sequence, usize>,
+    /// Memories whose reads have effects on the device.
+    pub(super) registers: BTreeSet<u32>,
 }
 
 /// Has the tape play the client of `system`, each lane on a task of its own, in the order and at the times
@@ -64,6 +66,7 @@ pub fn drive(
         things: Mutex::default(),
         report: Mutex::default(),
         leaves,
+        registers: events.iter().filter_map(register_memory).collect(),
     });
     for (number, events) in lanes {
         let lane = Lane::new(Arc::clone(&session), events);
@@ -100,6 +103,16 @@ fn check(tape: &Tape) -> Result<(), DriveError> {
         }
     }
     Ok(())
+}
+
+/// The memory that was mapped as device registers.
+fn register_memory(event: &Event) -> Option<u32> {
+    match &event.body {
+        Body::Mapped { outcome: Ok(mapped) } if mapped.capture == Capture::Registers => {
+            Some(mapped.memory)
+        }
+        _ => None,
+    }
 }
 
 /// Whether the client does something there, or comes back from it.

@@ -1,0 +1,190 @@
+//! Shared memory: what the client writes, and the changes that the tape holds.
+
+use super::state::Shared;
+use dextape::memory::{AccessError, Backing, Memory, RawReach, Update, Width};
+use dextape::tape::{Body, Payload};
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Changes that are looked at for one read.
+const LOOKAHEAD: usize = 64;
+
+/// Largest memory that is mapped, in bytes.
+pub(super) const SIZE_MAX: u64 = 1 << 32;
+
+/// One memory, whatever mappings of it there are.
+pub(super) struct Store {
+    pub(super) number: u32,
+    pub(super) address: u64,
+    pub(super) length: u64,
+    size: u64,
+    read_only: bool,
+    backing: Arc<Backing>,
+    /// Mappings of it; `None` of a buffer that is the client's own.
+    mapped: Option<AtomicU32>,
+    changes: Mutex<Changes>,
+}
+
+/// How far the changes of the tape have come.
+#[derive(Default)]
+struct Changes {
+    first: usize,
+    done: Vec<bool>,
+}
+
+impl Store {
+    /// Memory of the dext; `None` where the machine has none of that size.
+    pub(super) fn mapped(
+        number: u32,
+        address: u64,
+        (length, size): (u64, u64),
+        read_only: bool,
+    ) -> Option<Self> {
+        let size = size.max(length);
+        let backing = Some(size).filter(|size| *size <= SIZE_MAX).and_then(Backing::try_new)?;
+        let mapped = Some(AtomicU32::new(0));
+        let changes = Mutex::default();
+        Some(Self { number, address, length, size, read_only, backing, mapped, changes })
+    }
+
+    /// A buffer of the client's.
+    pub(super) fn shared(number: u32, length: u64, backing: &Arc<Backing>) -> Self {
+        let (size, backing) = (backing.size(), Arc::clone(backing));
+        let (read_only, mapped, changes) = (false, None, Mutex::default());
+        Self { number, address: 0, length, size, read_only, backing, mapped, changes }
+    }
+
+    pub(super) fn map(&self) {
+        if let Some(mapped) = &self.mapped {
+            mapped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there was a mapping.
+    pub(super) fn unmap(&self) -> bool {
+        let less = |count: u32| count.checked_sub(1);
+        let mapped = self.mapped.as_ref();
+        mapped.is_some_and(|it| it.try_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok())
+    }
+
+    pub(super) fn unmap_all(&self) {
+        if let Some(mapped) = &self.mapped {
+            mapped.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A client's access to a store.
+pub(super) struct LenientMemory {
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Arc<Store>,
+}
+
+impl LenientMemory {
+    /// Counts the access, where the memory is there.
+    fn reach(&self, offset: u64, length: u64) -> Result<(), AccessError> {
+        self.shared.count();
+        let size = self.store.size;
+        let gone = self.store.mapped.as_ref().is_some_and(|it| it.load(Ordering::Relaxed) == 0);
+        if gone {
+            return Err(AccessError::Unmapped { offset });
+        }
+        match offset.checked_add(length) {
+            Some(end) if end <= size => Ok(()),
+            _ => Err(AccessError::OutOfRange { offset, length, size }),
+        }
+    }
+
+    fn writable(&self, offset: u64) -> Result<(), AccessError> {
+        if self.store.read_only { Err(AccessError::ReadOnly { offset }) } else { Ok(()) }
+    }
+
+    /// The next change of the tape that this read sees, if any: one read saw one.
+    fn change(&self, offset: u64, length: u64) {
+        let shared = &*self.shared;
+        let Some(patches) = shared.held.patches.get(&self.store.number) else { return };
+        let mut changes = self.store.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.done.resize(patches.len(), false);
+        while changes.done.get(changes.first) == Some(&true) {
+            changes.first += 1;
+        }
+        let first = changes.first;
+        for (index, patch) in patches.iter().enumerate().skip(first).take(LOOKAHEAD) {
+            if changes.done[index] || patch.anchor.is_some_and(|anchor| !shared.is_left(anchor)) {
+                continue;
+            }
+            let Body::Patch { offset: at, data, .. } = &shared.tape.events()[patch.place].body
+            else {
+                continue;
+            };
+            let overlaps =
+                *at < offset.saturating_add(length) && offset < at.saturating_add(data.length());
+            if overlaps {
+                changes.done[index] = true;
+                if let Payload::Bytes(bytes) = data {
+                    // Where it goes beyond the memory, there is nothing to be seen.
+                    let _beyond = self.store.backing.copy_in(*at, bytes);
+                }
+                return;
+            }
+        }
+    }
+}
+
+impl Memory for LenientMemory {
+    fn size(&self) -> u64 {
+        self.store.size
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.store.read_only
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        RawReach::Copied
+    }
+
+    fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
+        self.reach(offset, width.bytes())?;
+        self.change(offset, width.bytes());
+        self.store.backing.load_word(offset, width)
+    }
+
+    fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
+        self.reach(offset, width.bytes())?;
+        self.writable(offset)?;
+        self.store.backing.store_word(offset, width, value)
+    }
+
+    fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
+        self.reach(offset, width.bytes())?;
+        self.writable(offset)?;
+        self.change(offset, width.bytes());
+        self.store.backing.update_word(offset, width, update)
+    }
+
+    fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        self.reach(offset, into.len() as u64)?;
+        self.change(offset, into.len() as u64);
+        self.store.backing.copy_out(offset, into)
+    }
+
+    fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        self.reach(offset, bytes.len() as u64)?;
+        self.writable(offset)?;
+        self.store.backing.copy_in(offset, bytes)
+    }
+}
+
+impl fmt::Debug for LenientMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LenientMemory").field("number", &self.store.number).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! How far a client has come.
+
+use super::held::{Held, Operation, Post};
+use super::key::Key;
+use super::memory::Store;
+use super::ordinary::Ordinary;
+use super::queue::LenientQueue;
+use dextape::memory::ClientAddresses;
+use dextape::schedule::{Schedule, TimeMode};
+use dextape::tape::{Body, Sequence, Tape};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Operations that a client may make beyond eight times those of the whole tape.
+const SPARE_OPERATIONS: u64 = 100_000;
+
+/// What everything that is served from one tape shares.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) tape: Arc<Tape>,
+    pub(super) held: Arc<Held>,
+    pub(super) ordinary: Arc<Ordinary>,
+    pub(super) schedule: Schedule,
+    state: Mutex<State>,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    counts: HashMap<Key, u64>,
+    made: u64,
+    pub(super) used: u64,
+    pub(super) connections: u32,
+    pub(super) queues: u32,
+    pub(super) memories: u32,
+    left: HashSet<Sequence>,
+    /// Queue and reference of each held asynchronous call that was made.
+    calls: HashMap<Sequence, (Arc<LenientQueue>, Vec<u64>)>,
+    /// Completions whose call was not made yet.
+    early: Vec<Post>,
+    /// Memories by their numbers.
+    pub(super) stores: HashMap<u32, Arc<Store>>,
+    pub(super) own: ClientAddresses,
+}
+
+impl Shared {
+    pub(super) fn new(
+        tape: &Arc<Tape>,
+        held: &Arc<Held>,
+        ordinary: &Arc<Ordinary>,
+        schedule: &Schedule,
+    ) -> Self {
+        let state = State { memories: held.free_memory, ..State::default() };
+        Self {
+            tape: Arc::clone(tape),
+            held: Arc::clone(held),
+            ordinary: Arc::clone(ordinary),
+            schedule: schedule.clone(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One operation more.
+    ///
+    /// # Panics
+    ///
+    /// Where there have been far more than on the whole tape: the client waits for something that will not
+    /// come.
+    pub(super) fn count(&self) {
+        let limit = self.ordinary.operations.saturating_mul(8).saturating_add(SPARE_OPERATIONS);
+        let mut state = self.state();
+        state.made += 1;
+        if state.made > limit {
+            drop(state);
+            panic!("failed to come to an end: the client has made {limit} operations");
+        }
+    }
+
+    /// Numbers of operations made, and of those that the tape held.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.made, state.used)
+    }
+
+    /// Enters an operation: what the tape holds of it, if anything. Completions that came after it are on
+    /// their way then.
+    pub(super) fn enter(&self, keys: &[Key]) -> Option<Operation> {
+        self.count();
+        let mut found = None;
+        let mut state = self.state();
+        for key in keys {
+            let count = state.counts.entry(*key).or_default();
+            *count += 1;
+            let count = *count;
+            found = found.or_else(|| self.held.operation(*key, count));
+        }
+        state.used += u64::from(found.is_some());
+        found
+    }
+
+    /// Sends the completions on their way that came after an operation.
+    pub(super) fn after(&self, operation: Operation) {
+        let sequence = self.tape.events()[operation.enter].sequence;
+        let Some(posts) = self.held.posts.get(&sequence) else { return };
+        posts.iter().for_each(|post| self.post(*post));
+    }
+
+    /// A held asynchronous call is made, on this queue.
+    pub(super) fn called(
+        &self,
+        operation: Operation,
+        queue: &Arc<LenientQueue>,
+        reference: &[u64],
+    ) {
+        let sequence = self.tape.events()[operation.enter].sequence;
+        let mut state = self.state();
+        state.calls.insert(sequence, (Arc::clone(queue), reference.to_vec()));
+        let (ready, early): (Vec<_>, _) =
+            std::mem::take(&mut state.early).into_iter().partition(|post| post.call == sequence);
+        state.early = early;
+        drop(state);
+        ready.into_iter().for_each(|post| self.post(post));
+    }
+
+    fn post(&self, post: Post) {
+        let mut state = self.state();
+        let Some((queue, reference)) = state.calls.get(&post.call).cloned() else {
+            state.early.push(post);
+            return;
+        };
+        drop(state);
+        if let Body::Posted { status, arguments, .. } = &self.tape.events()[post.place].body {
+            queue.post(*status, arguments, &reference, self.delay(post.after));
+        }
+    }
+
+    /// How long something takes here that took so many nanoseconds on the tape: nothing in free time.
+    pub(super) fn delay(&self, nanoseconds: u64) -> Duration {
+        match self.schedule.mode() {
+            TimeMode::Simulated => Duration::from_nanos(nanoseconds),
+            TimeMode::Free => Duration::ZERO,
+        }
+    }
+
+    /// Leaves a held operation, once it has taken as long as on the tape.
+    pub(super) fn leave(&self, operation: Operation) {
+        let events = self.tape.events();
+        let enter = &events[operation.enter];
+        let until = operation.leave.map_or(enter.time, |leave| events[leave].time);
+        let took = self.delay(until.saturating_sub(enter.time));
+        if !took.is_zero() {
+            self.schedule.sleep(took);
+        }
+        self.state().left.insert(enter.sequence);
+    }
+
+    /// Whether a held operation is over.
+    pub(super) fn is_left(&self, sequence: Sequence) -> bool {
+        self.state().left.contains(&sequence)
+    }
+}

@@ -1,0 +1,29 @@
+//! Tapes that cannot be minimised.
+
+use dextape::tape::{Sequence, TapeError};
+
+/// Why a tape cannot be minimised. The texts complete "failed to ...".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MinimizeError {
+    /// It begins in the middle, or events are missing.
+    #[error(
+        "minimise the tape: event {0} is a {1}, and what stands before it is not known; give a whole tape"
+    )]
+    Incomplete(Sequence, &'static str),
+    /// It is of several processes.
+    #[error("minimise the tape: event {0} is of process {1}; give the tape of one process")]
+    Processes(Sequence, u32),
+    /// A kind of event that this version does not know and must.
+    #[error("minimise the tape: event {0} is of the kind {1:?}, which this version does not know")]
+    Unknown(Sequence, String),
+    /// It is not valid, so nothing that is cut from it would be.
+    #[error("minimise the tape: it is not valid: {0}; `cargo xtask verify` tells more")]
+    Invalid(String),
+    /// Bytes of it cannot be read.
+    #[error("{0}")]
+    Tape(#[from] TapeError),
+    /// What is looked for does not happen with the whole tape.
+    #[error("minimise the tape: the whole of it does not bring about {0}")]
+    NotSeen(String),
+}

@@ -1,0 +1,183 @@
+//! A search as a whole.
+
+use super::MinimizeError;
+use super::cut::cut;
+use super::kept::Kept;
+use super::options::{Control, MinimizeOptions, Mode};
+use super::shrink::Shrinker;
+use super::simplify::simplify;
+use super::units::Units;
+use crate::lenient::{mark, usual};
+use dextape::tape::{Payload, Sequence, Tape, TapeError};
+use std::sync::Arc;
+
+/// What the provenance of a minimised tape begins with.
+pub const TRIMMED: &str = "trimmed";
+
+/// A tape with less on it, to be tried.
+#[derive(Debug)]
+pub struct Attempt {
+    tape: Arc<Tape>,
+    before: Arc<Vec<Sequence>>,
+}
+
+impl Attempt {
+    /// The tape. In client mode it is [marked](crate::mark) for [`Lenient`](crate::Lenient).
+    #[must_use]
+    pub fn tape(&self) -> &Arc<Tape> {
+        &self.tape
+    }
+
+    /// The number that an event of it has on the whole tape; 0 for a number that no event has.
+    #[must_use]
+    pub fn original(&self, sequence: Sequence) -> Sequence {
+        let place = usize::try_from(sequence).ok().and_then(|number| number.checked_sub(1));
+        place.and_then(|place| self.before.get(place)).copied().unwrap_or(0)
+    }
+}
+
+/// A minimised tape.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Minimized {
+    /// The tape: valid, with `trimmed` in its provenance.
+    pub tape: Tape,
+    /// Events of the whole tape.
+    pub events_before: usize,
+    /// True where nothing can be taken away from it; false where the time was over before that was sure.
+    pub is_minimal: bool,
+    /// Runs made.
+    pub trials: u64,
+    /// Runs that were not made again.
+    pub remembered: u64,
+    before: Arc<Vec<Sequence>>,
+}
+
+impl Minimized {
+    /// The number of an event of the whole tape on this one, if it is on it.
+    #[must_use]
+    pub fn number_of(&self, original: Sequence) -> Option<Sequence> {
+        let place = self.before.iter().position(|before| *before == original)?;
+        Some(place as Sequence + 1)
+    }
+}
+
+/// Takes as much from a tape as can be while `fails` holds: while the failure that is looked for, named
+/// `what` for people, happens with what is left. `fails` should look for that failure only: that a cut tape
+/// brings about another one says nothing.
+///
+/// What is left is valid, and nothing more can be taken from it: no operation (with what cannot be there
+/// without it), patch or other event. The same is left on every machine and for any number of jobs, unless
+/// the time was over.
+///
+/// # Errors
+///
+/// [`MinimizeError`] where the tape is not whole, not valid, or does not bring the failure about.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::tape::{Body, sample};
+/// use dextape_lab::{MinimizeOptions, Mode, minimize};
+///
+/// // What is looked for is an unmap.
+/// let whole = sample::tape();
+/// let unmaps = |body: &Body| matches!(body, Body::Unmap { .. });
+/// let options = MinimizeOptions::of(Mode::Client);
+/// let found = minimize(&whole, "an unmap", &options, &|trial| {
+///     trial.tape().events().iter().any(|event| unmaps(&event.body))
+/// })?;
+/// assert!(found.is_minimal && found.tape.events().len() < whole.events().len());
+/// # Ok::<(), dextape_lab::MinimizeError>(())
+/// ```
+pub fn minimize(
+    tape: &Tape,
+    what: &str,
+    options: &MinimizeOptions,
+    fails: &(dyn Fn(&Attempt) -> bool + Sync),
+) -> Result<Minimized, MinimizeError> {
+    let mut base = inlined(tape)?;
+    let validation = base.validate();
+    if let Some(finding) = validation.findings.first() {
+        return Err(MinimizeError::Invalid(finding.to_string()));
+    }
+    let mut units = Units::of(&base, options.mode)?;
+    if options.mode == Mode::Client {
+        mark(&mut base);
+    }
+    let events_before = base.events().len();
+    let mut before: Arc<Vec<_>> = Arc::new(base.events().iter().map(|it| it.sequence).collect());
+    let mut trial = Attempt { tape: Arc::new(base), before: Arc::clone(&before) };
+    if !fails(&trial) {
+        return Err(MinimizeError::NotSeen(what.to_owned()));
+    }
+    let control = Control::new(options);
+    let is_minimal = loop {
+        let whole = Arc::clone(&trial.tape);
+        let cut_of = |kept: &Kept| {
+            let (tape, numbers) = cut(&whole, &units, kept);
+            let before = numbers.into_iter().map(|number| trial.original(number)).collect();
+            Attempt { tape: Arc::new(tape), before: Arc::new(before) }
+        };
+        let fails_with = |kept: &Kept| {
+            let trial = cut_of(kept);
+            fails(&trial) && trial.tape.validate().is_valid()
+        };
+        let mut shrinker = Shrinker::new(&units, &fails_with, &control);
+        if options.mode == Mode::Client {
+            shrinker.hint(usual_units(&whole, &units));
+        }
+        let (kept, is_minimal) = shrinker.run();
+        let cut = cut_of(&kept);
+        before = Arc::clone(&cut.before);
+        trial = cut;
+        if options.mode == Mode::Dext || !is_minimal {
+            break is_minimal;
+        }
+        let still_fails = |tape: Tape| {
+            let trial = Attempt { tape: Arc::new(tape), before: Arc::clone(&before) };
+            let holds = fails(&trial) && trial.tape.validate().is_valid();
+            holds.then(|| copy(&trial.tape))
+        };
+        let (simpler, changed) = simplify(copy(&trial.tape), &control, &still_fails);
+        trial.tape = Arc::new(simpler);
+        if !changed {
+            break !control.is_over();
+        }
+        // What is simpler may need less.
+        units = Units::of(&trial.tape, options.mode)?;
+    };
+    let told = control.progress();
+    let mut tape = copy(&trial.tape);
+    let count = tape.events().len();
+    let note = format!("{TRIMMED}: {count} of {events_before} events");
+    tape.header_mut().provenance.push(note);
+    let (trials, remembered) = (told.trials, told.remembered);
+    Ok(Minimized { tape, events_before, is_minimal, trials, remembered, before })
+}
+
+/// Units that a lenient baseline answers alike without them.
+fn usual_units(tape: &Tape, units: &Units) -> Vec<u32> {
+    let is_usual = usual(tape);
+    let all = 0..units.len() as u32;
+    all.filter(|unit| units.events[*unit as usize].iter().all(|it| is_usual[*it as usize]))
+        .collect()
+}
+
+fn copy(tape: &Tape) -> Tape {
+    Tape::new(tape.header().clone(), tape.events().to_vec())
+}
+
+/// The tape with all bytes in its events.
+fn inlined(tape: &Tape) -> Result<Tape, TapeError> {
+    let mut inlined = copy(tape);
+    inlined.events_mut().iter_mut().try_for_each(|event| {
+        event.try_visit_payloads(|payload| {
+            if let Payload::Blob { digest, .. } = payload {
+                *payload = Payload::Bytes(tape.load(*digest)?);
+            }
+            Ok::<(), TapeError>(())
+        })
+    })?;
+    Ok(inlined)
+}
