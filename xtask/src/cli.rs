@@ -6,6 +6,7 @@ use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
 use crate::task_import::Import;
 use crate::task_learn::Learn;
+use crate::task_minimize::Minimize;
 use crate::task_record::Record;
 use crate::task_recover::Recover;
 use crate::task_replay::Replay;
@@ -15,8 +16,8 @@ use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
     Registry, task_bench, task_completions, task_drive, task_fidelity, task_import, task_learn,
-    task_list, task_prove, task_record, task_recover, task_replay, task_reseal, task_schema,
-    task_show, task_verify,
+    task_list, task_minimize, task_prove, task_record, task_recover, task_replay, task_reseal,
+    task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -48,6 +49,8 @@ enum Verb {
     Import(Import),
     /// Learn from several recordings of one run which fields differ, and make a tape of it.
     Learn(Learn),
+    /// Shrink a tape that brings a failure about to the smallest one that does.
+    Minimize(Minimize),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -91,6 +94,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Drive(drive) => task_drive::run(registry, &drive, &mut out),
         Verb::Import(import) => task_import::run(&import, &mut out),
         Verb::Learn(learn) => task_learn::run(&learn, &mut out),
+        Verb::Minimize(minimize) => task_minimize::run(registry, &minimize, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(show, &mut out),

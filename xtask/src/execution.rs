@@ -3,9 +3,12 @@
 use crate::exit::Failure;
 use crate::place::{shown, workspace};
 use clap::Args;
+use dextape_lab::Failure as Failed;
 use std::ffi::OsString;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The program, and the library that answers it.
 #[derive(Debug, Args)]
@@ -35,7 +38,37 @@ const OTHER_NAMES: &[&str] = &["libCoreFoundation.so", "libdispatch.so", "libSys
 /// Variables that the user may have set.
 const KEPT: &[&str] = &["DEXTAPE_LEAKS", "DEXTAPE_SLOWER"];
 
+/// How long a program may run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit(pub(crate) Duration);
+
+/// What came of a run that may have been cut short.
+pub(crate) struct Ran {
+    status: Option<std::process::ExitStatus>,
+    stderr: String,
+}
+
+impl Ran {
+    /// How it failed, if it did.
+    pub(crate) fn failure(&self) -> Option<Failed> {
+        let Some(status) = self.status else { return Some(Failed::client("time is over", "")) };
+        #[cfg(unix)]
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        #[cfg(not(unix))]
+        let signal = None;
+        Failed::of_program(status.code(), signal, &self.stderr)
+    }
+}
+
+/// What is kept of what a program writes to stderr: its end.
+const STDERR_MAX: u64 = 1 << 16;
+
 impl Execution {
+    /// This program with its arguments.
+    pub(crate) fn new(exec: &[OsString], library: Option<&Path>) -> Self {
+        Self { exec: exec.to_vec(), library: library.map(Path::to_owned) }
+    }
+
     /// True where a program is to be run.
     pub(crate) fn is_asked(&self) -> bool {
         !self.exec.is_empty()
@@ -48,13 +81,60 @@ impl Execution {
 
     /// Runs it to its end with these variables of `DEXTAPE_*`, and no others but [`KEPT`].
     pub(crate) fn run(&self, variables: &[(&str, OsString)]) -> Result<Executed, Failure> {
-        let library = self.library()?;
-        // A folder of links, so that every name is found, and by ctypes, too.
         let folder = tempfile::tempdir().map_err(Failure::environment)?;
+        let mut command = self.command(variables, folder.path())?;
+        let output = command
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;
+        Ok(Executed { output: output.stdout, status: output.status })
+    }
+
+    /// Runs it as [`run`](Self::run) does, but for no longer than that, and keeps what it writes to stderr.
+    pub(crate) fn run_within(
+        &self,
+        variables: &[(&str, OsString)],
+        limit: Limit,
+    ) -> Result<Ran, Failure> {
+        let folder = tempfile::tempdir().map_err(Failure::environment)?;
+        let mut command = self.command(variables, folder.path())?;
+        let path = folder.path().join("stderr");
+        let stderr = fs_err::File::create(&path).map_err(Failure::environment)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.into_parts().0);
+        let failed = |error| Failure::environment(format!("run {}: {error}", self.name()));
+        let mut child = command.spawn().map_err(failed)?;
+        let deadline = Instant::now() + limit.0;
+        let mut pause = Duration::from_micros(200);
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                break Some(status);
+            }
+            if Instant::now() >= deadline {
+                // It may have ended by itself meanwhile.
+                let _ended = child.kill();
+                child.wait().map_err(failed)?;
+                break None;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        };
+        let mut stderr = fs_err::File::open(&path).map_err(Failure::environment)?;
+        let length = stderr.metadata().map_err(Failure::environment)?.len();
+        let from = SeekFrom::Start(length.saturating_sub(STDERR_MAX));
+        stderr.seek(from).map_err(Failure::environment)?;
+        let mut bytes = Vec::new();
+        stderr.take(STDERR_MAX).read_to_end(&mut bytes).map_err(Failure::environment)?;
+        Ok(Ran { status, stderr: String::from_utf8_lossy(&bytes).into_owned() })
+    }
+
+    /// The program, with a folder in which it finds the library.
+    fn command(&self, variables: &[(&str, OsString)], folder: &Path) -> Result<Command, Failure> {
+        let library = self.library()?;
+        // Links, so that every name is found, and by ctypes, too.
         for name in OTHER_NAMES.iter().chain([&LIBRARY]) {
-            link(&library, &folder.path().join(name)).map_err(Failure::environment)?;
+            link(&library, &folder.join(name)).map_err(Failure::environment)?;
         }
-        let mut path = OsString::from(folder.path());
+        let mut path = OsString::from(folder);
         if let Some(before) = std::env::var_os("LD_LIBRARY_PATH").filter(|path| !path.is_empty()) {
             path.push(":");
             path.push(before);
@@ -63,7 +143,7 @@ impl Execution {
             return Err(Failure::environment("run a program: there is none"));
         };
         let mut command = Command::new(program);
-        command.args(arguments).stderr(Stdio::inherit()).env("LD_LIBRARY_PATH", path);
+        command.args(arguments).env("LD_LIBRARY_PATH", path);
         for (name, _) in std::env::vars_os() {
             let of_the_user = KEPT.iter().any(|kept| name == *kept);
             if name.to_string_lossy().starts_with("DEXTAPE_") && !of_the_user {
@@ -71,10 +151,7 @@ impl Execution {
             }
         }
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let output = command
-            .output()
-            .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;
-        Ok(Executed { output: output.stdout, status: output.status })
+        Ok(command)
     }
 
     /// The library: the one that was named, the one beside this program, or what cargo builds.

@@ -38,6 +38,7 @@ mod task_fidelity;
 mod task_import;
 mod task_learn;
 mod task_list;
+mod task_minimize;
 mod task_prove;
 mod task_record;
 mod task_recover;

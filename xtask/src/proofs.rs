@@ -94,4 +94,14 @@ pub(crate) const PROOFS: &[Proof] = &[
         sample: 40_000,
         full: 1_000_000,
     },
+    Proof {
+        name: "minimize",
+        about: "a tape of so many events shrinks to the 6 or 7 that its failure needs, dext and client",
+        package: "dextape-lab",
+        target: Some("minimize"),
+        test: "shrinks::",
+        variable: "DEXTAPE_MINIMIZE",
+        sample: 2_000,
+        full: 100_000,
+    },
 ];

@@ -24,5 +24,5 @@ pub use learn::{
 pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
 pub use minimize::{
     Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
-    ProgressFn, TRIMMED, message_class, minimize,
+    ProgressFn, TRIMMED, answered, message_class, minimize,
 };

@@ -8,6 +8,7 @@ use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Capture, Tape};
 use dextape_cabi::{Backend, Finish, StartError};
+use dextape_lab::{Lenient, is_marked};
 use dextape_plugin::Plugin;
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
@@ -54,8 +55,13 @@ impl Served {
                 (mock(registry, name, parameters, *slower)?, None)
             }
             Answer::Tape { path, policy, on_divergence, patience } => {
-                let replayer = replayer(path, *policy, *on_divergence, *patience)?;
-                (replayer.system(&Schedule::free()), Some(replayer))
+                let tape = Arc::new(Tape::read(path).map_err(StartError::new)?);
+                if is_marked(tape.header()) {
+                    (lenient(path, tape)?, None)
+                } else {
+                    let replayer = replayer(path, tape, *policy, *on_divergence, *patience)?;
+                    (replayer.system(&Schedule::free()), Some(replayer))
+                }
             }
             Answer::Plugin { path, slower } => (plugin(path, *slower)?, None),
         };
@@ -89,11 +95,11 @@ fn mock(
 
 fn replayer(
     path: &Path,
+    tape: Arc<Tape>,
     policy: Option<Policy>,
     on_divergence: Option<IoReturn>,
     patience: Option<Duration>,
 ) -> Result<Replayer, StartError> {
-    let tape = Tape::read(path).map_err(StartError::new)?;
     let mut options = ReplayOptions::default();
     options.policy = policy;
     options.patience = patience.unwrap_or(options.patience);
@@ -101,7 +107,13 @@ fn replayer(
         options.on_divergence = OnDivergence::Answer(code);
     }
     let failed = |error| StartError::new(format!("replay {}: {error}", path.display()));
-    Replayer::new(Arc::new(tape), options).map_err(failed)
+    Replayer::new(tape, options).map_err(failed)
+}
+
+/// What is left of a tape that was minimised for a client, with usual answers to all else.
+fn lenient(path: &Path, tape: Arc<Tape>) -> Result<Arc<dyn System>, StartError> {
+    let failed = |error| StartError::new(format!("answer from {}: {error}", path.display()));
+    Ok(Lenient::new(tape).map_err(failed)?.system(&Schedule::free()))
 }
 
 /// The dext of a library that somebody else made, in free time.

@@ -4,8 +4,9 @@ use crate::common::Folder;
 use std::path::Path;
 use std::process::Command;
 
-/// Compiles a client with the compiler for sources that were written for a Mac.
-fn compiled(folder: &Folder, client: &str) -> String {
+/// Compiles a client, of `clients-c` or by its whole path, with the compiler for sources that were written
+/// for a Mac.
+pub(crate) fn compiled(folder: &Folder, client: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let built = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap();
     let libraries = [built.join("deps"), built.to_owned()];

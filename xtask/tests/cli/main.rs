@@ -7,6 +7,7 @@ mod exec;
 mod faults;
 mod import;
 mod learn;
+mod minimize;
 
 mod questions;
 mod recordings;

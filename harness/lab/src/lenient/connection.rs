@@ -164,13 +164,16 @@ impl Connection for LenientConnection {
     fn close(&self) -> IoReturn {
         let held = self.shared.enter(&[Simple::Close { connection: self.number }.key()]);
         if let Some(operation) = held {
+            self.shared.after(operation);
             self.shared.leave(operation);
         }
         let leave = held.and_then(|held| held.leave).map(|at| &self.shared.tape.events()[at].body);
         let mut life = self.life();
         let (usual, consequence) = life.state.close(Rules::all());
         if consequence.end_mappings {
-            life.stores.iter().for_each(|store| store.unmap_all());
+            life.stores.iter().for_each(|store| {
+                store.unmap();
+            });
         }
         match leave {
             Some(Body::Closed { result }) => *result,
@@ -182,6 +185,7 @@ impl Connection for LenientConnection {
         let what = key::other_asked(call);
         let held = self.shared.enter(&[Simple::Other { connection: self.number, what }.key()]);
         if let Some(operation) = held {
+            self.shared.after(operation);
             self.shared.leave(operation);
             let leave = operation.leave.map(|at| &self.shared.tape.events()[at].body);
             if let Some(Body::OtherReturn { outcome }) = leave {
@@ -193,7 +197,9 @@ impl Connection for LenientConnection {
             OtherCall::AddRef => life.state.add_ref().map(|()| None),
             OtherCall::Release => life.state.release(Rules::all()).map(|consequence| {
                 if consequence.end_mappings {
-                    life.stores.iter().for_each(|store| store.unmap_all());
+                    life.stores.iter().for_each(|store| {
+                        store.unmap();
+                    });
                 }
                 None
             }),

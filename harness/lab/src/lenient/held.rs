@@ -25,8 +25,8 @@ pub(super) struct Post {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeldPatch {
     pub(super) place: usize,
-    /// The last operation of the lane that has to be over.
-    pub(super) anchor: Option<Sequence>,
+    /// Its lane, and the place of the last operation there that has to be over.
+    pub(super) anchor: Option<(u32, usize)>,
 }
 
 /// What a tape holds, by what is asked.
@@ -60,7 +60,7 @@ impl Held {
         let mut enters: HashMap<Sequence, (Key, u64)> = HashMap::new();
         // The last operation of each connection and of each lane.
         let mut of_connection: BTreeMap<Option<u32>, (Sequence, u64)> = BTreeMap::new();
-        let mut of_lane: BTreeMap<u32, Sequence> = BTreeMap::new();
+        let mut of_lane: BTreeMap<u32, usize> = BTreeMap::new();
         for (place, event) in tape.events().iter().enumerate() {
             if let Some(key) = key::of_event(event, &held.rules) {
                 let told = event.extra.get(OCCURRENCE).and_then(serde_json::Value::as_u64);
@@ -69,7 +69,7 @@ impl Held {
                 held.operations.insert((key, *count), Operation { enter: place, leave: None });
                 enters.insert(event.sequence, (key, *count));
                 of_connection.insert(event.connection, (event.sequence, event.time));
-                of_lane.insert(event.lane, event.sequence);
+                of_lane.insert(event.lane, place);
             }
             match &event.body {
                 Body::Posted { .. } => {
@@ -81,7 +81,7 @@ impl Held {
                     held.posts.entry(anchor).or_default().push(Post { place, call, after });
                 }
                 Body::Patch { memory, .. } => {
-                    let anchor = of_lane.get(&event.lane).copied();
+                    let anchor = of_lane.get(&event.lane).map(|place| (event.lane, *place));
                     held.patches.entry(*memory).or_default().push(HeldPatch { place, anchor });
                 }
                 Body::Notice { queue, .. } => held.notices.entry(*queue).or_default().push(place),

@@ -17,6 +17,7 @@ pub(super) enum Simple<'a> {
     Close { connection: u32 },
     Other { connection: u32, what: &'a str },
     Wait { queue: u32 },
+    Write { memory: u32, offset: u64, length: u64 },
 }
 
 /// A call, from either side.
@@ -107,7 +108,7 @@ impl<'a> CallKey<'a> {
             scalars_asked: output.scalar_count,
             output: match &output.structure {
                 StructureOutput::None => (0, 0),
-                StructureOutput::Bytes(bytes) if bytes.is_empty() => (0, 0),
+                StructureOutput::Bytes([]) => (0, 0),
                 StructureOutput::Bytes(bytes) => (1, bytes.len() as u64),
                 StructureOutput::Shared(buffer) => (2, buffer.length()),
                 StructureOutput::Null { size: 0 } => (0, 0),
@@ -169,6 +170,12 @@ pub(super) fn of_event(event: &Event, rules: &[FieldRule]) -> Option<Key> {
         }
         Body::Close => Simple::Close { connection }.key(),
         Body::OtherCall(call) => Simple::Other { connection, what: other(call) }.key(),
+        Body::Write { memory, offset, data, .. } => {
+            Simple::Write { memory: *memory, offset: *offset, length: data.length() }.key()
+        }
+        Body::Update { memory, offset, width, .. } => {
+            Simple::Write { memory: *memory, offset: *offset, length: width.bytes() }.key()
+        }
         Body::Wait { queue, .. } => Simple::Wait { queue: *queue }.key(),
         _ => return None,
     })

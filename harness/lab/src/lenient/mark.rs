@@ -2,7 +2,7 @@
 
 use super::key;
 use super::ordinary::{ORDINARY, Ordinary};
-use dextape::tape::{Header, Tape};
+use dextape::tape::{Header, Payload, Tape, TapeError};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -19,11 +19,16 @@ pub fn is_marked(header: &Header) -> bool {
 
 /// Notes in a whole tape what is ordinary on it, and at each operation how often it has been made, so that
 /// what is cut from it can be served by [`Lenient`](super::Lenient). A tape that is marked already stays as
-/// it is. Bytes that are not at hand (blobs) are compared by their length only.
-pub fn mark(tape: &mut Tape) {
+/// it is. Blobs are loaded into their events; of bytes that are only a hash the length is compared.
+///
+/// # Errors
+///
+/// A blob cannot be read.
+pub fn mark(tape: &mut Tape) -> Result<(), TapeError> {
     if is_marked(tape.header()) {
-        return;
+        return Ok(());
     }
+    tape.inline_blobs()?;
     let ordinary = Ordinary::of_tape(tape);
     ordinary.enter(tape.header_mut());
     let rules = tape.header().rules.clone();
@@ -36,4 +41,19 @@ pub fn mark(tape: &mut Tape) {
             event.extra.insert(OCCURRENCE.to_owned(), Value::from(*count));
         }
     }
+    Ok(())
+}
+
+/// A copy of a tape with all bytes in its events.
+pub(crate) fn inlined(tape: &Tape) -> Result<Tape, TapeError> {
+    let mut inlined = Tape::new(tape.header().clone(), tape.events().to_vec());
+    inlined.events_mut().iter_mut().try_for_each(|event| {
+        event.try_visit_payloads(|payload| {
+            if let Payload::Blob { digest, .. } = payload {
+                *payload = Payload::Bytes(tape.load(*digest)?);
+            }
+            Ok::<(), TapeError>(())
+        })
+    })?;
+    Ok(inlined)
 }

@@ -1,10 +1,11 @@
 //! Shared memory: what the client writes, and the changes that the tape holds.
 
+use super::key::Simple;
 use super::state::Shared;
 use dextape::memory::{AccessError, Backing, Memory, RawReach, Update, Width};
 use dextape::tape::{Body, Payload};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes that are looked at for one read.
@@ -21,8 +22,8 @@ pub(super) struct Store {
     size: u64,
     read_only: bool,
     backing: Arc<Backing>,
-    /// Mappings of it; `None` of a buffer that is the client's own.
-    mapped: Option<AtomicU32>,
+    /// Whether it is mapped; `None` of a buffer that is the client's own.
+    mapped: Option<AtomicBool>,
     changes: Mutex<Changes>,
 }
 
@@ -43,7 +44,7 @@ impl Store {
     ) -> Option<Self> {
         let size = size.max(length);
         let backing = Some(size).filter(|size| *size <= SIZE_MAX).and_then(Backing::try_new)?;
-        let mapped = Some(AtomicU32::new(0));
+        let mapped = Some(AtomicBool::new(false));
         let changes = Mutex::default();
         Some(Self { number, address, length, size, read_only, backing, mapped, changes })
     }
@@ -57,21 +58,13 @@ impl Store {
 
     pub(super) fn map(&self) {
         if let Some(mapped) = &self.mapped {
-            mapped.fetch_add(1, Ordering::Relaxed);
+            mapped.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether there was a mapping.
+    /// Ends its mapping: aliases are one (F11). Whether there was one.
     pub(super) fn unmap(&self) -> bool {
-        let less = |count: u32| count.checked_sub(1);
-        let mapped = self.mapped.as_ref();
-        mapped.is_some_and(|it| it.try_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok())
-    }
-
-    pub(super) fn unmap_all(&self) {
-        if let Some(mapped) = &self.mapped {
-            mapped.store(0, Ordering::Relaxed);
-        }
+        self.mapped.as_ref().is_some_and(|mapped| mapped.swap(false, Ordering::Relaxed))
     }
 }
 
@@ -86,7 +79,7 @@ impl LenientMemory {
     fn reach(&self, offset: u64, length: u64) -> Result<(), AccessError> {
         self.shared.count();
         let size = self.store.size;
-        let gone = self.store.mapped.as_ref().is_some_and(|it| it.load(Ordering::Relaxed) == 0);
+        let gone = self.store.mapped.as_ref().is_some_and(|it| !it.load(Ordering::Relaxed));
         if gone {
             return Err(AccessError::Unmapped { offset });
         }
@@ -100,6 +93,15 @@ impl LenientMemory {
         if self.store.read_only { Err(AccessError::ReadOnly { offset }) } else { Ok(()) }
     }
 
+    /// The client has written: what came after it on the tape may come now.
+    fn written(&self, offset: u64, length: u64) {
+        let key = Simple::Write { memory: self.store.number, offset, length }.key();
+        if let Some(operation) = self.shared.enter(&[key]) {
+            self.shared.after(operation);
+            self.shared.over(operation);
+        }
+    }
+
     /// The next change of the tape that this read sees, if any: one read saw one.
     fn change(&self, offset: u64, length: u64) {
         let shared = &*self.shared;
@@ -111,7 +113,7 @@ impl LenientMemory {
         }
         let first = changes.first;
         for (index, patch) in patches.iter().enumerate().skip(first).take(LOOKAHEAD) {
-            if changes.done[index] || patch.anchor.is_some_and(|anchor| !shared.is_left(anchor)) {
+            if changes.done[index] || patch.anchor.is_some_and(|anchor| !shared.is_over(anchor)) {
                 continue;
             }
             let Body::Patch { offset: at, data, .. } = &shared.tape.events()[patch.place].body
@@ -154,14 +156,18 @@ impl Memory for LenientMemory {
     fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
         self.reach(offset, width.bytes())?;
         self.writable(offset)?;
-        self.store.backing.store_word(offset, width, value)
+        self.store.backing.store_word(offset, width, value)?;
+        self.written(offset, width.bytes());
+        Ok(())
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
         self.reach(offset, width.bytes())?;
         self.writable(offset)?;
         self.change(offset, width.bytes());
-        self.store.backing.update_word(offset, width, update)
+        let old = self.store.backing.update_word(offset, width, update)?;
+        self.written(offset, width.bytes());
+        Ok(old)
     }
 
     fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
@@ -173,7 +179,9 @@ impl Memory for LenientMemory {
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
         self.reach(offset, bytes.len() as u64)?;
         self.writable(offset)?;
-        self.store.backing.copy_in(offset, bytes)
+        self.store.backing.copy_in(offset, bytes)?;
+        self.written(offset, bytes.len() as u64);
+        Ok(())
     }
 }
 

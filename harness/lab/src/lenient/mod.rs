@@ -19,7 +19,7 @@ mod system;
 mod usual;
 
 pub use error::LenientError;
-pub(crate) use mark::OCCURRENCE;
+pub(crate) use mark::{OCCURRENCE, inlined};
 pub use mark::{is_marked, mark};
 pub use system::{Lenient, LenientReport};
 pub(crate) use usual::usual;

@@ -81,13 +81,20 @@ impl<T: Copy + Send + 'static> Arrivals<T> {
     }
 
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<T> {
-        let schedule = self.shared.schedule.clone();
-        if let Some(operation) = self.shared.enter(&[Simple::Wait { queue: self.number }.key()])
+        let held = self.shared.enter(&[Simple::Wait { queue: self.number }.key()]);
+        if let Some(operation) = held
             && self.ends_early(operation.enter, operation.leave)
         {
             self.shared.leave(operation);
             return None;
         }
+        let came = self.wait_for(timeout);
+        held.into_iter().for_each(|operation| self.shared.over(operation));
+        came
+    }
+
+    fn wait_for(&self, timeout: Option<Duration>) -> Option<T> {
+        let schedule = &self.shared.schedule;
         let deadline = timeout.map(|timeout| schedule.now().saturating_add(timeout));
         let mut inbox = self.inbox.lock();
         loop {

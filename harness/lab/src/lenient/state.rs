@@ -8,7 +8,7 @@ use super::queue::LenientQueue;
 use dextape::memory::ClientAddresses;
 use dextape::schedule::{Schedule, TimeMode};
 use dextape::tape::{Body, Sequence, Tape};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ pub(super) struct State {
     pub(super) connections: u32,
     pub(super) queues: u32,
     pub(super) memories: u32,
-    left: HashSet<Sequence>,
+    /// The last operation of each lane of the tape that is over.
+    left: HashMap<u32, usize>,
     /// Queue and reference of each held asynchronous call that was made.
     calls: HashMap<Sequence, (Arc<LenientQueue>, Vec<u64>)>,
     /// Completions whose call was not made yet.
@@ -156,11 +157,19 @@ impl Shared {
         if !took.is_zero() {
             self.schedule.sleep(took);
         }
-        self.state().left.insert(enter.sequence);
+        self.over(operation);
     }
 
-    /// Whether a held operation is over.
-    pub(super) fn is_left(&self, sequence: Sequence) -> bool {
-        self.state().left.contains(&sequence)
+    /// A held operation is over.
+    pub(super) fn over(&self, operation: Operation) {
+        let lane = self.tape.events()[operation.enter].lane;
+        let mut state = self.state();
+        let last = state.left.entry(lane).or_default();
+        *last = (*last).max(operation.enter);
+    }
+
+    /// Whether an operation of a lane is over: it, or one that came later.
+    pub(super) fn is_over(&self, (lane, place): (u32, usize)) -> bool {
+        self.state().left.get(&lane).is_some_and(|last| *last >= place)
     }
 }

@@ -4,6 +4,7 @@ use super::LenientError;
 use super::connection::LenientConnection;
 use super::held::Held;
 use super::key::{self, Simple};
+use super::mark::inlined;
 use super::ordinary::Ordinary;
 use super::queue::{Arrivals, LenientNotices, LenientQueue, QueueHandle};
 use super::state::Shared;
@@ -62,16 +63,7 @@ impl Lenient {
     /// [`LenientError`] where bytes of the tape cannot be read, or what its header says.
     pub fn new(mut tape: Arc<Tape>) -> Result<Self, LenientError> {
         if !tape.blobs().is_empty() {
-            let mut inlined = Tape::new(tape.header().clone(), tape.events().to_vec());
-            inlined.events_mut().iter_mut().try_for_each(|event| {
-                event.try_visit_payloads(|payload| -> Result<(), LenientError> {
-                    if let dextape::tape::Payload::Blob { digest, .. } = payload {
-                        *payload = dextape::tape::Payload::Bytes(tape.load(*digest)?);
-                    }
-                    Ok(())
-                })
-            })?;
-            tape = Arc::new(inlined);
+            tape = Arc::new(inlined(&tape)?);
         }
         let told = Ordinary::of_header(tape.header())?;
         let ordinary = Arc::new(told.unwrap_or_else(|| Ordinary::of_tape(&tape)));
@@ -113,6 +105,7 @@ impl LenientSystem {
     /// The event that the tape holds for what is asked.
     fn held(&self, key: u64) -> Option<&Body> {
         let operation = self.shared.enter(&[key])?;
+        self.shared.after(operation);
         self.shared.leave(operation);
         Some(&self.shared.tape.events()[operation.enter].body)
     }

@@ -30,13 +30,7 @@ pub(crate) fn usual(tape: &Tape) -> Vec<bool> {
                 !timed_out || timeout.is_some_and(|timeout| took >= timeout)
             }
             (Body::Unmapped { result } | Body::Closed { result }, _) => result.is_success(),
-            (
-                Body::Queue { .. }
-                | Body::Delivered { .. }
-                | Body::Write { .. }
-                | Body::Update { .. },
-                _,
-            ) => true,
+            (Body::Queue { .. } | Body::Delivered { .. }, _) => true,
             _ => false,
         };
         usual[place] |= is_usual;

@@ -211,7 +211,7 @@ pub fn message_class(message: &str) -> String {
         if class.chars().count() >= MESSAGE_MAX {
             break;
         }
-        if next.is_ascii_digit() && !before.is_ascii_alphabetic() && before != '_' {
+        if next.is_ascii_digit() && !before.is_ascii_alphanumeric() && before != '_' {
             let is_hex = next == '0' && rest.peek() == Some(&'x');
             if is_hex {
                 rest.next();

@@ -1,16 +1,20 @@
 //! Tapes shrunk to the few events that a failure needs.
 
 mod cut;
+mod ended;
 mod error;
 mod failure;
 mod kept;
-mod minimize;
 mod options;
+mod search;
 mod shrink;
 mod simplify;
+#[cfg(test)]
+mod tests;
 mod units;
 
+pub use ended::answered;
 pub use error::MinimizeError;
 pub use failure::{Driven, Failure, message_class};
-pub use minimize::{Attempt, Minimized, TRIMMED, minimize};
 pub use options::{MinimizeOptions, Mode, Progress, ProgressFn};
+pub use search::{Attempt, Minimized, TRIMMED, minimize};

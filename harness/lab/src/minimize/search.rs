@@ -7,8 +7,8 @@ use super::options::{Control, MinimizeOptions, Mode};
 use super::shrink::Shrinker;
 use super::simplify::simplify;
 use super::units::Units;
-use crate::lenient::{mark, usual};
-use dextape::tape::{Payload, Sequence, Tape, TapeError};
+use crate::lenient::{inlined, mark, usual};
+use dextape::tape::{Sequence, Tape};
 use std::sync::Arc;
 
 /// What the provenance of a minimised tape begins with.
@@ -77,17 +77,20 @@ impl Minimized {
 /// # Examples
 ///
 /// ```
-/// use dextape::tape::{Body, sample};
+/// use dextape::tape::{Body, Event, Header, Tape};
 /// use dextape_lab::{MinimizeOptions, Mode, minimize};
 ///
-/// // What is looked for is an unmap.
-/// let whole = sample::tape();
-/// let unmaps = |body: &Body| matches!(body, Body::Unmap { .. });
-/// let options = MinimizeOptions::of(Mode::Client);
-/// let found = minimize(&whole, "an unmap", &options, &|trial| {
-///     trial.tape().events().iter().any(|event| unmaps(&event.body))
+/// // What is looked for is a read of the third property.
+/// let read = |number: u64| {
+///     let key = Some(format!("key {number}"));
+///     Event::new(number, 1, number, Body::Property { service: 1, key, outcome: Ok(None) })
+/// };
+/// let whole = Tape::new(Header::mock(), (1..=9).map(read).collect());
+/// let found = minimize(&whole, "a read", &MinimizeOptions::of(Mode::Client), &|attempt| {
+///     attempt.tape().events().iter().any(|event| attempt.original(event.sequence) == 3)
 /// })?;
-/// assert!(found.is_minimal && found.tape.events().len() < whole.events().len());
+/// assert!(found.is_minimal);
+/// assert_eq!(found.tape.events().len(), 1);
 /// # Ok::<(), dextape_lab::MinimizeError>(())
 /// ```
 pub fn minimize(
@@ -103,7 +106,7 @@ pub fn minimize(
     }
     let mut units = Units::of(&base, options.mode)?;
     if options.mode == Mode::Client {
-        mark(&mut base);
+        mark(&mut base)?;
     }
     let events_before = base.events().len();
     let mut before: Arc<Vec<_>> = Arc::new(base.events().iter().map(|it| it.sequence).collect());
@@ -166,18 +169,4 @@ fn usual_units(tape: &Tape, units: &Units) -> Vec<u32> {
 
 fn copy(tape: &Tape) -> Tape {
     Tape::new(tape.header().clone(), tape.events().to_vec())
-}
-
-/// The tape with all bytes in its events.
-fn inlined(tape: &Tape) -> Result<Tape, TapeError> {
-    let mut inlined = copy(tape);
-    inlined.events_mut().iter_mut().try_for_each(|event| {
-        event.try_visit_payloads(|payload| {
-            if let Payload::Blob { digest, .. } = payload {
-                *payload = Payload::Bytes(tape.load(*digest)?);
-            }
-            Ok::<(), TapeError>(())
-        })
-    })?;
-    Ok(inlined)
 }

@@ -1,0 +1,86 @@
+//! How a client ended, as a failure that can be the same again.
+
+use super::Failure;
+use crate::lenient::Lenient;
+use crate::lenient::LenientError;
+use dextape::connection::System;
+use dextape::schedule::Schedule;
+use dextape::tape::Tape;
+use std::any::Any;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+impl Failure {
+    /// How a client in Rust ended: `None` where it ended well, else by an error or a panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape_lab::Failure;
+    ///
+    /// let failure = Failure::of_client(|| Err::<(), _>("17 is odd"));
+    /// assert_eq!(failure, Some(Failure::client("error", "# is odd")));
+    /// assert_eq!(Failure::of_client(|| Ok::<_, String>(())), None);
+    /// ```
+    #[must_use]
+    pub fn of_client<T, E: Display>(run: impl FnOnce() -> Result<T, E>) -> Option<Self> {
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(Self::client("error", &error.to_string())),
+            Err(panic) => Some(Self::client("panic", &panic_text(&*panic))),
+        }
+    }
+
+    /// How a program ended, by its exit code or signal and by what it wrote to stderr: `None` where it ended
+    /// well. The message is the place of a panic in Rust where there is one, else the last line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape_lab::Failure;
+    ///
+    /// let failure = Failure::of_program(None, Some(6), "a.c:12: main: Assertion `x == 3' failed.\n");
+    /// assert_eq!(failure.unwrap().to_string(), "the client's signal 6: a.c:#: main: Assertion `x == #' failed.");
+    /// assert_eq!(Failure::of_program(Some(0), None, "a warning\n"), None);
+    /// ```
+    #[must_use]
+    pub fn of_program(code: Option<i32>, signal: Option<i32>, stderr: &str) -> Option<Self> {
+        let how = match (code, signal) {
+            (Some(0), _) => return None,
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "end".to_owned(),
+        };
+        let panicked = stderr.lines().find_map(|line| line.split_once(" panicked at "));
+        let last = || stderr.lines().rev().find(|line| !line.trim().is_empty());
+        match panicked {
+            // The place has numbers that matter.
+            Some((_, place)) => {
+                let message = format!("panicked at {}", place.trim_end_matches(':'));
+                Some(Self::Client { how, message })
+            }
+            None => Some(Self::client(&how, last().unwrap_or_default())),
+        }
+    }
+}
+
+/// Runs a client in Rust that is answered from a tape, leniently and in simulated time, with the tape's seed:
+/// what a trial in client mode does.
+///
+/// # Errors
+///
+/// [`LenientError`] where the tape cannot answer.
+pub fn answered<T, E: Display>(
+    tape: &Arc<Tape>,
+    client: impl FnOnce(&Arc<dyn System>) -> Result<T, E>,
+) -> Result<Option<Failure>, LenientError> {
+    let lenient = Lenient::new(Arc::clone(tape))?;
+    let seed = tape.header().seed.unwrap_or_default();
+    Ok(Failure::of_client(|| Schedule::simulate(seed, |on| client(&lenient.system(on)))))
+}
+
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+}

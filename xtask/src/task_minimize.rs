@@ -1,0 +1,344 @@
+//! `minimize`: a tape that brings a failure about becomes the smallest one that does.
+
+use crate::Registry;
+use crate::execution::{Execution, Limit};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::place::shown;
+use crate::play::{message, quietly, scenario_of};
+use crate::progress::{self, Interrupt};
+use crate::task_record::name_and_value;
+use clap::{Args, value_parser};
+use dextape::IoReturn;
+use dextape::connection::System;
+use dextape::fault::FaultPlan;
+use dextape::kernel::MockSystem;
+use dextape::schedule::Schedule;
+use dextape::tape::Tape;
+use dextape_lab::{
+    Attempt, DriveOptions, Driven, Failure as Wanted, MinimizeError, MinimizeOptions, Minimized,
+    Mode, answered, drive, planned_faults,
+};
+use dextape_plugin::Plugin;
+use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError};
+use serde_json::json;
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is minimised, and what has to stay.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --against, --fails-with or --client, the client in Rust of the tape's own \
+                        scenario is run. Ctrl-C ends the search with the best so far."
+)]
+pub(crate) struct Minimize {
+    /// The tape.
+    tape: PathBuf,
+    /// The tape that is made.
+    #[arg(short, long, value_name = "TAPE")]
+    out: PathBuf,
+    /// Dext mode: the mock dext of this scenario is driven by the tape, and calls are taken away.
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["client", "fails_with"])]
+    against: Option<String>,
+    /// Dext mode: the dext of this library answers in place of the scenario's.
+    #[arg(long, value_name = "LIBRARY", requires = "against")]
+    plugin: Option<PathBuf>,
+    /// Dext mode: the answer to this event is what has to differ as it does; the first that differs by
+    /// default.
+    #[arg(long, value_name = "NUMBER", requires = "against", conflicts_with_all = ["finding", "reply"])]
+    event: Option<u64>,
+    /// Dext mode: the mock has to find something whose text has this in it.
+    #[arg(long, value_name = "TEXT", requires = "against", conflicts_with = "reply")]
+    finding: Option<String>,
+    /// Dext mode: a call of this selector has to be answered with this code, such as `3:Busy`.
+    #[arg(long, value_name = "SELECTOR:CODE", requires = "against", value_parser = reply)]
+    reply: Option<(u32, IoReturn)>,
+    /// Client mode: the client in Rust of this scenario has to fail; the tape's own by default.
+    #[arg(long, value_name = "SCENARIO", conflicts_with = "fails_with")]
+    client: Option<String>,
+    /// Client mode: this program has to fail, with these arguments: IOKit is `libIOKit.so` then. It stands
+    /// last.
+    #[arg(
+        long,
+        num_args = 1..,
+        allow_hyphen_values = true,
+        value_names = ["PROGRAM", "ARGS"]
+    )]
+    fails_with: Vec<OsString>,
+    /// The library that answers the program; the one of this workspace by default.
+    #[arg(long, requires = "fails_with")]
+    library: Option<PathBuf>,
+    /// Set a parameter of the scenario.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    parameters: Vec<(String, String)>,
+    /// Runs at a time; the result is the same for any number.
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Seconds that one run of a program may take before it counts as another failure.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Seconds that the search may take.
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
+    within: Option<u64>,
+}
+
+fn reply(text: &str) -> Result<(u32, IoReturn), String> {
+    let (selector, code) = text.split_once(':').ok_or("expected SELECTOR:CODE")?;
+    let selector = selector.trim().parse().map_err(|_| "expected a number as the selector")?;
+    let code = match code.trim() {
+        "success" => "Success",
+        code => code,
+    };
+    let short = code.parse::<IoReturn>();
+    let code = short.or_else(|_| format!("kIOReturn{code}").parse::<IoReturn>());
+    Ok((selector, code.map_err(|error| error.to_string())?))
+}
+
+/// Who is tried.
+enum Tried<'a> {
+    Dext {
+        scenario: &'a dyn Scenario,
+        other: Option<OtherDext<'a>>,
+        parameters: Parameters,
+        faults: FaultPlan,
+    },
+    Client {
+        scenario: &'a dyn Scenario,
+        parameters: Parameters,
+    },
+    Program {
+        execution: Execution,
+        limit: Limit,
+    },
+}
+
+/// Minimises a tape.
+pub(crate) fn run(registry: &Registry, asked: &Minimize, out: &mut Output) -> Result<(), Failure> {
+    let tape = Arc::new(Tape::read(&asked.tape).map_err(|error| Failure::tape(&error))?);
+    let tried = tried(registry, asked, &tape)?;
+    let interrupt = Interrupt::listen()?;
+    let spinner = progress::spinner(format!("minimize {}", shown(&asked.tape)));
+    let told = spinner.clone();
+    let mode = if matches!(tried, Tried::Dext { .. }) { Mode::Dext } else { Mode::Client };
+    let options = MinimizeOptions {
+        jobs: usize::from(asked.jobs),
+        time: asked.within.map(Duration::from_secs),
+        stop: interrupt.flag(),
+        progress: Some(Arc::new(move |progress| {
+            told.set_message(format!("{} parts left, {} runs", progress.units, progress.trials));
+        })),
+        ..MinimizeOptions::of(mode)
+    };
+    let began = Instant::now();
+    let minimized = quietly(|| search(&tape, &tried, asked, &options));
+    spinner.finish_and_clear();
+    let (wanted, mut minimized) =
+        minimized.unwrap_or_else(|panic| Err(Failure::environment(message(&*panic))))?;
+    let wanted = wanted.renumbered(|number| minimized.number_of(number)).unwrap_or(wanted);
+    wanted.enter(minimized.tape.header_mut());
+    minimized.tape.write(&asked.out).map_err(|error| Failure::tape(&error))?;
+    tell(asked, &wanted, &minimized, began.elapsed(), out)
+}
+
+fn tried<'a>(registry: &'a Registry, asked: &Minimize, tape: &Tape) -> Result<Tried<'a>, Failure> {
+    if !asked.fails_with.is_empty() {
+        let execution = Execution::new(&asked.fails_with, asked.library.as_deref());
+        let limit = Limit(Duration::from_secs(asked.timeout));
+        return Ok(Tried::Program { execution, limit });
+    }
+    let named = asked.against.as_ref().or(asked.client.as_ref());
+    let scenario = match named {
+        Some(name) => registry.scenarios.find(name).map_err(Failure::environment)?,
+        None => {
+            scenario_of(&registry.scenarios, tape)
+                .map_err(|failure| {
+                    failure.with(
+                    "or name a program with --fails-with, a scenario with --client or --against",
+                )
+                })?
+                .0
+        }
+    };
+    let mut parameters = Parameters::of(scenario);
+    let recorded = tape.header().scenario.as_ref();
+    if let Some(recorded) = recorded.filter(|recorded| recorded.name == scenario.name()) {
+        parameters.take_recorded(&recorded.parameters).map_err(Failure::environment)?;
+    }
+    for (name, value) in &asked.parameters {
+        parameters.set(name, value).map_err(Failure::environment)?;
+    }
+    if asked.against.is_none() {
+        return Ok(Tried::Client { scenario, parameters });
+    }
+    scenario.prepare(&mut parameters).map_err(Failure::environment)?;
+    let faults = planned_faults(tape).map_err(Failure::environment)?;
+    let plugin = asked.plugin.as_deref().map(Plugin::load).transpose();
+    let other = plugin.map_err(Failure::environment)?.map(|plugin| {
+        OtherDext::new(scenario, move |mock| {
+            let published = plugin.publish(mock).map(drop);
+            published.map_err(ScenarioError::refused("publish the dext of the plug-in"))
+        })
+    });
+    Ok(Tried::Dext { scenario, other, parameters, faults })
+}
+
+fn search(
+    tape: &Tape,
+    tried: &Tried<'_>,
+    asked: &Minimize,
+    options: &MinimizeOptions,
+) -> Result<(Wanted, Minimized), Failure> {
+    let wanted = Mutex::new(None);
+    // The first run is of the whole tape: what it shows is what is looked for.
+    let first_or_same = |found: Option<Wanted>| {
+        let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        found.is_some_and(|found| *wanted.get_or_insert_with(|| found.clone()) == found)
+    };
+    let broken = Mutex::new(None);
+    let fails = |attempt: &Attempt| match tried {
+        Tried::Client { scenario, parameters } => {
+            let client = |system: &Arc<dyn System>| {
+                scenario.client(parameters, system, &mut std::io::sink())
+            };
+            answered(attempt.tape(), client).is_ok_and(first_or_same)
+        }
+        Tried::Program { execution, limit } => match ended(execution, *limit, attempt.tape()) {
+            Ok(found) => first_or_same(found),
+            Err(error) => {
+                *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                false
+            }
+        },
+        Tried::Dext { scenario, other, parameters, faults } => {
+            let scenario = other.as_ref().map_or(*scenario, |other| other as &dyn Scenario);
+            let driven = driven(scenario, parameters, faults, attempt.tape());
+            let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            if wanted.is_none() {
+                *wanted = asked_for(asked, &driven);
+            }
+            wanted.as_ref().is_some_and(|wanted| wanted.is_seen(attempt, &driven))
+        }
+    };
+    let well = match tried {
+        Tried::Dext { .. } => "the dext does nothing of what is looked for",
+        Tried::Client { .. } => "the client ends well",
+        Tried::Program { .. } => "the program ends well",
+    };
+    let minimized = dextape_lab::minimize(tape, "a failure", options, &fails);
+    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let minimized = minimized.map_err(|error| match error {
+        MinimizeError::Tape(error) => Failure::tape(&error),
+        MinimizeError::NotSeen(_) => Failure::Invalid(format!(
+            "find a failure in {}: with all of it {well}",
+            shown(&asked.tape)
+        )),
+        error => Failure::invalid(error),
+    })?;
+    let wanted = wanted.into_inner().unwrap_or_else(PoisonError::into_inner);
+    wanted.map(|wanted| (wanted, minimized)).ok_or_else(|| Failure::invalid("find a failure"))
+}
+
+/// What is looked for in a dext: what was asked for, or the first that is wrong.
+fn asked_for(asked: &Minimize, driven: &Driven) -> Option<Wanted> {
+    if let Some(text) = &asked.finding {
+        return Some(Wanted::Finding { text: text.clone() });
+    }
+    if let Some((selector, result)) = asked.reply {
+        let result = if result.is_success() { "success".to_owned() } else { result.to_string() };
+        return Some(Wanted::Reply { selector, result });
+    }
+    match asked.event {
+        Some(event) => driven.report.differences.iter().find(|it| it.sequence == event).map(|it| {
+            Wanted::Difference { event, part: it.part.clone(), found: Some(it.found.clone()) }
+        }),
+        None => Wanted::first_of(driven),
+    }
+}
+
+/// Has the tape drive a dext.
+fn driven(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    faults: &FaultPlan,
+    tape: &Arc<Tape>,
+) -> Driven {
+    let seed = tape.header().seed.unwrap_or_default();
+    let run = || {
+        Schedule::simulate(seed, |schedule| {
+            let mock = MockSystem::builder(schedule).faults(faults.clone()).build();
+            if let Err(error) = scenario.publish(parameters, &mock) {
+                return Driven { panic: Some(error.to_string()), ..Driven::default() };
+            }
+            let system: Arc<dyn System> = Arc::clone(&mock) as Arc<dyn System>;
+            let options = DriveOptions { differences_max: usize::MAX, ..DriveOptions::default() };
+            let report = match drive(tape, &system, options) {
+                Ok(report) => report,
+                Err(error) => {
+                    return Driven { panic: Some(error.to_string()), ..Driven::default() };
+                }
+            };
+            drop(system);
+            let findings = mock.findings();
+            let findings = findings.iter().map(ToString::to_string);
+            let leaks = mock.leaks();
+            let leaks = leaks.iter().map(|leak| format!("the dext left: {leak}"));
+            Driven { report, findings: findings.chain(leaks).collect(), panic: None }
+        })
+    };
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Driven { panic: Some(message(&*panic)), ..Driven::default() })
+}
+
+/// How the program ends that is answered from the tape.
+fn ended(execution: &Execution, limit: Limit, tape: &Tape) -> Result<Option<Wanted>, Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::environment)?;
+    let path = folder.path().join("attempt.tape.jsonl");
+    tape.write(&path).map_err(|error| Failure::tape(&error))?;
+    let ran = execution.run_within(&[("DEXTAPE_TAPE", path.into())], limit)?;
+    Ok(ran.failure())
+}
+
+fn tell(
+    asked: &Minimize,
+    wanted: &Wanted,
+    minimized: &Minimized,
+    took: Duration,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let Minimized { tape, events_before, is_minimal, trials, remembered, .. } = minimized;
+    let events = tape.events().len();
+    let path: &Path = &asked.out;
+    let rest = if *is_minimal {
+        "nothing can be taken away from it"
+    } else {
+        "the search was ended before that was sure to be all"
+    };
+    out.result(
+        || {
+            format!(
+                "{events_before} events became {events} in {:.1} s and {trials} runs; {rest}\n\
+                 what they bring about: {wanted}\n{}",
+                took.as_secs_f64(),
+                shown(path),
+            )
+        },
+        || {
+            json!({
+                "tape": shown(path),
+                "events_before": events_before,
+                "events": events,
+                "minimal": is_minimal,
+                "runs": trials,
+                "remembered": remembered,
+                "seconds": took.as_secs_f64(),
+                "failure": wanted,
+            })
+        },
+    )
+}
