@@ -130,7 +130,10 @@ pub(crate) fn descriptor_of(handle: Handle) -> Option<MemoryDescriptor> {
 /// Where C++ finds the bytes; 0 where it cannot, as for registers.
 fn address_of(memory: &dyn Memory) -> u64 {
     match memory.raw_reach() {
-        RawReach::At(view) => view.address,
+        RawReach::At(view) => {
+            memory.written_unseen();
+            view.address
+        }
         _ => 0,
     }
 }

@@ -91,6 +91,10 @@ impl Memory for View {
         }
     }
 
+    fn written_unseen(&self) {
+        self.store.written_unseen();
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         let at = self.locate(offset, width.bytes())?;
         self.store.load_word(at, width).map_err(Self::translate(offset))

@@ -84,6 +84,10 @@ impl Memory for ClientMemory {
         }
     }
 
+    fn written_unseen(&self) {
+        self.store.written_unseen();
+    }
+
     fn note_writes(&self) -> Option<WriteNotes> {
         Some(self.store.note_writes()?.from(self.start))
     }

@@ -1,6 +1,6 @@
 //! The consumer's side of shared memory: what a client, a dext, a recorder and a replayer all use.
 
-use super::{RawReach, Update, Width, Word, WriteNotes};
+use super::{Author, Found, RawReach, Update, Width, Word, WriteNotes};
 use std::fmt;
 
 /// Why an access to shared memory was refused. On a Mac all but `Unaligned` are faults.
@@ -82,10 +82,24 @@ pub trait Memory: Send + Sync + fmt::Debug {
         None
     }
 
-    /// The client has written these bytes by a raw pointer, and so it knows them: to be said to whoever
-    /// keeps the shadow. Writes nothing.
-    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
-        let _nobody_keeps_one = (offset, bytes);
+    /// Somebody other than the client has a raw pointer to the bytes: from now on not all writes are
+    /// noted.
+    fn written_unseen(&self) {}
+
+    /// What a comparison of the memory with what it held before has found, which is all that can be
+    /// known where the client has raw pointers: to be said to whoever keeps the shadow.
+    fn found(&self, found: Found<'_>) {
+        let _nobody_keeps_one = found;
+    }
+
+    /// What a tape has changed by now and was not asked for yet, where the memory is reached through a
+    /// copy ([`RawReach::Copied`]): calls `bring` with each change in turn, its offset, its bytes, and
+    /// whose it is. A change of [unknown](Author::Unknown) author waits until its client has gone on, for
+    /// it may be about to make it itself, or is `idle`: it has asked for nothing in a while, and may be
+    /// waiting for the change. True where such a change waits.
+    fn bring_changes(&self, idle: bool, bring: &mut dyn FnMut(u64, &[u8], Author)) -> bool {
+        let _of_no_tape = (idle, bring);
+        false
     }
 
     /// Reads one aligned word, zero-extended.

@@ -62,6 +62,11 @@ impl Backing {
     pub fn address(&self) -> u64 {
         self.words.address()
     }
+
+    /// True where such a write is not refused.
+    fn may_write(&self, offset: u64, length: u64) -> bool {
+        offset.checked_add(length).is_some_and(|end| end <= self.size())
+    }
 }
 
 impl Memory for Backing {
@@ -77,18 +82,31 @@ impl Memory for Backing {
         self.written.note(self.size())
     }
 
+    fn written_unseen(&self) {
+        self.written.unseen();
+    }
+
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
         self.words.load_word(offset, width)
     }
 
     fn store_word(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
         let store = || self.words.store_word(offset, width, value);
-        self.written.during(offset, width.bytes(), store)
+        let bytes = value.to_le_bytes();
+        let written =
+            if self.may_write(offset, width.bytes()) { width.bytes() as usize } else { 0 };
+        self.written.during(offset, &bytes[..written], store)
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
-        let change = || self.words.update_word(offset, width, update);
-        self.written.during(offset, width.bytes(), change)
+        let length = width.bytes() as usize;
+        let bytes = |word: u64| word.to_le_bytes()[..length].to_vec();
+        self.written.during_update(
+            offset,
+            || self.words.load_word(offset, width).map(bytes).unwrap_or_default(),
+            || self.words.update_word(offset, width, update),
+            |old| old.as_ref().map(|old| bytes(update.apply(*old, width))).unwrap_or_default(),
+        )
     }
 
     fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result<(), AccessError> {
@@ -97,7 +115,8 @@ impl Memory for Backing {
 
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
         let copy = || self.words.copy_in(offset, bytes);
-        self.written.during(offset, bytes.len() as u64, copy)
+        let written = if self.may_write(offset, bytes.len() as u64) { bytes } else { &[] };
+        self.written.during(offset, written, copy)
     }
 }
 

@@ -14,6 +14,7 @@
 //!    nobody reads them but the program itself, and each of its reads is one event on a tape.
 
 mod access;
+mod author;
 mod backing;
 mod client_addresses;
 mod data_queue;
@@ -22,6 +23,7 @@ mod pages;
 mod raw;
 mod reach;
 mod registers;
+mod scan;
 mod shadow;
 mod shared_buffer;
 mod word;
@@ -29,6 +31,7 @@ mod written;
 
 pub use access::{AccessError, Memory};
 pub(crate) use access::{check_range, check_word};
+pub use author::{Author, Found};
 pub use backing::Backing;
 pub use client_addresses::ClientAddresses;
 pub use data_queue::{
@@ -42,7 +45,8 @@ pub use registers::{
     ComputedRegister, Doorbell, FifoRegister, PlainRegister, ReadToClear, Register, RegisterFile,
     RegisterModel, Registers, WriteOneToClear,
 };
+pub use scan::{Change, Looked, Scan, ScanSource};
 pub use shadow::Shadow;
 pub use shared_buffer::{FrontMemory, SharedBuffer};
 pub use word::{Update, Width, Word};
-pub use written::WriteNotes;
+pub use written::{Attribution, WriteNotes};

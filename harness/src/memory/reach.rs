@@ -6,6 +6,8 @@ pub enum RawReach {
     /// Not at all: an access does something, as one of a device's register does.
     #[default]
     Never,
+    /// Not at all: nobody knows what is there. The client can have it mapped, but not touch it.
+    Unknown,
     /// Through a copy that is kept like it from time to time: what comes from a tape.
     Copied,
     /// At an address of this process.

@@ -6,7 +6,9 @@ use super::program::{MemoryIndex, NONE, Program};
 use super::request::Request;
 use super::session::{Clock, Session};
 use super::state::State;
-use crate::memory::{AccessError, Memory, RawReach, Update, Width, check_range, check_word};
+use crate::memory::{
+    AccessError, Author, Memory, RawReach, Update, Width, check_range, check_word,
+};
 use crate::tape::Capture;
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
@@ -172,15 +174,34 @@ impl Memory for ReplayMemory {
     }
 
     fn raw_reach(&self) -> RawReach {
-        if self.is_registers() { RawReach::Never } else { RawReach::Copied }
+        match self.session.program.memories[self.memory as usize].capture {
+            Capture::Registers => RawReach::Never,
+            Capture::Uncaptured => RawReach::Unknown,
+            _ => RawReach::Copied,
+        }
     }
 
-    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
-        // Nothing on the tape expects what a pointer writes; what is gone needs no shadow.
-        if let Ok(Some(mut state)) = self.state(offset)
-            && check_range(offset, bytes.len() as u64, self.size).is_ok()
-        {
-            state.memories[self.memory as usize].put(offset, bytes);
+    fn bring_changes(&self, idle: bool, bring: &mut dyn FnMut(u64, &[u8], Author)) -> bool {
+        // What is gone has no changes any more.
+        let Ok(Some(mut state)) = self.state(0) else { return false };
+        let program = &self.session.program;
+        match state.take_due(program, self.memory, idle) {
+            Ok((due, held)) => {
+                drop(state);
+                for index in due {
+                    let patch = &program.patches[index as usize];
+                    let bytes = program.arena.bytes(patch.at, patch.length);
+                    let author = if patch.unattributed { Author::Unknown } else { Author::Dext };
+                    bring(patch.offset, bytes, author);
+                }
+                held
+            }
+            Err(NotKept(patch)) => {
+                let (memory, bytes) = (self.memory, &[][..]);
+                let request = Request::Write { memory, offset: 0, width: None, bytes, length: 0 };
+                let _invented = self.session.diverge(state, &request, Reason::PatchNotKept(patch));
+                false
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::program::{
 use super::state::State;
 use crate::memory::{Backing, Memory, Shadow};
 use crate::tape::Capture;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// One memory of the client.
@@ -19,8 +19,13 @@ pub(super) struct MemoryState {
     pub(super) store: Option<Arc<Backing>>,
     /// Connections that have it mapped (F14).
     pub(super) holders: Vec<u32>,
+    /// Bytes that the client has written since a change of them that it may have made itself. Kept
+    /// where there are such.
+    own: Option<Shadow>,
     /// Patches whose predecessors have happened, in the order in which they became due.
     armed: Vec<Armed>,
+    /// Patches that were not brought to a copy of the memory, in the order of the tape.
+    pub(super) untaken: VecDeque<PatchIndex>,
     /// Of registers instead: the reads that come, each one a patch, in the order of the tape.
     reads: VecDeque<PatchIndex>,
 }
@@ -33,7 +38,20 @@ struct Armed {
 }
 
 impl MemoryState {
+    /// Keeps in mind which bytes the client writes.
+    pub(super) fn note_own_writes(&mut self) {
+        self.own.get_or_insert_default();
+    }
+
+    /// The client has written these bytes.
     pub(super) fn put(&mut self, offset: u64, bytes: &[u8]) {
+        if let Some(own) = &mut self.own {
+            own.write(offset, &vec![1; bytes.len()]);
+        }
+        self.set(offset, bytes);
+    }
+
+    fn set(&mut self, offset: u64, bytes: &[u8]) {
         match &self.store {
             // A tape may state a patch beyond the buffer's end: there is no such memory.
             Some(store) => {
@@ -48,7 +66,20 @@ impl MemoryState {
         if patch.opaque {
             return Err(NotKept(index));
         }
-        self.put(patch.offset, program.arena.bytes(patch.at, patch.length));
+        let bytes = program.arena.bytes(patch.at, patch.length);
+        let Some(own) = &mut self.own else {
+            self.set(patch.offset, bytes);
+            return Ok(());
+        };
+        let mut owned = vec![0; bytes.len()];
+        own.read(patch.offset, &mut owned);
+        // What the client has written there accounts for one such change, not for the next.
+        own.write(patch.offset, &vec![0; bytes.len()]);
+        for (index, byte) in bytes.iter().enumerate() {
+            if !patch.unattributed || owned[index] == 0 {
+                self.set(patch.offset.saturating_add(index as u64), &[*byte]);
+            }
+        }
         Ok(())
     }
 }
@@ -281,6 +312,59 @@ impl State {
             state.put_patch(program, *index)?;
         }
         Ok(going)
+    }
+
+    /// Takes all patches of a memory that are due, for a copy of it that a client reaches by raw
+    /// pointers: where they overlap, in the order of the tape, and none before what happened before the
+    /// change. One of unknown author waits until its lane has gone on or the client is `idle`. True
+    /// where one waits for that.
+    pub(super) fn take_due(
+        &mut self,
+        program: &Program,
+        memory: MemoryIndex,
+        idle: bool,
+    ) -> Result<(Vec<PatchIndex>, bool), NotKept> {
+        let progress = &self.progress;
+        let state = &mut self.memories[memory as usize];
+        if state.armed.is_empty() {
+            return Ok((Vec::new(), false));
+        }
+        let (mut due, mut waiting, mut waits) = (Vec::new(), Vec::<PatchIndex>::new(), false);
+        let armed: HashSet<PatchIndex> = state.armed.iter().map(|armed| armed.patch).collect();
+        let mut left = armed.len();
+        while left > 0
+            && let Some(index) = state.untaken.pop_front()
+        {
+            let patch = &program.patches[index as usize];
+            let behind = || {
+                let overlaps = |other: &PatchIndex| {
+                    program.patches[*other as usize].overlaps(patch.offset, patch.length)
+                };
+                waiting.iter().any(overlaps)
+            };
+            let is_armed = armed.contains(&index);
+            left -= usize::from(is_armed);
+            let early =
+                !is_armed || patch.since != NONE && !progress.has_entered(patch.since) || behind();
+            let own = !early
+                && patch.unattributed
+                && !idle
+                && progress.anchor(patch.lane) == patch.anchor;
+            waits |= own;
+            if early || own {
+                waiting.push(index);
+            } else {
+                due.push(index);
+            }
+        }
+        let taken: HashSet<PatchIndex> = due.iter().copied().collect();
+        waiting.iter().rev().for_each(|index| state.untaken.push_front(*index));
+        state.armed.retain(|armed| !taken.contains(&armed.patch));
+        for index in &due {
+            state.put_patch(program, *index)?;
+            self.seen[*index as usize / 64] |= 1 << (index % 64);
+        }
+        Ok((due, waits))
     }
 
     /// The patches that no read has seen.

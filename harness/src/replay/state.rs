@@ -79,6 +79,13 @@ impl State {
             invented: 0,
             told: false,
         };
+        for (index, patch) in (0..).zip(&program.patches) {
+            let memory = &mut state.memories[patch.memory as usize];
+            memory.untaken.push_back(index);
+            if patch.unattributed {
+                memory.note_own_writes();
+            }
+        }
         for first in &program.initial_patches {
             state.arm(program, *first);
         }

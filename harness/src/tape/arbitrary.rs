@@ -1,8 +1,8 @@
 //! Strategies of events and tapes: whatever the format can hold, whether or not it can have happened.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
-    Return, Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
+    OutputKind, Return, Structure,
 };
 use super::fields::NUMBER_MAX;
 use super::header::Header;
@@ -165,6 +165,10 @@ pub fn body() -> impl Strategy<Value = Body> {
         keyframe().prop_map(Body::Keyframe),
         number().prop_map(|child| Body::Fork { child }),
         Just(Body::Exec),
+        (option::of(number()), ".{0,10}", any::<bool>()).prop_map(|(memory, reason, trigger)| {
+            let subject = if trigger { NoteSubject::Trigger } else { NoteSubject::Uncaptured };
+            Body::Note { subject, memory, reason }
+        }),
     ]
 }
 
@@ -307,13 +311,14 @@ fn memory() -> impl Strategy<Value = Body> {
         (number(), long(), width(), update).prop_map(|(memory, offset, width, update)| {
             Body::Update { memory, offset, width, update }
         }),
-        (number(), long(), payload(), count(), option::of(count())).prop_map(
-            |(memory, offset, data, read, last_equal)| Body::Patch {
+        (number(), long(), payload(), count(), option::of(count()), any::<bool>()).prop_map(
+            |(memory, offset, data, read, last_equal, unattributed)| Body::Patch {
                 memory,
                 offset,
                 data,
                 read,
                 last_equal,
+                unattributed,
             }
         ),
     ]

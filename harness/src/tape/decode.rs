@@ -1,7 +1,8 @@
 //! From the fields of a line to an event.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
+    Structure,
 };
 use super::fields::{Field, Kind, OTHER_CALLS};
 use super::line::Line;
@@ -204,6 +205,7 @@ fn body(mut line: Line) -> Result<Body, String> {
             data: line.payload.take().ok_or("the key `data`")?,
             read: line.optional(Field::Read).unwrap_or(1),
             last_equal: line.optional(Field::LastEqual),
+            unattributed: line.has(Field::Unattributed),
         },
         Kind::Terminated => Body::Terminated { service: small(&line, Field::Service) },
         Kind::Gap => Body::Gap { events: line.optional(Field::Events), reason: line.text },
@@ -215,6 +217,14 @@ fn body(mut line: Line) -> Result<Body, String> {
         }),
         Kind::Fork => Body::Fork { child: number(Field::Child) },
         Kind::Exec => Body::Exec,
+        Kind::Note => Body::Note {
+            subject: match number(Field::Subject) {
+                0 => NoteSubject::Trigger,
+                _ => NoteSubject::Uncaptured,
+            },
+            memory: small(&line, Field::Memory),
+            reason: line.text,
+        },
     })
 }
 

@@ -1,7 +1,8 @@
 //! The words of a transcript: what an event says, for people.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
+    Structure,
 };
 use super::hex;
 use super::payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
@@ -366,7 +367,7 @@ impl Description {
                 }
                 self.hex(operand);
             }
-            Body::Patch { memory, offset, data, read, last_equal } => {
+            Body::Patch { memory, offset, data, read, last_equal, unattributed } => {
                 self.text("patch");
                 self.place(*memory, *offset);
                 self.text(" = ");
@@ -378,6 +379,9 @@ impl Description {
                 if let Some(last_equal) = last_equal {
                     self.text(", equal up to ");
                     self.number(*last_equal);
+                }
+                if *unattributed {
+                    self.text(", by the dext or the client");
                 }
             }
             Body::Terminated { service } => match service {
@@ -402,6 +406,18 @@ impl Description {
                 self.number(*child);
             }
             Body::Exec => self.text("exec"),
+            Body::Note { subject, memory, reason } => {
+                self.text(match subject {
+                    NoteSubject::Trigger => "note, trigger",
+                    NoteSubject::Uncaptured => "note, uncaptured",
+                });
+                if let Some(memory) = memory {
+                    self.text(" memory ");
+                    self.number(*memory);
+                }
+                self.text(": ");
+                self.quoted(reason);
+            }
             Body::Unknown { kind } => {
                 self.text("unknown kind ");
                 self.quoted(kind);

@@ -2,9 +2,10 @@
 //! that an event has one spelling.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Return, Structure,
+    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
+    Structure,
 };
-use super::fields::{CAPTURES, Field, NOTICES, NUMBER_MAX, OPERATIONS, OTHER_CALLS};
+use super::fields::{CAPTURES, Field, NOTICES, NUMBER_MAX, OPERATIONS, OTHER_CALLS, SUBJECTS};
 use super::hex;
 use super::payload::Payload;
 use super::value;
@@ -322,7 +323,7 @@ impl LineText<'_> {
             Body::Update { memory, offset, width, update } => {
                 self.update(*memory, *offset, *width, *update);
             }
-            Body::Patch { memory, offset, data, read, last_equal } => {
+            Body::Patch { memory, offset, data, read, last_equal, unattributed } => {
                 self.small(Field::Memory, *memory);
                 self.hex_unless_zero(Field::Offset, *offset);
                 self.payload(Field::Data, data);
@@ -330,6 +331,7 @@ impl LineText<'_> {
                 if let Some(last_equal) = last_equal {
                     self.count(Field::LastEqual, *last_equal);
                 }
+                self.flag(Field::Unattributed, *unattributed);
             }
             Body::Terminated { service } => self.optional(Field::Service, *service),
             Body::Gap { events, reason } => {
@@ -340,6 +342,15 @@ impl LineText<'_> {
             }
             Body::Keyframe(keyframe) => self.keyframe(keyframe),
             Body::Fork { child } => self.small(Field::Child, *child),
+            Body::Note { subject, memory, reason } => {
+                self.optional(Field::Memory, *memory);
+                self.text(Field::Reason, reason);
+                let word = match subject {
+                    NoteSubject::Trigger => 0,
+                    NoteSubject::Uncaptured => 1,
+                };
+                self.text(Field::Subject, SUBJECTS[word]);
+            }
             Body::Opened | Body::Close | Body::Exec => {}
             Body::Unknown { kind } => {
                 if super::Kind::of(kind).is_some() {

@@ -293,6 +293,10 @@ pub enum Body {
         /// The event after which the bytes were last seen equal to the shadow; `None` if never.
         /// The change lies between it and this event.
         last_equal: Option<Sequence>,
+        /// The client itself may have made the change, by a raw pointer: a comparison of the memory
+        /// found it, and the order of what was seen does not say who it was. A replay never puts such
+        /// bytes over those that its client has written meanwhile.
+        unattributed: bool,
     },
 
     /// The service or the user client behind the connection was terminated.
@@ -316,6 +320,15 @@ pub enum Body {
     },
     /// The process became another program.
     Exec,
+    /// Something that whoever reads the tape should know. A replay passes it over.
+    Note {
+        /// What it is about.
+        subject: NoteSubject,
+        /// The memory that it is about, if it is one.
+        memory: Option<u32>,
+        /// What it says, for people.
+        reason: String,
+    },
     /// A kind that this version does not know, with its fields.
     Unknown {
         /// The kind as it stands on the tape.
@@ -359,6 +372,7 @@ impl Body {
             Self::Keyframe(_) => Kind::Keyframe,
             Self::Fork { .. } => Kind::Fork,
             Self::Exec => Kind::Exec,
+            Self::Note { .. } => Kind::Note,
             Self::Unknown { .. } => return None,
         })
     }
@@ -572,6 +586,16 @@ pub enum Capture {
     /// Through accessors, and each read is a patch by itself, whether or not it saw what the client
     /// knew: device registers, where a read may change what the next one gives.
     Registers,
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoteSubject {
+    /// Somebody marked this place of the recording as the one that matters.
+    Trigger,
+    /// What the client sees of a memory is not on the tape, or comes later than the client saw it.
+    Uncaptured,
 }
 
 /// The state at one point of a recording, so that a tape can begin in the middle.

@@ -91,6 +91,7 @@ pub(super) const OTHER_CALLS: &[&str] = &[
     "add_ref",
     "release",
 ];
+pub(super) const SUBJECTS: &[&str] = &["trigger", "uncaptured"];
 pub(super) const NOTICES: &[&str] = &["arrived", "terminated"];
 
 fields! {
@@ -148,6 +149,7 @@ fields! {
     Operand "operand" Form::Hex, "Operand of the update.";
     Read "read" Form::Count, "Which overlapping read of the lane saw it. Default 1.";
     LastEqual "last_equal" Form::Count, "Event after which the bytes were last seen equal.";
+    Unattributed "unattributed" Form::Flag, "The client itself may have made the change.";
     Events "events" Form::Count, "Events missing, where it is known.";
     Reason "reason" Form::Text, "Why, for people.";
     Connections "connections" Form::Pairs, "Open connections: number and service.";
@@ -159,6 +161,7 @@ fields! {
     NotificationType "notification_type" Form::Number, "Type of notification. Default 0.";
     Client "client" Form::Number, "Number of the connection that is added; left out for what is none.";
     Index "index" Form::Number, "Index of the trap. Default 0.";
+    Subject "subject" Form::Word(SUBJECTS), "What the note is about.";
     Result "result" Form::Code, "What the client was told. Default: it worked.";
 }
 
@@ -241,10 +244,11 @@ kinds! {
     OtherReturn "other_return" [] [Service Result];
     Write "write" [Memory Data] [Offset Width];
     Update "update" [Memory Width Operation Operand] [Offset Expected];
-    Patch "patch" [Memory Data] [Offset Read LastEqual];
+    Patch "patch" [Memory Data] [Offset Read LastEqual Unattributed];
     Terminated "terminated" [] [Service];
     Gap "gap" [Reason] [Events];
     Keyframe "keyframe" [] [Connections Memories Queues Pending];
     Fork "fork" [Child] [];
     Exec "exec" [] [];
+    Note "note" [Subject Reason] [Memory];
 }

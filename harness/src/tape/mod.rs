@@ -56,8 +56,8 @@ mod writer;
 pub use blob::BlobIndex;
 pub use error::{TapeError, TapeErrorKind};
 pub use event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
-    Return, Sequence, Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
+    OutputKind, Return, Sequence, Structure,
 };
 pub use fields::Kind;
 pub use header::{

@@ -1,8 +1,8 @@
 //! A small tape that holds every kind of event and every form of payload, for tests and examples.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, OtherCall, OutputKind,
-    Return, Sequence, Structure,
+    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
+    OutputKind, Return, Sequence, Structure,
 };
 use super::header::{Comparison, Field, FieldRule, Header, Host, Scenario, ServiceIdentity};
 use super::payload::{Digest, Payload};
@@ -289,6 +289,7 @@ fn asynchronous(script: &mut Script) -> Sequence {
         data: Payload::bytes(&[1, 2]),
         read: 1,
         last_equal: None,
+        unattributed: true,
     };
     script.event(1, Some(1), Some(shared), patch);
     shared
@@ -337,6 +338,7 @@ fn memory(script: &mut Script) -> Sequence {
         data: Payload::bytes(&[0xff]),
         read: 3,
         last_equal: Some(word),
+        unattributed: false,
     };
     script.event(2, Some(1), Some(mapped), patch);
     mapped
@@ -381,6 +383,10 @@ fn ends(script: &mut Script, shared: Sequence, mapped: Sequence) {
     others(script);
     let fork = script.event(1, None, None, Body::Fork { child: 2 });
     script.event_of(2, 1, None, Some(fork), Body::Exec);
+    let (subject, reason) = (NoteSubject::Trigger, "it stalled".to_owned());
+    script.event(1, None, None, Body::Note { subject, memory: None, reason });
+    let (subject, reason) = (NoteSubject::Uncaptured, "not ordinary memory".to_owned());
+    script.event(1, None, None, Body::Note { subject, memory: Some(4), reason });
     let reason = "the journal was full".to_owned();
     script.event(1, None, None, Body::Gap { events: Some(3), reason });
 }

@@ -11,6 +11,10 @@ extern "C" {
  * its journal cannot be made, which is said on stderr. Connections opened before are not recorded. */
 int dextape_record_start(const char *tape);
 
+/* Marks this place of the recording as the one that matters: a note on the tape names it, with a reason
+ * for people (NULL: none). Gives 0, or -1 where nothing is recorded. */
+int dextape_record_trigger(const char *reason);
+
 /* Ends the recording and seals its tape. Gives 0, or -1 where there is none or it could not be sealed,
  * which is said on stderr. Open connections go on, unrecorded. The exit of the process does the same. */
 int dextape_record_stop(void);

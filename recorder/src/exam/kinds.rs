@@ -8,7 +8,7 @@ use dextape::IoReturn;
 use dextape::call::Scalars;
 use dextape::connection::{Matching, NoticeKind, Value};
 use dextape::memory::{Update, Width};
-use dextape::tape::{self, Body, Capture, Digest, MappedMemory, OutputKind, Payload};
+use dextape::tape::{self, Body, Capture, Digest, MappedMemory, NoteSubject, OutputKind, Payload};
 use std::collections::BTreeMap;
 
 /// Bodies of every kind that a journal holds, in an order that could have happened.
@@ -120,7 +120,14 @@ fn memory() -> Vec<Body> {
     };
     let write = |width, data| Body::Write { memory: 3, offset: 8, width, data };
     let update = |width, update| Body::Update { memory: 3, offset: 16, width, update };
-    let patch = |data, last_equal| Body::Patch { memory: 3, offset: 64, data, read: 2, last_equal };
+    let patch = |data, last_equal: Option<u64>| Body::Patch {
+        memory: 3,
+        offset: 64,
+        data,
+        read: 2,
+        last_equal,
+        unattributed: last_equal.is_some(),
+    };
     let long: Vec<u8> = (0..2500_u32).map(|index| index as u8).collect();
     let mut bodies = vec![
         Body::Map { memory_type: 0, options: 0x1001, address: 0x4000 },
@@ -204,6 +211,8 @@ fn marks() -> Vec<Body> {
         Body::Close,
         Body::Closed { result: IoReturn::SUCCESS },
         Body::Exec,
+        Body::Note { subject: NoteSubject::Trigger, memory: None, reason: "it stalled".to_owned() },
+        Body::Note { subject: NoteSubject::Uncaptured, memory: Some(3), reason: String::new() },
     ]
 }
 
@@ -285,13 +294,16 @@ fn append_memory_or_mark(journal: &Journal, stamp: Stamp, body: &Body) -> Option
             width: *width,
             update: *update,
         }),
-        Body::Patch { memory, offset, data, read, last_equal } => append(Record::Patch {
-            memory: *memory,
-            offset: *offset,
-            data: record_data(data)?,
-            read: *read,
-            last_equal: last_equal.and_then(Token::new),
-        }),
+        Body::Patch { memory, offset, data, read, last_equal, unattributed } => {
+            append(Record::Patch {
+                memory: *memory,
+                offset: *offset,
+                data: record_data(data)?,
+                read: *read,
+                last_equal: last_equal.and_then(Token::new),
+                unattributed: *unattributed,
+            })
+        }
         Body::OtherCall(call) => append(Record::OtherCall(record_other_call(call)?)),
         Body::OtherReturn { outcome } => append(Record::OtherReturn { outcome: *outcome }),
         Body::Terminated { service } => append(Record::Terminated { service: *service }),
@@ -299,6 +311,9 @@ fn append_memory_or_mark(journal: &Journal, stamp: Stamp, body: &Body) -> Option
         Body::Keyframe(keyframe) => append_keyframe(journal, stamp, keyframe),
         Body::Fork { child } => append(Record::Fork { child: *child }),
         Body::Exec => append(Record::Exec),
+        Body::Note { subject, memory, reason } => {
+            append(Record::Note { subject: *subject, memory: *memory, reason })
+        }
         _ => None,
     }
 }

@@ -8,8 +8,8 @@ use dextape::connection::{Matching, NoticeKind, Value};
 use dextape::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX, TRAP_ARGUMENTS_MAX};
 use dextape::memory::{Update, Width};
 use dextape::tape::{
-    Body, Call, Capture, Digest, Header, Keyframe, KeyframeMemory, MappedMemory, OtherCall,
-    OutputKind, Payload, Return, ServiceIdentity, Structure,
+    Body, Call, Capture, Digest, Header, Keyframe, KeyframeMemory, MappedMemory, NoteSubject,
+    OtherCall, OutputKind, Payload, Return, ServiceIdentity, Structure,
 };
 use std::collections::BTreeMap;
 
@@ -124,16 +124,27 @@ fn take_body(kind: u8, bytes: &mut Bytes<'_>) -> Result<Body, Fault> {
             let width = take_width(bytes.byte()?)?;
             Body::Update { memory, offset, width, update: take_update(bytes)? }
         }
-        kind::PATCH => {
+        kind::PATCH | kind::UNATTRIBUTED_PATCH => {
             let (memory, offset, read) = (bytes.number()?, bytes.long()?, bytes.long()?);
             let last_equal = Some(bytes.long()?).filter(|token| *token != 0);
-            Body::Patch { memory, offset, data: take_data(bytes)?, read, last_equal }
+            let unattributed = kind == kind::UNATTRIBUTED_PATCH;
+            let data = take_data(bytes)?;
+            Body::Patch { memory, offset, data, read, last_equal, unattributed }
         }
         kind::TERMINATED => Body::Terminated { service: bytes.maybe_number()? },
         kind::GAP => Body::Gap { events: bytes.maybe_long()?, reason: bytes.text()? },
         kind::KEYFRAME => Body::Keyframe(take_keyframe(bytes)?),
         kind::FORK => Body::Fork { child: bytes.number()? },
         kind::EXEC => Body::Exec,
+        kind::NOTE => Body::Note {
+            subject: match bytes.byte()? {
+                0 => NoteSubject::Trigger,
+                1 => NoteSubject::Uncaptured,
+                _ => return Err(Fault("an unknown subject of a note")),
+            },
+            memory: bytes.maybe_number()?,
+            reason: bytes.text()?,
+        },
         _ => return Err(Fault("a kind that this version does not know")),
     })
 }

@@ -8,7 +8,7 @@ use dextape::IoReturn;
 use dextape::connection::{Matching, NoticeKind, Value};
 use dextape::limits::{SCALARS_MAX, TRAP_ARGUMENTS_MAX};
 use dextape::memory::Update;
-use dextape::tape::{Capture, OutputKind};
+use dextape::tape::{Capture, NoteSubject, OutputKind};
 
 /// Depth of registry values that is kept; a deeper one becomes a gap.
 pub(super) const VALUE_DEPTH_MAX: usize = 64;
@@ -45,12 +45,14 @@ impl Record<'_> {
             Self::OtherReturn { .. } => kind::OTHER_RETURN,
             Self::Write { .. } => kind::WRITE,
             Self::Update { .. } => kind::UPDATE,
-            Self::Patch { .. } => kind::PATCH,
+            Self::Patch { unattributed: false, .. } => kind::PATCH,
+            Self::Patch { unattributed: true, .. } => kind::UNATTRIBUTED_PATCH,
             Self::Terminated { .. } => kind::TERMINATED,
             Self::Gap { .. } => kind::GAP,
             Self::Keyframe(_) => kind::KEYFRAME,
             Self::Fork { .. } => kind::FORK,
             Self::Exec => kind::EXEC,
+            Self::Note { .. } => kind::NOTE,
         }
     }
 
@@ -174,7 +176,7 @@ impl Record<'_> {
                 sink.byte(width.bytes() as u8);
                 put_update(sink, update);
             }
-            Self::Patch { memory, offset, data, read, last_equal } => {
+            Self::Patch { memory, offset, data, read, last_equal, unattributed: _ } => {
                 sink.number(memory);
                 sink.long(offset);
                 sink.long(read);
@@ -188,6 +190,14 @@ impl Record<'_> {
             }
             Self::Keyframe(keyframe) => put_keyframe(sink, &keyframe),
             Self::Fork { child } => sink.number(child),
+            Self::Note { subject, memory, reason } => {
+                sink.byte(match subject {
+                    NoteSubject::Trigger => 0,
+                    _ => 1,
+                });
+                sink.maybe_number(memory);
+                sink.block(reason.as_bytes());
+            }
         }
     }
 }

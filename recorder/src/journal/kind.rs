@@ -36,9 +36,11 @@ kinds! {
     WRITE = 60,
     UPDATE = 61,
     PATCH = 62,
+    UNATTRIBUTED_PATCH = 63,
     TERMINATED = 70,
     GAP = 71,
     KEYFRAME = 72,
     FORK = 73,
     EXEC = 74,
+    NOTE = 75,
 }

@@ -6,7 +6,7 @@ use dextape::IoReturn;
 use dextape::call::AsyncReference;
 use dextape::connection::{Matching, NoticeKind, Value};
 use dextape::memory::{Update, Width};
-use dextape::tape::{Digest, Header, MappedMemory, OutputKind, ServiceIdentity};
+use dextape::tape::{Digest, Header, MappedMemory, NoteSubject, OutputKind, ServiceIdentity};
 
 /// What stands in front of every record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,6 +212,8 @@ pub enum Record<'a> {
         read: u64,
         /// The record after which the bytes were last seen equal to the shadow.
         last_equal: Option<Token>,
+        /// The client itself may have made the change.
+        unattributed: bool,
     },
 
     /// The service or the user client behind the connection was terminated.
@@ -235,6 +237,15 @@ pub enum Record<'a> {
     },
     /// The process became another program.
     Exec,
+    /// Something that whoever reads the tape should know.
+    Note {
+        /// What it is about.
+        subject: NoteSubject,
+        /// The memory that it is about, if it is one.
+        memory: Option<u32>,
+        /// What it says, for people.
+        reason: &'a str,
+    },
 }
 
 /// Enter of a call.

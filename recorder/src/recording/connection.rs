@@ -15,7 +15,7 @@ use dextape::connection::{
     OtherReply, StructureInput, StructureOutput, System,
 };
 use dextape::limits::{ASYNC_REFERENCE_MAX, ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
-use dextape::memory::Memory;
+use dextape::memory::{Memory, RawReach};
 use dextape::tape::{Capture, MappedMemory, OutputKind};
 use std::sync::{Arc, PoisonError};
 
@@ -285,7 +285,11 @@ impl Connection for RecordingConnection {
             memory: watched.number(),
             length: mapping.length(),
             size: mapping.memory().size(),
-            capture: if registers { Capture::Registers } else { self.context.session.capture },
+            capture: match mapping.memory().raw_reach() {
+                _ if registers => Capture::Registers,
+                RawReach::Unknown => Capture::Uncaptured,
+                _ => self.context.session.capture,
+            },
             read_only: mapping.memory().is_read_only(),
         });
         let mapped = self.leave(enter, &Record::Mapped { outcome });

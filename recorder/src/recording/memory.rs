@@ -1,11 +1,15 @@
 //! Shared memory that records what its client reads and writes, by the shadow rule.
 
+use super::beside::is_beside;
 use super::context::Context;
 use super::redact::FieldPlace;
 use super::watched::{Change, Watched};
 use crate::journal::{Record, Token};
-use dextape::memory::{AccessError, Memory, RawReach, RawView, Update, Width, WriteNotes};
+use dextape::memory::{
+    AccessError, Author, Found, Memory, RawReach, RawView, Update, Width, WriteNotes,
+};
 use dextape::schedule::{Monitor, Schedule};
+use dextape::tape::NoteSubject;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -75,7 +79,38 @@ impl RecordingMemory {
     }
 
     fn append(&self, record: &Record<'_>) -> Option<Token> {
-        self.context.append(Some(self.connection), self.origin(), record)
+        let connection = Some(self.connection);
+        if is_beside() {
+            return self.context.append_device(connection, self.origin(), record);
+        }
+        self.context.append(connection, self.origin(), record)
+    }
+
+    fn last_of_lane(&self) -> Option<Token> {
+        self.context.session.lanes.with(|lane| lane.last)
+    }
+
+    /// A comparison has found these bytes, at `offset`, where the shadow has others.
+    fn changed(&self, watched: &mut Watched<Token>, offset: u64, bytes: &[u8], unattributed: bool) {
+        // The comparison has its own view; what the shadow has already is no news.
+        if !self.context.session.is_recording() {
+            return;
+        }
+        let Some(Change { range, last_equal }) = watched.compare(offset, bytes) else { return };
+        let within = (range.start - offset) as usize..(range.end - offset) as usize;
+        let changed = &bytes[within];
+        let passed = self.context.session.hook.bytes(&self.place(range.start), changed);
+        let record = Record::Patch {
+            memory: self.watched.number,
+            offset: range.start,
+            data: passed.data(),
+            read: 1,
+            last_equal,
+            unattributed,
+        };
+        if self.append(&record).is_some() {
+            watched.set(range.start, changed);
+        }
     }
 
     /// The client has seen these bytes: a patch where it could not know them, which is always so of
@@ -114,6 +149,7 @@ impl RecordingMemory {
             data: passed.data(),
             read,
             last_equal: change.last_equal,
+            unattributed: false,
         };
         // A patch that was lost stays a difference: the next read tries again.
         if let Some(patch) = self.append(&record) {
@@ -162,9 +198,30 @@ impl Memory for RecordingMemory {
         self.inner.note_writes()
     }
 
-    fn written_by_client(&self, offset: u64, bytes: &[u8]) {
-        // No event: a pointer's writes are neither ordered nor counted, so nobody can expect them.
-        self.watched.state.lock().set(offset, bytes);
+    fn written_unseen(&self) {
+        self.inner.written_unseen();
+    }
+
+    fn found(&self, found: Found<'_>) {
+        let mut watched = self.watched.state.lock();
+        match found {
+            // No event: a pointer's writes are neither ordered nor counted, so nobody can expect them.
+            Found::Changed { offset, bytes, author: Author::Client } => watched.set(offset, bytes),
+            Found::Changed { offset, bytes, author } => {
+                self.changed(&mut watched, offset, bytes, author == Author::Unknown);
+            }
+            Found::AllTold => {
+                let last = if is_beside() { None } else { self.last_of_lane() };
+                if let Some(after) = last.or(self.origin()) {
+                    watched.known(0, self.inner.size(), after);
+                }
+            }
+            Found::Uncaptured { reason } => {
+                let memory = Some(self.watched.number);
+                let subject = NoteSubject::Uncaptured;
+                self.append(&Record::Note { subject, memory, reason });
+            }
+        }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {

@@ -3,6 +3,7 @@
 //!
 //! Start with [`RecordingSession`].
 
+mod beside;
 mod calls;
 mod connection;
 mod context;
@@ -21,6 +22,7 @@ mod shared;
 mod system;
 mod watched;
 
+pub use beside::beside_the_client;
 pub use options::{LongWrites, RecordOptions};
 pub use redact::{FieldPlace, Redaction, Redactor};
 pub use session::RecordingSession;

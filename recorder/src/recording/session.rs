@@ -12,7 +12,7 @@ use super::{LongWrites, RecordOptions};
 use crate::journal::{Journal, JournalError, Record, Stamp, Status};
 use dextape::connection::System;
 use dextape::schedule::{Schedule, TimeMode};
-use dextape::tape::{Capture, FORMAT_VERSION, Header};
+use dextape::tape::{Capture, FORMAT_VERSION, Header, NoteSubject};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -135,6 +135,35 @@ impl RecordingSession {
         let began = nanoseconds(schedule.now()).wrapping_sub(nanoseconds(elapsed));
         let context = Context::new(Arc::clone(self), schedule.clone(), began);
         Arc::new(RecordingSystem::new(Arc::new(context), system))
+    }
+
+    /// Marks this place of the recording as the one that matters, for `reason`: a note in the calling
+    /// thread's lane, which a replay passes over. False where it is not on the tape.
+    pub fn trigger(&self, reason: &str) -> bool {
+        if !self.is_recording() {
+            return false;
+        }
+        let elapsed = self.clock.get().map(|(clock, began)| clock.now().saturating_sub(*began));
+        let time = nanoseconds(elapsed.unwrap_or_default());
+        let subject = NoteSubject::Trigger;
+        let noted = self.lanes.with(|lane| {
+            let (number, time) = (lane.number, lane.time(time));
+            let stamp = Stamp { lane: number, connection: None, cause: None, time };
+            let record = Record::Note { subject, memory: None, reason };
+            let token = self.journal.append(stamp, &record)?;
+            lane.event(token);
+            Some(token)
+        });
+        noted.is_some()
+    }
+
+    /// So many calls of the client are not on the tape, which says so, with the reason.
+    pub fn missed(&self, calls: u64, reason: &str) {
+        if self.is_recording() {
+            let lane = self.lanes.with(|lane| lane.number);
+            let record = Record::Gap { events: Some(calls.saturating_mul(2)), reason };
+            self.journal.append(Stamp { lane, ..Stamp::default() }, &record);
+        }
     }
 
     /// Ends the recording. The wrapped systems go on working, unrecorded.

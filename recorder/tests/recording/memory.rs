@@ -28,7 +28,14 @@ fn after(it: &Recorded, kind: &str) -> Vec<Written> {
 }
 
 fn patch(offset: u64, bytes: &[u8], read: u64, last_equal: Option<u64>) -> Body {
-    Body::Patch { memory: 1, offset, data: Payload::bytes(bytes), read, last_equal }
+    Body::Patch {
+        memory: 1,
+        offset,
+        data: Payload::bytes(bytes),
+        read,
+        last_equal,
+        unattributed: false,
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_tape_without_a_client_here_is_validated_only() {
     let said = folder.run(&["verify", "a.tape.jsonl"]);
     insta::assert_snapshot!(said, @r"
     tape          events  operations  verdict
-    a.tape.jsonl      94           -  valid, no client here
+    a.tape.jsonl      96           -  valid, no client here
     --- stderr
     --- exit code 0
     ");

@@ -137,12 +137,12 @@ fn an_edited_tape_is_refused_until_it_is_resealed() {
     assert!(said.err.contains("run `cargo xtask reseal` if the edit was yours"), "{said}");
 
     insta::assert_snapshot!(folder.run(&["reseal", "a.tape.jsonl"]), @r"
-    resealed a.tape.jsonl: 94 events, marked as edited
+    resealed a.tape.jsonl: 96 events, marked as edited
     --- stderr
     --- exit code 0
     ");
     insta::assert_snapshot!(folder.run(&["reseal", "a.tape.jsonl", "--format", "json"]), @r#"
-    {"changed":false,"events":94,"tape":"a.tape.jsonl"}
+    {"changed":false,"events":96,"tape":"a.tape.jsonl"}
     --- stderr
     --- exit code 0
     "#);

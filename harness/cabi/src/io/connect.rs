@@ -18,7 +18,7 @@ pub(super) fn close(connect: u32) -> IoReturn {
     let (destination, found) = destination(connect);
     let result = match (destination.check(rules), found) {
         (Ok(()), Some(found)) => {
-            super::mapping::look(&found);
+            super::mapping::look_last(&found);
             found.connection.close()
         }
         (Ok(()), None) => IoReturn::MACH_SEND_INVALID_DEST,

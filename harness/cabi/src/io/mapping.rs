@@ -8,24 +8,22 @@
 //! saw by polling in between is on the tape with the next sync point, and comes to a replayed one at
 //! the sync point before, so that its poll ends.
 
+use super::look::{self, Look};
 use super::pages::{self, Alias};
 use super::service::destination;
 use crate::fault::fault;
 use crate::mach::Kern;
 use crate::port::{Connect, TASK_SELF};
-use crate::raw::{Out, try_copy_from};
+use crate::raw::Out;
 use crate::say::say;
 use dextape::IoReturn;
 use dextape::boundary::Rules;
 use dextape::boundary::library::{self, Stop};
 use dextape::call::{MapOptions, MemoryId};
 use dextape::connection::Mapping;
-use dextape::memory::{AccessError, Backing, Memory, RawReach, WriteNotes};
+use dextape::memory::{AccessError, Backing, Memory, RawReach};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Bytes of one mapping that are looked at, at each sync point, for a recorder or from a tape.
-const LOOK_MAX: u64 = 1 << 20;
 
 /// One mapping in the client's address space.
 #[derive(Debug)]
@@ -40,74 +38,6 @@ struct Real {
     offset: u64,
     look: Look,
     holders: Mutex<Vec<Weak<Connect>>>,
-}
-
-/// What a sync point does.
-#[derive(Debug)]
-enum Look {
-    /// Nothing: both sides have the same pages.
-    Nothing,
-    /// It shows the memory to whoever watches: what the client has written apart from what others have,
-    /// where that can be told.
-    Show(Option<Authors>),
-    /// It brings what the tape has changed to the client's pages.
-    Bring { pages: Arc<Backing>, view: Mutex<Vec<u8>> },
-}
-
-/// Who has written what.
-#[derive(Debug)]
-struct Authors {
-    notes: WriteNotes,
-    /// The bytes at the last sync point.
-    view: Mutex<Vec<u8>>,
-}
-
-/// Who has written a byte between two sync points.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Author {
-    Nobody,
-    Client,
-    Other,
-}
-
-impl Authors {
-    /// Notes of `memory` from now on, and what is there already, which is not the client's.
-    fn of(memory: &Arc<dyn Memory>) -> Option<Self> {
-        let notes = memory.note_writes()?;
-        let mut view = vec![0; usize::try_from(memory.size()).ok()?];
-        memory.copy_out(0, &mut view).ok()?;
-        Some(Self { notes, view: Mutex::new(view) })
-    }
-
-    /// A sync point: the bytes that changed since the last one are the client's, unless somebody has
-    /// written them through `memory`; then whoever watches is shown them.
-    fn look(&self, memory: &Arc<dyn Memory>, address: u64) {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut now, mut others) = (vec![0; view.len()], vec![false; view.len()]);
-        if try_copy_from(address, &mut now).is_none() {
-            return;
-        }
-        // Behind the bytes: what others had written by then has its note by now.
-        self.notes.take(&mut others);
-        let whose = |at: usize| match (others[at], now[at] != view[at]) {
-            (true, _) => Author::Other,
-            (false, true) => Author::Client,
-            (false, false) => Author::Nobody,
-        };
-        let mut at = 0;
-        while at < now.len() {
-            let author = whose(at);
-            let end = (at..now.len()).find(|index| whose(*index) != author).unwrap_or(now.len());
-            match author {
-                // What is gone meanwhile needs no look.
-                Author::Other => drop(memory.copy_out(at as u64, &mut now[at..end].to_vec())),
-                Author::Client => memory.written_by_client(at as u64, &now[at..end]),
-                Author::Nobody => {}
-            }
-            at = end;
-        }
-        *view = now;
-    }
 }
 
 static REAL: Mutex<Vec<Arc<Real>>> = Mutex::new(Vec::new());
@@ -130,64 +60,31 @@ impl Real {
     }
 
     /// A sync point.
-    fn look(&self) {
-        match &self.look {
-            Look::Nothing => {}
-            Look::Show(Some(authors)) => authors.look(&self.memory, self.start()),
-            Look::Show(None) => {
-                let mut bytes = vec![0; usize::try_from(self.memory.size()).unwrap_or(0)];
-                // What is gone meanwhile needs no look.
-                let _ = self.memory.copy_out(0, &mut bytes);
-            }
-            Look::Bring { pages, view } => {
-                let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut now = vec![0; view.len()];
-                if pages.copy_out(0, &mut now).is_err() {
-                    return;
-                }
-                // What the client has written itself, the tape's changes come on top of.
-                for (start, end) in differences(&view, &now) {
-                    self.memory.written_by_client(start as u64, &now[start..end]);
-                }
-                view.copy_from_slice(&now);
-                // A read shows no more of a place than one change: all of them are due.
-                while self.memory.copy_out(0, &mut now).is_ok() && now != *view {
-                    for (start, end) in differences(&view, &now) {
-                        // The pages are as long as the view.
-                        let _ = pages.copy_in(start as u64, &now[start..end]);
-                    }
-                    view.copy_from_slice(&now);
-                }
-            }
-        }
+    fn look(&self, last: bool) {
+        self.look.look(&self.memory, last);
     }
-}
-
-/// The ranges in which two of the same length differ.
-fn differences(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
-    let mut ranges = Vec::new();
-    let mut at = 0;
-    while let Some(start) = (at..new.len()).find(|index| new[*index] != old[*index]) {
-        let same = (start..new.len()).find(|index| new[*index] == old[*index]);
-        at = same.unwrap_or(new.len());
-        ranges.push((start, at));
-    }
-    ranges
 }
 
 /// A sync point of a connection: before and after it is asked for something.
 #[inline(always)]
 pub(super) fn look(connect: &Arc<Connect>) {
     if connect.has_mapped() {
-        look_at_all_of(connect);
+        look_at_all_of(connect, false);
+    }
+}
+
+/// The last sync point before mappings of a connection may go.
+pub(super) fn look_last(connect: &Arc<Connect>) {
+    if connect.has_mapped() {
+        look_at_all_of(connect, true);
     }
 }
 
 #[inline(never)]
-fn look_at_all_of(connect: &Arc<Connect>) {
+fn look_at_all_of(connect: &Arc<Connect>, last: bool) {
     if COUNT.load(Ordering::Acquire) > 0 {
         let held: Vec<_> = all().iter().filter(|real| real.is_held_by(connect)).cloned().collect();
-        held.iter().for_each(|real| real.look());
+        held.iter().for_each(|real| real.look(last));
     }
 }
 
@@ -195,7 +92,7 @@ fn look_at_all_of(connect: &Arc<Connect>) {
 pub(crate) fn look_all() {
     if COUNT.load(Ordering::Acquire) > 0 {
         let held: Vec<_> = all().clone();
-        held.iter().for_each(|real| real.look());
+        held.iter().for_each(|real| real.look(false));
     }
 }
 
@@ -233,9 +130,9 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     let size = memory.size();
     let (source, pages, watched) = match memory.raw_reach() {
         RawReach::At(view) => (view.address, None, view.watched),
-        RawReach::Copied => {
+        reach @ (RawReach::Copied | RawReach::Unknown) => {
             let pages = Backing::try_new(size).ok_or(IoReturn::BAD_ARGUMENT)?;
-            (pages.address(), Some(pages), false)
+            (pages.address(), Some((pages, reach)), false)
         }
         RawReach::Never => {
             say(&format!(
@@ -248,18 +145,11 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     };
     let alias = pages::alias(source, size, mapping.address(), anywhere, memory.is_read_only())
         .ok_or(IoReturn::BAD_ARGUMENT)?;
-    let looked_at = size <= LOOK_MAX;
-    if !looked_at && (watched || pages.is_some()) {
-        say(&format!(
-            "memory type {} has {size} bytes: more than {LOOK_MAX} are not looked at, so what the \
-             client sees there is not recorded and not replayed",
-            mapping.memory_type()
-        ));
-    }
     let look = match pages {
-        Some(pages) if looked_at => Look::Bring { pages, view: Mutex::new(vec![0; size as usize]) },
-        _ if watched && looked_at => Look::Show(Authors::of(&memory)),
-        _ => Look::Nothing,
+        Some((pages, RawReach::Copied)) => Look::bring(&memory, pages),
+        Some((pages, _)) => look::forbid(&alias, pages, mapping.memory_type()),
+        None if watched => Look::show(&memory, source),
+        None => Look::Nothing,
     };
     let real = Arc::new(Real {
         id: mapping.id(),
@@ -275,7 +165,7 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     all.push(Arc::clone(&real));
     COUNT.store(all.len(), Ordering::Release);
     drop(all);
-    real.look();
+    real.look(false);
     Ok(real.start())
 }
 
@@ -337,7 +227,7 @@ fn unmap(connect: u32, memory_type: u32, task: u32, address: u64) -> IoReturn {
     if let Err(code) = in_own_task(&connect, task) {
         return code;
     }
-    look(&connect);
+    look_last(&connect);
     let result = connect.connection.unmap_memory(memory_type, to_system(address));
     drop(connect);
     forget_ended();

@@ -6,6 +6,7 @@ mod data_queue;
 mod handles;
 mod iterator;
 mod lent;
+mod look;
 mod mapping;
 mod matching;
 mod notification;

@@ -70,6 +70,14 @@ impl Alias {
         source - self.source
     }
 
+    /// Leaves the client the address only: whoever touches the pages faults.
+    pub(super) fn forbid(&self) {
+        if self.own {
+            // SAFETY: pages that were mapped for the client in `alias`, which it does not have yet.
+            unsafe { libc::mprotect(pointer(self.start), self.length, libc::PROT_NONE) };
+        }
+    }
+
     /// Takes the pages away: whoever touches them faults.
     pub(super) fn end(&self) {
         if self.own && !self.ended.swap(true, Ordering::AcqRel) {

@@ -12,7 +12,7 @@ pub(crate) fn retain(name: u32) -> IoReturn {
 /// One right less; with the last one of a connection its user client is torn down (G15).
 pub(crate) fn release(name: u32) -> IoReturn {
     if let Some(Kind::Connection(connect)) = port::lookup(name) {
-        super::mapping::look(&connect);
+        super::mapping::look_last(&connect);
         let _ = connect.connection.release();
     }
     let result = port::deallocate(name);

@@ -123,6 +123,7 @@ fn is_driven(body: &Body) -> bool {
             | Body::Terminated { .. }
             | Body::Fork { .. }
             | Body::Exec
+            | Body::Note { .. }
             | Body::Unknown { .. }
             | Body::Gap { .. }
             | Body::Keyframe(_)

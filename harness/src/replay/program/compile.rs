@@ -71,6 +71,8 @@ pub(super) struct Compiler<'a> {
     pub(super) times: Vec<u64>,
     /// By process, the last step that is no poll.
     pub(super) made: HashMap<u32, StepIndex>,
+    /// By process and connection, the lane that asked it for something last.
+    pub(super) asked: HashMap<(u32, Option<u32>), u32>,
     pub(super) address: u64,
     pub(super) opaque_input: bool,
 }
@@ -124,6 +126,7 @@ impl Program {
             maps: HashMap::new(),
             times: Vec::with_capacity(events.len() / 2),
             made: HashMap::new(),
+            asked: HashMap::new(),
             address: ADDRESS_BASE,
             opaque_input: false,
         };
@@ -257,13 +260,18 @@ impl Compiler<'_> {
                 let outcome = Outcome::Notice(*kind, *service);
                 self.taken(index, event, *queue, Kind::TakeNotice, outcome);
             }
-            Body::Patch { memory, offset, data, read, .. } => {
-                self.patch(index, event, *memory, *offset, data, *read)?;
+            Body::Patch { memory, offset, data, read, last_equal, unattributed } => {
+                let seen = (*read, *unattributed, *last_equal);
+                self.patch(index, event, *memory, (*offset, data), seen)?;
             }
 
             Body::Gap { .. } => self.program.gaps.push(index),
             Body::Terminated { service } => self.terminated(index, event, *service),
-            Body::Keyframe(_) | Body::Fork { .. } | Body::Exec | Body::Unknown { .. } => {}
+            Body::Keyframe(_)
+            | Body::Fork { .. }
+            | Body::Exec
+            | Body::Note { .. }
+            | Body::Unknown { .. } => {}
         }
         Ok(())
     }
@@ -287,10 +295,14 @@ impl Compiler<'_> {
     }
 
     pub(super) fn lane(&mut self, event: &Event) -> &mut LaneState {
+        self.lane_of(event.process, event.lane)
+    }
+
+    pub(super) fn lane_of(&mut self, process: u32, number: u32) -> &mut LaneState {
         let lanes = &mut self.program.lanes;
         let initial = &mut self.program.initial_patches;
-        self.lanes.entry((event.process, event.lane)).or_insert_with(|| {
-            lanes.push(LaneInfo { process: event.process, number: event.lane });
+        self.lanes.entry((process, number)).or_insert_with(|| {
+            lanes.push(LaneInfo { process, number });
             initial.push(NONE);
             let index = lanes.len() as u32 - 1;
             LaneState { index, anchor: NONE, patch: NONE, waiting: NONE }
@@ -314,6 +326,7 @@ impl Compiler<'_> {
     /// A new step, of an enter.
     fn enter(&mut self, index: EventIndex, event: &Event, kind: Kind) {
         let number = self.program.steps.len() as u32;
+        self.asked.insert((event.process, event.connection), event.lane);
         let lane = self.lane(event);
         lane.anchor = number;
         lane.patch = NONE;

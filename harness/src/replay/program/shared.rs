@@ -3,15 +3,18 @@
 use super::LoadError;
 use super::arena::Stored;
 use super::compile::{Compiler, inconsistent};
-use super::step::{EventIndex, Flags, Kind, MemoryIndex, MemoryInfo, NONE, Patch};
+use super::step::{EventIndex, Flags, Kind, MemoryIndex, MemoryInfo, NONE, Patch, Step, StepIndex};
 use crate::IoReturn;
 use crate::call::MapOptions;
-use crate::tape::{Capture, Event, MappedMemory, Payload};
+use crate::tape::{Capture, Event, MappedMemory, Payload, Sequence};
 
 /// Where the virtual addresses of a replay's mappings begin.
 pub(super) const ADDRESS_BASE: u64 = 0x1_0000_0000;
 /// Mappings begin on multiples of this, with as much left free between them.
 const ADDRESS_STEP: u64 = 0x1_0000;
+
+/// Lane of what no thread of the client did.
+const DEVICE_LANE: u32 = 0;
 
 impl Compiler<'_> {
     pub(super) fn mapped(
@@ -63,19 +66,32 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// The last step that was entered up to an event.
+    fn step_before(&self, sequence: Sequence) -> StepIndex {
+        let entered = |step: &Step| self.program.event(step.enter).sequence <= sequence;
+        let steps = self.program.steps.partition_point(entered);
+        steps.checked_sub(1).map_or(NONE, |index| index as StepIndex)
+    }
+
     pub(super) fn patch(
         &mut self,
         index: EventIndex,
         event: &Event,
         memory: u32,
-        offset: u64,
-        data: &Payload,
-        read: u64,
+        (offset, data): (u64, &Payload),
+        (read, unattributed, last_equal): (u64, bool, Option<Sequence>),
     ) -> Result<(), LoadError> {
         let memory = self.known_memory(event, memory)?;
         let stored = self.program.arena.add(data, self.blobs)?;
         let number = u32::try_from(self.program.patches.len()).map_err(|_| LoadError::TooLarge)?;
-        let lane = self.lane(event);
+        // What nobody's read saw was found beside the client's threads: it belongs behind what the
+        // connection was asked for last.
+        let asked = (event.process, event.connection);
+        let beside = (event.lane == DEVICE_LANE).then(|| self.asked.get(&asked)).flatten();
+        let lane = match beside.copied() {
+            Some(lane) => self.lane_of(event.process, lane),
+            None => self.lane(event),
+        };
         let (lane, anchor, previous) =
             (lane.index, lane.anchor, std::mem::replace(&mut lane.patch, number));
         let (at, opaque) = match stored {
@@ -116,6 +132,8 @@ impl Compiler<'_> {
             length: data.length(),
             read,
             opaque,
+            unattributed,
+            since: last_equal.map_or(NONE, |last| self.step_before(last)),
         });
         Ok(())
     }

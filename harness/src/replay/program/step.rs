@@ -187,6 +187,10 @@ pub(in crate::replay) struct Patch {
     pub(in crate::replay) read: u64,
     /// The bytes are not on the tape.
     pub(in crate::replay) opaque: bool,
+    /// The client itself may have made the change.
+    pub(in crate::replay) unattributed: bool,
+    /// The last step that was entered before the change; [`NONE`] where that is not known.
+    pub(in crate::replay) since: StepIndex,
 }
 
 impl Patch {

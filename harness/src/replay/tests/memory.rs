@@ -249,7 +249,14 @@ fn uncaptured_memory_is_not_guessed() {
 fn a_redacted_patch_is_not_guessed() {
     let (replayer, _connection, mapping) = mapped(ReplayOptions::default(), |story| {
         let data = Payload::Redacted { length: 4 };
-        let body = Body::Patch { memory: 1, offset: 0, data, read: 1, last_equal: None };
+        let body = Body::Patch {
+            memory: 1,
+            offset: 0,
+            data,
+            read: 1,
+            last_equal: None,
+            unattributed: false,
+        };
         story.event(1, Some(1), None, body);
     });
     assert_eq!(mapping.load::<u32>(4), Ok(0));

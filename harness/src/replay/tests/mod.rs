@@ -8,5 +8,7 @@ mod memory;
 mod notices;
 mod oracle;
 mod ordered;
+mod raw;
+
 mod rules;
 mod story;

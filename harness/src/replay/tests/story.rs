@@ -218,7 +218,8 @@ impl Story {
 
     pub(super) fn patch(&mut self, lane: u32, memory: u32, offset: u64, data: &[u8], read: u64) {
         let data = Payload::bytes(data);
-        let body = Body::Patch { memory, offset, data, read, last_equal: None };
+        let body =
+            Body::Patch { memory, offset, data, read, last_equal: None, unattributed: false };
         self.event(lane, Some(1), None, body);
     }
 

@@ -293,7 +293,7 @@ impl Resources {
             Body::Patch { memory, offset, data, .. } => {
                 self.access(*memory, *offset, None, data.length(), holes, wrong);
             }
-            Body::Unmap { memory: Some(memory), .. }
+            Body::Unmap { memory: Some(memory), .. } | Body::Note { memory: Some(memory), .. }
                 if !holes && !self.memories.contains_key(memory) =>
             {
                 wrong((Broken::Resource, format!("memory {memory} was not mapped before")));

@@ -48,10 +48,10 @@ fn at(events: &mut [Event], sequence: u64) -> &mut Event {
 #[test]
 fn the_sample_is_valid_in_memory_and_as_text() {
     let tape = sample::every_kind();
-    assert_eq!(tape.validate().to_string(), "94 events, valid");
+    assert_eq!(tape.validate().to_string(), "96 events, valid");
     let text = tape.to_text().unwrap();
     let reader = TapeReader::from_bytes(text.into_bytes()).unwrap();
-    assert_eq!(validate_reader(reader).unwrap().to_string(), "94 events, valid");
+    assert_eq!(validate_reader(reader).unwrap().to_string(), "96 events, valid");
 }
 
 #[test]

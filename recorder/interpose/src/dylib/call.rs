@@ -129,10 +129,21 @@ impl Arguments {
         // SAFETY: the caller's promise.
         let shape = unsafe { self.shape() };
         let Some(request) = self.request(&shape) else { return };
-        open.shown.look();
+        let quiet = open.shown.enter(self.writes(&shape));
         // SAFETY: the caller's promise.
         unsafe { self.reach(recorder, &open, &request, once, reference) };
-        open.shown.look();
+        open.shown.leave(quiet);
+    }
+
+    /// Where the call writes its answers, and how much at most.
+    fn writes(&self, shape: &CallShape) -> [(u64, u64); 4] {
+        let scalars = u64::from(shape.scalars_asked.unwrap_or(0)).saturating_mul(8);
+        [
+            (self.output.addr() as u64, scalars),
+            (self.output_count.addr() as u64, 4),
+            (self.output_structure.addr() as u64, shape.output_asked.unwrap_or(0)),
+            (self.output_structure_size.addr() as u64, 8),
+        ]
     }
 
     /// The call reaches the connection.

@@ -9,6 +9,7 @@
 
 use super::client;
 use super::edge::Inside;
+use super::gate;
 use super::original;
 use super::port::Port;
 use super::recorder::{self, say};
@@ -122,6 +123,7 @@ extern "C-unwind" fn trampoline(number: u64, status: i32, first: u64, second: u6
     let Some(context) = context else { return };
     if let Some(_inside) = Inside::enter() {
         // Whatever happens, the program gets its completion.
+        let _open = gate::enter();
         let _ = catch_unwind(AssertUnwindSafe(|| record(&context, number, first, second)));
     }
     let function = std::ptr::with_exposed_provenance::<()>(context.function as usize);
@@ -135,6 +137,8 @@ extern "C-unwind" fn trampoline(number: u64, status: i32, first: u64, second: u6
 
 fn record(context: &Context, number: u64, first: u64, second: u64) {
     let Some(recorder) = recorder::current() else { return };
+    // Before it is handed over: what the dext wrote before it completed the client may look at now.
+    recorder.look_all();
     let Some(found) = message(number, first, second) else {
         say("a completion is not recorded: its number of arguments could not be told");
         return;
@@ -146,7 +150,6 @@ fn record(context: &Context, number: u64, first: u64, second: u64) {
         // It is the one that was just put in, and the recorder has it now.
         let _ = port.queue.poll();
     }
-    recorder.look_all();
 }
 
 /// The message that a callback was called for.

@@ -1,6 +1,7 @@
 //! How a recording begins and ends: by the environment, or by the functions of `dextape.h`.
 
 use super::edge::Inside;
+use super::gate;
 use super::original::{atexit, getenv};
 use super::recorder;
 use std::ffi::{CStr, OsStr, c_char};
@@ -23,6 +24,7 @@ extern "C" fn load() {
         // Before any handler of the program's, so that it runs after them.
         // SAFETY: a function that lives as long as the process, since nobody unloads what was inserted.
         unsafe { atexit(unload) };
+        gate::watch_forks();
     });
 }
 
@@ -53,6 +55,29 @@ pub(super) unsafe extern "C" fn dextape_record_start(tape: *const c_char) -> i32
     let Some(_inside) = Inside::enter() else { return -1 };
     let started = catch_unwind(|| path_of(tape).is_some_and(recorder::start));
     if started.unwrap_or(false) { 0 } else { -1 }
+}
+
+/// Marks this place of the recording as the one that matters, with a note on the tape: 0, or -1 where
+/// nothing is recorded.
+///
+/// # Safety
+///
+/// `reason` is NULL, which counts as empty, or a string that ends with 0.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn dextape_record_trigger(reason: *const c_char) -> i32 {
+    let Some(_inside) = Inside::enter() else { return -1 };
+    let _open = gate::enter();
+    let triggered = catch_unwind(|| {
+        let reason = if reason.is_null() {
+            String::new()
+        } else {
+            // SAFETY: the caller's string ends with 0, and stays as it is for the call.
+            unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
+        };
+        recorder::current().is_some_and(|recorder| recorder.trigger(&reason))
+    });
+    if triggered.unwrap_or(false) { 0 } else { -1 }
 }
 
 /// Ends the recording and seals its tape. 0, or -1 where there is none, or where it could not be

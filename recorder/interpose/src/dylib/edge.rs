@@ -1,5 +1,6 @@
 //! The way from the program into a replacement and back.
 
+use super::gate;
 use super::recorder::{self, Recorder};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,6 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 thread_local! {
     /// This thread is in here already: what it calls now is the recorder's own, or a signal handler's.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Calls that a signal handler of the program's has made meanwhile.
+    static MISSED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// True where the calling thread is in here.
+pub(super) fn is_inside() -> bool {
+    INSIDE.get()
 }
 
 fn errno() -> i32 {
@@ -46,6 +54,8 @@ pub(super) struct Once<'a, R> {
     answer: Option<R>,
     /// errno as the original left it.
     errno: i32,
+    /// While the recorder is at work, and not the original.
+    open: Option<gate::Open>,
 }
 
 impl<R: Copy> Once<'_, R> {
@@ -54,9 +64,11 @@ impl<R: Copy> Once<'_, R> {
         if let Some(answer) = self.answer {
             return answer;
         }
+        self.open = None;
         let answer = (self.make)();
         self.errno = errno();
         self.answer = Some(answer);
+        self.open = Some(gate::enter());
         answer
     }
 }
@@ -67,18 +79,27 @@ pub(super) fn through<R: Copy>(
     mut original: impl FnMut() -> R,
     record: impl FnOnce(&Recorder, &mut Once<'_, R>),
 ) -> R {
-    let Some(mut inside) = Inside::enter() else { return original() };
-    let mut once = Once { make: &mut original, answer: None, errno: inside.0 };
+    let Some(mut inside) = Inside::enter() else {
+        MISSED.set(MISSED.get() + 1);
+        return original();
+    };
+    let open = Some(gate::enter());
+    let mut once = Once { make: &mut original, answer: None, errno: inside.0, open };
     // A panic is printed by the hook, and the recording goes on with the next call.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         if let Some(recorder) = recorder::current() {
             record(&recorder, &mut once);
+            let missed = MISSED.replace(0);
+            if missed > 0 {
+                recorder.missed(missed);
+            }
         }
     }));
+    once.open = None;
     if once.answer.is_none() {
         // Nothing of it is recorded. It may fault, and a handler of the program's jump out from there.
         drop(inside);
-        return once.make();
+        return (once.make)();
     }
     inside.0 = once.errno;
     once.make()

@@ -3,9 +3,11 @@
 use super::client;
 use super::edge::{Once, through};
 use super::original::{self, Kern, Name};
-use super::pages::{ClientPages, LOOK_MAX};
+use super::pages::{At, ClientPages, SIZE_MAX, uncaptured};
 use super::passage::{Passage, with};
-use super::recorder::{Recorder, say};
+use super::recorder::Recorder;
+use super::region::ordinary;
+use super::watch;
 use dextape::IoReturn;
 use dextape::call::MapOptions;
 use dextape::connection::Mapping;
@@ -36,8 +38,9 @@ unsafe fn map(
         // The library faults before anything is sent (F6).
         return;
     }
-    open.shown.look();
+    open.shown.look(At::Running);
     let options = MapOptions(options);
+    let mut told = None;
     let mut original = || {
         IoReturn(once.make().cast_unsigned()).ok()?;
         // SAFETY: the original has just written to it.
@@ -46,28 +49,27 @@ unsafe fn map(
         let length = unsafe { client::read(of_size) }.unwrap_or(0);
         // Whole pages are mapped (F10).
         let size = accessible_size(address, length).unwrap_or(length);
-        let pages = Arc::new(ClientPages::new(address, size));
-        Ok(Mapping::new(recorder.memory_at(address), memory_type, address, length, pages))
+        let region = if size > SIZE_MAX {
+            Err(format!("its {size} bytes are more than are compared ({SIZE_MAX})"))
+        } else {
+            ordinary(address, size, options)
+        };
+        let pages = Arc::new(ClientPages::new(address, size, region.is_ok()));
+        let (memory, fresh) = recorder.memory_at(address);
+        told = Some((region, fresh));
+        Ok(Mapping::new(memory, memory_type, address, length, pages))
     };
     let mapped = with(Passage::Map(&mut original), || {
         open.connection.map_memory(memory_type, options, asked)
     });
-    let Ok(mapping) = mapped else { return };
-    let cache_mode = options.0 & MapOptions::CACHE_MASK.0;
-    let size = mapping.memory().size();
-    if cache_mode != 0 {
-        say(&format!(
-            "memory type {memory_type} is mapped with cache mode {cache_mode:#x}: it may be device \
-             registers, so what the client sees there is not recorded"
-        ));
-    } else if size > LOOK_MAX {
-        say(&format!(
-            "memory type {memory_type} has {size} bytes: more than {LOOK_MAX} are not looked at, so \
-             what the client sees there is not recorded"
-        ));
-    } else {
-        open.shown.add(mapping);
-        open.shown.look();
+    let (Ok(mapping), Some((region, fresh))) = (mapped, told) else { return };
+    match region {
+        Ok(region) => {
+            open.shown.add(mapping, region, fresh);
+            open.shown.look(At::Running);
+            watch::begin();
+        }
+        Err(reason) => uncaptured(&mapping, &reason),
     }
 }
 
@@ -113,7 +115,7 @@ fn unmap(
     once: &mut Once<'_, Kern>,
 ) {
     let Some(open) = recorder.open(connect) else { return };
-    open.shown.look();
+    open.shown.look(At::Last);
     let mut original = || IoReturn(once.make().cast_unsigned());
     let result =
         with(Passage::Plain(&mut original), || open.connection.unmap_memory(memory_type, address));

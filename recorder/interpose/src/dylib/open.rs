@@ -3,6 +3,7 @@
 use super::client;
 use super::edge::through;
 use super::original::{self, Kern, Name};
+use super::pages::At;
 use super::passage::{Passage, with};
 use super::registry::service_of;
 use dextape::IoReturn;
@@ -42,7 +43,7 @@ pub(super) unsafe extern "C" fn close(connect: Name) -> Kern {
         || unsafe { original::IOServiceClose(connect) },
         |recorder, once| {
             let Some(open) = recorder.open(connect) else { return };
-            open.shown.look();
+            open.shown.look(At::Last);
             // Before the name can come to mean another connection, in another thread's open.
             recorder.closed(connect);
             let mut original = || IoReturn(once.make().cast_unsigned());

@@ -21,14 +21,14 @@ fn ask(
     service: impl Fn() -> Option<ServiceId>,
 ) {
     let Some(open) = recorder.open(connect) else { return };
-    open.shown.look();
+    let quiet = open.shown.enter(None);
     let mut original = || {
         IoReturn(once.make().cast_unsigned()).ok()?;
         Ok(service())
     };
     // The program has its own answer.
     let _ = with(Passage::Other(&mut original), || open.connection.other_call(call));
-    open.shown.look();
+    open.shown.leave(quiet);
 }
 
 /// # Safety

@@ -1,12 +1,25 @@
-//! Mapped memory as the recorder sees it: at sync points, whole.
+//! Mapped memory as the recorder sees it: by comparison, at sync points and while the program waits.
 
 use super::client::copy_from;
+use super::quiet::{Quiet, UNQUIET};
+use super::recorder::say;
+use super::region::Region;
+use super::watch;
 use dextape::connection::Mapping;
-use dextape::memory::{AccessError, Memory, Update, Width};
-use std::sync::{Mutex, PoisonError};
+use dextape::memory::{
+    AccessError, Author, Found, Memory, RawReach, Scan, ScanSource, Update, Width,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Bytes of one mapping that are looked at, at each sync point.
-pub(super) const LOOK_MAX: u64 = 1 << 20;
+/// Bytes of a mapping that are looked at whatever the time.
+const ALWAYS: u64 = 1 << 20;
+
+/// Time for what is beyond, at one sync point of one mapping.
+const BUDGET: Duration = Duration::from_millis(1);
+
+/// Mappings beyond this are not looked at: the recorder needs as much memory of its own.
+pub(super) const SIZE_MAX: u64 = 1 << 28;
 
 /// Memory of the dext at an address of this process. It is read by the kernel on our behalf, so that
 /// nothing faults where another thread unmaps it meanwhile, and never written.
@@ -14,11 +27,13 @@ pub(super) const LOOK_MAX: u64 = 1 << 20;
 pub(super) struct ClientPages {
     address: u64,
     size: u64,
+    /// Known to be memory that a read does nothing to.
+    ordinary: bool,
 }
 
 impl ClientPages {
-    pub(super) fn new(address: u64, size: u64) -> Self {
-        Self { address, size }
+    pub(super) fn new(address: u64, size: u64, ordinary: bool) -> Self {
+        Self { address, size, ordinary }
     }
 }
 
@@ -29,6 +44,10 @@ impl Memory for ClientPages {
 
     fn is_read_only(&self) -> bool {
         false
+    }
+
+    fn raw_reach(&self) -> RawReach {
+        if self.ordinary { RawReach::Copied } else { RawReach::Unknown }
     }
 
     fn load_word(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
@@ -50,8 +69,8 @@ impl Memory for ClientPages {
         if offset.checked_add(length).is_none_or(|end| end > self.size) {
             return Err(AccessError::OutOfRange { offset, length, size: self.size });
         }
-        // The sum is within the mapping.
-        let there = copy_from(self.address + offset, into);
+        // What may be device registers is never read for nothing; the sum is within the mapping.
+        let there = self.ordinary && copy_from(self.address + offset, into);
         there.then_some(()).ok_or(AccessError::Unmapped { offset })
     }
 
@@ -60,40 +79,184 @@ impl Memory for ClientPages {
     }
 }
 
+/// Where the bytes are looked at.
+struct Source(u64);
+
+impl ScanSource for Source {
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> bool {
+        copy_from(self.0 + offset, into)
+    }
+}
+
+/// A mapping that is looked at.
+#[derive(Debug)]
+struct Seen {
+    mapping: Mapping,
+    scan: Scan,
+    /// Only the dext can write there.
+    read_only: bool,
+    /// Nobody had it mapped before.
+    fresh: bool,
+    /// It was said that not everything is seen each time.
+    said: bool,
+}
+
+/// How a sync point looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At<'a> {
+    /// The program runs: what has changed may be its own.
+    Running,
+    /// It waits in a call since this began.
+    Quiet(&'a Quiet),
+    /// The mapping may be gone after this: all of it is looked at.
+    Last,
+}
+
 /// The mappings of a connection that are looked at, in the order of the maps.
 #[derive(Debug, Default)]
-pub(super) struct Shown(Mutex<Vec<Mapping>>);
+pub(super) struct Shown(Mutex<Vec<Seen>>);
 
 impl Shown {
-    /// A sync point: whatever has changed becomes a patch. What can be read no longer is forgotten.
-    pub(super) fn look(&self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|mapping| {
-            let mut bytes = vec![0; usize::try_from(mapping.memory().size()).unwrap_or(0)];
-            mapping.memory().copy_out(0, &mut bytes).is_ok()
-        });
+    /// True where there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// A mapping has come; mapped again at the same place it is the same one (F11).
-    pub(super) fn add(&self, mapping: Mapping) {
+    /// A sync point: whatever has changed is told. What can be read no longer is forgotten.
+    pub(super) fn look(&self, at: At<'_>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |known: &Mapping| known.address() == mapping.address();
-        match all.iter_mut().find(|known| same(known)) {
-            Some(known) => *known = mapping,
-            None => all.push(mapping),
+        if !all.is_empty() {
+            watch::sync_point();
+            all.retain_mut(|seen| seen.look(at));
         }
+    }
+
+    /// The sync point before a call, which may write so many bytes of the program's at an address, each
+    /// of which may lie in a mapping. To be given back to [`leave`](Self::leave).
+    pub(super) fn enter(&self, writes: impl IntoIterator<Item = (u64, u64)>) -> Option<Quiet> {
+        if self.is_empty() {
+            return None;
+        }
+        let own = writes.into_iter().any(|(start, length)| self.touches(start, length));
+        // What the call itself writes into a mapping is not the dext's doing.
+        let quiet = if own { None } else { Quiet::begin() };
+        self.look(quiet.as_ref().map_or(At::Running, At::Quiet));
+        quiet
+    }
+
+    /// The sync point after it.
+    pub(super) fn leave(&self, quiet: Option<Quiet>) {
+        self.look(quiet.as_ref().map_or(At::Running, At::Quiet));
+    }
+
+    /// As a sync point, where nobody else is at it. False where nothing had changed.
+    pub(super) fn try_look(&self) -> bool {
+        let Ok(mut all) = self.0.try_lock() else { return false };
+        let mut changed = false;
+        all.retain_mut(|seen| seen.look_and(At::Running, &mut || changed = true));
+        changed
+    }
+
+    /// A mapping has come; mapped again at the same place it is the same one (F11). `fresh` where
+    /// nobody had that memory mapped.
+    pub(super) fn add(&self, mapping: Mapping, region: Region, fresh: bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = mapping.memory().size();
+        let same = |known: &Seen| known.mapping.address() == mapping.address();
+        if let Some(known) = all.iter_mut().find(|known| same(known) && known.scan.size() == size) {
+            known.mapping = mapping;
+            return;
+        }
+        let fresh = fresh && !all.iter().any(same);
+        all.retain(|known| !same(known));
+        let Some(scan) = Scan::try_new(size) else {
+            let reason = format!("there is no memory for a copy of its {size} bytes");
+            return uncaptured(&mapping, &reason);
+        };
+        all.push(Seen { mapping, scan, read_only: region.read_only, fresh, said: false });
     }
 
     /// Where they are.
     pub(super) fn addresses(&self) -> Vec<u64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(Mapping::address).collect()
+        all.iter().map(|seen| seen.mapping.address()).collect()
+    }
+
+    /// True where so many bytes from `start` on share one with a mapping.
+    pub(super) fn touches(&self, start: u64, length: u64) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = start.saturating_add(length);
+        all.iter().any(|seen| {
+            let from = seen.mapping.address();
+            start < from.saturating_add(seen.scan.size()) && from < end
+        })
     }
 
     /// The client has unmapped what it says is at `address`. The kernel may have unmapped something
     /// else (F15); what is gone the next look finds out.
     pub(super) fn remove(&self, address: u64) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|known| known.address() != address);
+        all.retain(|known| known.mapping.address() != address);
+    }
+}
+
+/// What the client sees there is not recorded, and that is said on the tape and to whoever records.
+pub(super) fn uncaptured(mapping: &Mapping, reason: &str) {
+    mapping.memory().found(Found::Uncaptured { reason });
+    let memory_type = mapping.memory_type();
+    say(&format!(
+        "what the client sees of memory type {memory_type} is not recorded, or not all of it: {reason}"
+    ));
+}
+
+impl Seen {
+    fn look(&mut self, at: At<'_>) -> bool {
+        self.look_and(at, &mut || {})
+    }
+
+    /// False where the memory is gone.
+    fn look_and(&mut self, at: At<'_>, changed: &mut dyn FnMut()) -> bool {
+        let Self { mapping, scan, read_only, fresh, said } = self;
+        let memory = Arc::clone(mapping.memory());
+        let began = Instant::now();
+        let whole = matches!(at, At::Last) || scan.is_new();
+        let mut more = |looked| whole || looked < ALWAYS || began.elapsed() < BUDGET;
+        let period = match at {
+            At::Quiet(quiet) => quiet.period(),
+            At::Running | At::Last => UNQUIET,
+        };
+        // Asked once, behind the reads that it is about: what holds then has held all the time.
+        let mut found: Vec<(u64, Vec<u8>, Option<u64>)> = Vec::new();
+        let mut source = Source(mapping.address());
+        let looked = scan.look(period, &mut source, &mut more, &mut |_, change| {
+            found.push((change.offset, change.bytes.to_vec(), change.since));
+        });
+        let quiet = match at {
+            At::Quiet(quiet) if quiet.holds() => Some(quiet.period()),
+            _ => None,
+        };
+        for (offset, bytes, since) in &found {
+            let author = match since {
+                _ if *read_only => Author::Dext,
+                // Before it was mapped the client could not write there.
+                None if *fresh => Author::Dext,
+                Some(_) if quiet.is_some() && *since == quiet => Author::Dext,
+                _ => Author::Unknown,
+            };
+            memory.found(Found::Changed { offset: *offset, bytes, author });
+            changed();
+        }
+        if looked.whole {
+            memory.found(Found::AllTold);
+        } else if looked.there && !std::mem::replace(said, true) {
+            let reason = format!(
+                "its {} bytes take longer to compare than a sync point may take: they are looked at \
+                 in parts, so what the client sees there can come later on the tape, or not at all \
+                 where it changes again before its part's turn",
+                scan.size()
+            );
+            uncaptured(mapping, &reason);
+        }
+        looked.there
     }
 }

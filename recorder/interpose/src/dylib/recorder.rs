@@ -1,8 +1,9 @@
 //! The recording in progress: what was asked for, when it begins, and how it ends.
 
-use super::pages::Shown;
+use super::pages::{At, Shown};
 use super::port::Ports;
 use super::system::Originals;
+use super::watch;
 use crate::journal_name::{journal_of, tape_of};
 use crate::numbers::Numbers;
 use dextape::call::MemoryId;
@@ -92,6 +93,17 @@ pub(super) fn current() -> Option<Arc<Recorder>> {
     }
 }
 
+/// Looks at all mapped memory where no sync point is at it: true where something had changed; `None` where
+/// nothing is recorded any more.
+pub(super) fn try_look_all() -> Option<bool> {
+    let recorder = match &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
+        State::Running(recorder) => Arc::clone(recorder),
+        State::Idle | State::Asked(_) => return None,
+    };
+    let changed = recorder.all().iter().filter(|open| open.shown.try_look()).count();
+    Some(changed > 0)
+}
+
 /// Begins a recording now. False where one is running or it cannot begin.
 pub(super) fn start(tape: PathBuf) -> bool {
     if let State::Running(_) = &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
@@ -133,6 +145,7 @@ impl Recorder {
             other => other,
         };
         let session = started?;
+        watch::recording_in(process);
         let originals = Originals::new();
         let system = session.wrap(Arc::clone(&originals) as Arc<dyn System>);
         Ok(Self {
@@ -184,14 +197,16 @@ impl Recorder {
         }
     }
 
-    /// The memory that is mapped at `address`.
-    pub(super) fn memory_at(&self, address: u64) -> MemoryId {
+    /// The memory that is mapped at `address`, and whether it was not known there.
+    pub(super) fn memory_at(&self, address: u64) -> (MemoryId, bool) {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         let Memories { by_address, last } = &mut *memories;
-        *by_address.entry(address).or_insert_with(|| {
+        let before = *last;
+        let memory = *by_address.entry(address).or_insert_with(|| {
             *last += 1;
             MemoryId(*last)
-        })
+        });
+        (memory, *last != before)
     }
 
     /// What is mapped at `address` next is another memory.
@@ -202,11 +217,27 @@ impl Recorder {
 
     /// A sync point of all connections.
     pub(super) fn look_all(&self) {
+        self.all().iter().for_each(|open| open.shown.look(At::Running));
+    }
+
+    /// The connections, in the order of their names.
+    fn all(&self) -> Vec<Arc<Open>> {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = opened.iter().map(|(name, open)| (*name, Arc::clone(open))).collect();
         drop(opened);
         all.sort_by_key(|(name, _)| *name);
-        all.iter().for_each(|(_, open)| open.shown.look());
+        all.into_iter().map(|(_, open)| open).collect()
+    }
+
+    /// Calls of the program are not on the tape.
+    pub(super) fn missed(&self, calls: u64) {
+        let reason = "calls that a signal handler made while its thread was in another call";
+        self.session.missed(calls, reason);
+    }
+
+    /// Marks this place of the recording.
+    pub(super) fn trigger(&self, reason: &str) -> bool {
+        self.session.trigger(reason)
     }
 
     pub(super) fn numbers(&self) -> MutexGuard<'_, Numbers> {
