@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use crate::output::{Format, Output};
+use crate::task_doctor::Doctor;
 use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
 use crate::task_import::Import;
@@ -15,9 +16,9 @@ use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_drive, task_fidelity, task_import, task_learn,
-    task_list, task_minimize, task_prove, task_record, task_recover, task_replay, task_reseal,
-    task_schema, task_show, task_verify,
+    Registry, task_bench, task_completions, task_doctor, task_drive, task_fidelity, task_import,
+    task_learn, task_list, task_minimize, task_prove, task_record, task_recover, task_replay,
+    task_reseal, task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -59,6 +60,8 @@ enum Verb {
     Recover(Recover),
     /// Close a tape again that was edited by hand, and mark it.
     Reseal(Reseal),
+    /// Tell which way an app can be recorded on a Mac, and try a recording on this machine.
+    Doctor(Doctor),
     /// List the scenarios and what can be set, the benches and the proofs.
     List,
     /// Measure, and print one table.
@@ -99,6 +102,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(show, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
+        Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),
         Verb::List => task_list::run(registry, &mut out),
         Verb::Bench { names } => task_bench::run(registry, &names, &mut out),
         Verb::Prove { names, sample } => task_prove::run(registry, &names, sample, &mut out),

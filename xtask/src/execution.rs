@@ -79,6 +79,33 @@ impl Execution {
         self.exec.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
+    /// The program's file.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.exec.first().map(PathBuf::from).unwrap_or_default()
+    }
+
+    /// Runs it on this Mac, with the library inserted that records it from inside.
+    pub(crate) fn run_inserted(&self, tape: &Path) -> Result<Executed, Failure> {
+        const INSERTED: &str = "libdextape_interpose.dylib";
+        let library = match &self.library {
+            Some(library) => library.clone(),
+            None => workspace().join("target/debug").join(INSERTED),
+        };
+        let library = fs_err::canonicalize(library).map_err(|error| {
+            Failure::environment(error).with(
+                "`cargo build --package dextape-interpose --lib --features live` builds the library \
+                 that records, --library names another place",
+            )
+        })?;
+        let mut command = Command::new(self.program());
+        command.args(self.exec.iter().skip(1)).stderr(Stdio::inherit());
+        command.env("DYLD_INSERT_LIBRARIES", library).env("DEXTAPE_RECORD", tape);
+        let output = command
+            .output()
+            .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;
+        Ok(Executed { output: output.stdout, status: output.status })
+    }
+
     /// Runs it to its end with these variables of `DEXTAPE_*`, and no others but [`KEPT`].
     pub(crate) fn run(&self, variables: &[(&str, OsString)]) -> Result<Executed, Failure> {
         let folder = tempfile::tempdir().map_err(Failure::environment)?;

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A map of the code: `cli` says what can be asked for, one `task_*` file does each verb; `exit` says
-//! how a run ends, `output` writes results, `progress` keeps people company meanwhile.
+//! how a run ends, `output` writes results, `progress` keeps people company meanwhile;
+//! `macho` reads programs for macOS as files.
 //!
 //! Exit codes: 0 where all is well; 1 where a tape is invalid or a replay diverges; 2 where the
 //! question or this machine is at fault. Results go to stdout, all else to stderr.
@@ -21,6 +22,7 @@ mod bench;
 mod cli;
 mod execution;
 mod exit;
+mod macho;
 mod measures;
 mod output;
 mod place;
@@ -29,9 +31,11 @@ mod progress;
 mod proof;
 mod proofs;
 mod registry;
+mod self_test;
 mod table;
 mod task_bench;
 mod task_completions;
+mod task_doctor;
 mod task_drive;
 mod task_execute;
 mod task_fidelity;

@@ -4,6 +4,7 @@ use crate::execution::{Executed, Execution};
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::place::shown;
+use crate::task_doctor::bars_insertion;
 use crate::task_replay::printed;
 use dextape::tape::Tape;
 use serde_json::json;
@@ -14,7 +15,7 @@ use std::path::Path;
 /// compares what it printed.
 pub(crate) fn record(
     execution: &Execution,
-    scenario: &str,
+    scenario: Option<&str>,
     parameters: &[(String, String)],
     path: &Path,
     print: bool,
@@ -24,6 +25,21 @@ pub(crate) fn record(
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
     let path = std::path::absolute(path).map_err(Failure::environment)?;
+    if cfg!(target_os = "macos") {
+        return record_inserted(execution, &path, print, out);
+    }
+    if let Ok(bars) = bars_insertion(&execution.program()) {
+        let name = execution.name();
+        let told = bars.map_or_else(String::new, |told| format!("; and even there\n{told}"));
+        return Err(Failure::environment(format!(
+            "record {name}: it is a program for macOS, and this is no Mac{told}"
+        )));
+    }
+    let Some(scenario) = scenario else {
+        return Err(Failure::environment(
+            "record a program: on which scenario's mock? (`list` shows them: record SCENARIO --exec ..)",
+        ));
+    };
     let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let recorded = execution.run(&[
         ("DEXTAPE_SCENARIO", scenario.into()),
@@ -53,6 +69,38 @@ pub(crate) fn record(
     let events = tape.events().len();
     tell(execution, &recorded, &path, print, out, || {
         format!("recorded {} on the mock of {scenario}: {events} events", execution.name())
+    })
+}
+
+/// Records the program from inside it, on this Mac, where nothing stands in the way.
+fn record_inserted(
+    execution: &Execution,
+    path: &Path,
+    print: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if let Some(told) = bars_insertion(&execution.program()).map_err(Failure::environment)? {
+        return Err(Failure::environment(format!(
+            "record {} from inside:\n{told}",
+            execution.name()
+        )));
+    }
+    let recorded = execution.run_inserted(path)?;
+    if !path.is_file() {
+        let name = execution.name();
+        return Err(Failure::environment(format!(
+            "record {name}: it left no tape; it ended with {}, and may not use IOKit itself",
+            recorded.status
+        )));
+    }
+    let tape = Tape::read(path).map_err(|error| Failure::tape(&error))?;
+    let validation = tape.validate();
+    if !validation.is_valid() {
+        return Err(Failure::Invalid(format!("validate {}: {validation}", shown(path))));
+    }
+    let events = tape.events().len();
+    tell(execution, &recorded, path, print, out, || {
+        format!("recorded {} on this Mac: {events} events", execution.name())
     })
 }
 

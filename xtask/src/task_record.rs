@@ -25,8 +25,9 @@ use std::sync::Arc;
 /// What is recorded, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Record {
-    /// The scenario; `list` shows them.
-    scenario: String,
+    /// The scenario; `list` shows them. On a Mac a program needs none.
+    #[arg(required_unless_present = "exec")]
+    scenario: Option<String>,
     /// Where the tape goes; into the build folder by default. One that is there is replaced.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -84,12 +85,14 @@ struct Told {
 /// Records, seals, validates, replays, and compares what the client printed both times.
 pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Result<(), Failure> {
     if asked.execution.is_asked() {
-        let path = asked.out.clone().unwrap_or_else(|| recording(&asked.scenario));
+        let name = asked.scenario.as_deref();
+        let path = asked.out.clone().unwrap_or_else(|| recording(name.unwrap_or("program")));
         let (execution, print) = (&asked.execution, asked.print);
         let parameters = given(asked)?;
-        return task_execute::record(execution, &asked.scenario, &parameters, &path, print, out);
+        return task_execute::record(execution, name, &parameters, &path, print, out);
     }
-    let scenario = registry.scenarios.find(&asked.scenario).map_err(Failure::environment)?;
+    let scenario = asked.scenario.as_deref().unwrap_or_default();
+    let scenario = registry.scenarios.find(scenario).map_err(Failure::environment)?;
     let Some(library) = &asked.plugin else { return run_scenario(scenario, asked, out) };
     let plugin = Plugin::load(library).map_err(Failure::environment)?;
     let other = OtherDext::new(scenario, move |mock| {

@@ -1,6 +1,7 @@
 //! The command line as a person meets it: what it prints, where, and the exit code.
 
 mod common;
+mod doctor;
 mod drive;
 #[cfg(target_os = "linux")]
 mod exec;
