@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct Replay {
     /// The tape.
     tape: PathBuf,
-    /// Order that the client has to keep: exact, ordered, lanes or any_order; the tape's own by
+    /// Order that the client has to keep: exact, ordered, lanes, nearest or any_order; the tape's own by
     /// default.
     #[arg(long)]
     policy: Option<Policy>,

@@ -13,16 +13,18 @@ mod import;
 mod learn;
 mod lenient;
 mod minimize;
+mod trial;
 
 pub use drive::{
     Difference, DifferenceKind, DriveError, DriveOptions, DriveReport, drive, planned_faults,
 };
 pub use import::{ImportError, ImportReport, import_imf};
 pub use learn::{
-    FieldClass, LearnError, LearnReport, Learned, LearnedField, Trial, TrialError, learn, trial,
+    FieldClass, LearnError, LearnReport, Learned, LearnedField, Redaction, RedactionReason, learn,
 };
 pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
 pub use minimize::{
     Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
     ProgressFn, TRIMMED, answered, message_class, minimize,
 };
+pub use trial::{Failed, FailedHow, Trial, TrialError, trial};

@@ -170,15 +170,23 @@ fn a_handle_of_the_dext_stands_for_the_recorded_one_where_a_rule_says_so() {
     assert_eq!(kinds(driven(recorded(), others)), ["scalar 0", "the result"]);
     let mut tape = recorded();
     let symbol = || Comparison::Symbol("session".to_owned());
-    let rule =
-        |selector, field| FieldRule { selector: Some(selector), field, comparison: symbol() };
+    let rule = |selector, field| FieldRule {
+        selector: Some(selector),
+        on: None,
+        field,
+        comparison: symbol(),
+    };
     tape.header_mut().rules = vec![rule(4, Field::ScalarOutput(0)), rule(5, Field::ScalarInput(0))];
     let report = driven(tape, others);
     assert!(report.is_same(), "{report}");
     assert_eq!(report.symbols, 1);
     let mut tape = recorded();
-    let masked =
-        FieldRule { selector: None, field: Field::ScalarOutput(0), comparison: Comparison::Masked };
+    let masked = FieldRule {
+        selector: None,
+        on: None,
+        field: Field::ScalarOutput(0),
+        comparison: Comparison::Masked,
+    };
     tape.header_mut().rules = vec![masked];
     assert_eq!(kinds(driven(tape, others)), ["the result"], "the handle itself is not compared");
 }

@@ -55,7 +55,7 @@ impl Session {
                 }
                 self.enter_if_open(state, head, request)
             }
-            Policy::AnyOrder => self.attempt_keyed(state, request),
+            Policy::AnyOrder | Policy::Nearest => self.attempt_keyed(state, request),
             Policy::Lanes | Policy::Exact => {
                 let Some(lane) = self.lane(state, clock, request) else {
                     let first =
@@ -98,7 +98,7 @@ impl Session {
         let program = &self.program;
         let Some(keys) = &program.keys else { return Some(Attempt::Missed(NONE)) };
         let mut blocked = NONE;
-        let found = keys.find(&program.rules, &self.progress, request, |step| {
+        let mut fits = |step| {
             if !matches(program, state, step, request) {
                 return false;
             }
@@ -107,7 +107,16 @@ impl Session {
                 blocked = step;
             }
             open
-        });
+        };
+        let found = match &program.courses {
+            None => keys.find(&program.rules, &self.progress, request, fits),
+            Some(courses) => {
+                let free = |step| !self.progress.has_entered(step);
+                let mut search = courses.search(&state.positions, |step| free(step) && fits(step));
+                keys.find(&program.rules, &self.progress, request, |step| search.is_over(step));
+                search.found
+            }
+        };
         match found {
             Some(step) => state.enter(program, step, request).then_some(Attempt::Entered(step)),
             None if blocked != NONE => Some(Attempt::Blocked(blocked)),

@@ -346,7 +346,7 @@ fn looser(policy: Policy) -> Option<Remedy> {
     match policy {
         Policy::Exact => Some(Remedy::Policy(Policy::Lanes)),
         Policy::Ordered | Policy::Lanes => Some(Remedy::Policy(Policy::AnyOrder)),
-        Policy::AnyOrder => None,
+        Policy::AnyOrder | Policy::Nearest => None,
     }
 }
 

@@ -79,7 +79,7 @@ fn call_distance(
     given: &CallRequest<'_>,
 ) -> u64 {
     let none = CallRules::default();
-    let rules = program.rules.calls(held.selector).unwrap_or(&none);
+    let rules = program.rules.calls(held.connection, held.selector).unwrap_or(&none);
     let words = held.scalars.iter().zip(given.scalars).zip(&rules.scalars);
     let words = words.filter(|((held, given), rule)| rule.is_none() && held != given).count();
     let bytes = if program.step(step).flags.has(Flags::OPAQUE_INPUT) {
@@ -274,6 +274,7 @@ fn write_differences(
         let offset = offset.checked_add(from)?;
         Some(FieldRule {
             selector: None,
+            on: None,
             field: Field::Write { memory_type, offset, length: count },
             comparison: Comparison::Masked,
         })
@@ -295,8 +296,9 @@ fn call_differences(
     given: &CallRequest<'_>,
 ) {
     let selector = Some(given.selector);
-    let rules = program.rules.calls(held.selector);
-    let masked = |field| Some(FieldRule { selector, field, comparison: Comparison::Masked });
+    let rules = program.rules.calls(held.connection, held.selector);
+    let masked =
+        |field| Some(FieldRule { selector, on: None, field, comparison: Comparison::Masked });
     found.text("selector", held.selector, given.selector);
     found.text("connection", held.connection, given.connection);
     found.text("count of scalars handed in", held.scalar_count, given.scalar_count);

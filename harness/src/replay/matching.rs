@@ -93,7 +93,7 @@ fn uncommon_matches(
     let step = program.step(index);
     let Request::Call(held) = recorded(program, index) else { return false };
     let none = CallRules::default();
-    let rules = program.rules.calls(step.selector).unwrap_or(&none);
+    let rules = program.rules.calls(step.connection, step.selector).unwrap_or(&none);
     let scalars = held.scalars.iter().zip(call.scalars).zip(&rules.scalars);
     let scalars = held.scalars.len() == call.scalars.len()
         && scalars.into_iter().all(|((held, given), rule)| rule.is_some() || held == given);

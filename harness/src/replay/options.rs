@@ -21,11 +21,16 @@ pub enum Policy {
     Lanes,
     /// Keyed by connection, operation and inputs; repeats of a key are answered in sequence.
     AnyOrder,
+    /// Keyed as `AnyOrder`, but of several steps with one key the one nearest to where the connection
+    /// (or queue, or the registry) has come on the tape, the later of two as near: a run that leaves out
+    /// some repeats, or has some earlier, is not answered with those of another place from then on.
+    Nearest,
 }
 
 impl Policy {
     /// Every policy, strictest first.
-    pub const ALL: [Self; 4] = [Self::Exact, Self::Ordered, Self::Lanes, Self::AnyOrder];
+    pub const ALL: [Self; 5] =
+        [Self::Exact, Self::Ordered, Self::Lanes, Self::Nearest, Self::AnyOrder];
 
     /// The name as a tape's header and a command line spell it.
     #[must_use]
@@ -35,7 +40,13 @@ impl Policy {
             Self::Ordered => "ordered",
             Self::Lanes => "lanes",
             Self::AnyOrder => "any_order",
+            Self::Nearest => "nearest",
         }
+    }
+
+    /// True where operations find their steps by key.
+    pub(super) const fn is_keyed(self) -> bool {
+        matches!(self, Self::AnyOrder | Self::Nearest)
     }
 }
 
@@ -47,7 +58,7 @@ impl fmt::Display for Policy {
 
 /// A name that is no policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read the policy {name:?}: expected exact, ordered, lanes or any_order")]
+#[error("read the policy {name:?}: expected exact, ordered, lanes, nearest or any_order")]
 pub struct UnknownPolicy {
     /// The name given.
     pub name: String,

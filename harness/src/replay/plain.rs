@@ -35,7 +35,7 @@ impl Route {
             Policy::Lanes | Policy::Exact if program.lanes.len() == 1 => Self::Single,
             Policy::Lanes => Self::Lane,
             Policy::AnyOrder if program.has_plain_keys() => Self::Keyed,
-            Policy::Exact | Policy::AnyOrder => Self::Closed,
+            Policy::Exact | Policy::AnyOrder | Policy::Nearest => Self::Closed,
         }
     }
 }

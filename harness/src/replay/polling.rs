@@ -40,7 +40,7 @@ impl Session {
         let due = self.pollable(&state, clock, stream, request);
         let due = due.filter(|step| self.is_time(clock, *step, spins));
         let entered = due.and_then(|step| match self.policy {
-            Policy::AnyOrder => match self.attempt_keyed(&mut state, request) {
+            Policy::AnyOrder | Policy::Nearest => match self.attempt_keyed(&mut state, request) {
                 Some(Attempt::Entered(step)) => Some(step),
                 _ => None,
             },
@@ -89,7 +89,7 @@ impl Session {
         };
         match self.policy {
             Policy::Ordered => Some(state.head(stream)).filter(|step| fits(*step)),
-            Policy::AnyOrder => {
+            Policy::AnyOrder | Policy::Nearest => {
                 let keys = program.keys.as_ref()?;
                 keys.find(&program.rules, &self.progress, request, fits)
             }
@@ -133,7 +133,7 @@ impl Session {
                 && state.gate_is_open(program, step)
         };
         match self.policy {
-            Policy::AnyOrder => program.keys.as_ref().is_some_and(|keys| {
+            Policy::AnyOrder | Policy::Nearest => program.keys.as_ref().is_some_and(|keys| {
                 let request = Request::Take { queue };
                 keys.find(&program.rules, &self.progress, &request, fits).is_some()
             }),

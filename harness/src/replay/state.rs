@@ -2,7 +2,9 @@
 
 use super::matching::{masked_differences, symbol_pairs, write_pairs};
 use super::patches::MemoryState;
-use super::program::{CallRules, Flags, Kind, LaneIndex, MemoryIndex, NONE, Program, StepIndex};
+use super::program::{
+    CallRules, Courses, Flags, Kind, LaneIndex, MemoryIndex, NONE, Program, StepIndex,
+};
 use super::progress::Progress;
 use super::request::{Request, recorded};
 use super::symbols::Symbols;
@@ -19,6 +21,8 @@ pub(super) struct State {
     pub(super) progress: Arc<Progress>,
     /// The step whose turn it is under `exact`.
     pub(super) turn: StepIndex,
+    /// By course the place behind the last step entered there, for `nearest`.
+    pub(super) positions: Vec<u32>,
     /// By lane the polls that found nothing, and the last step entered before them.
     pub(super) empty_polls: Vec<(StepIndex, u64)>,
 
@@ -61,6 +65,7 @@ impl State {
         let mut state = Self {
             progress: Arc::clone(progress),
             turn: 0,
+            positions: vec![0; program.courses.as_ref().map_or(0, Courses::count)],
             empty_polls: vec![(NONE, 0); program.lanes.len()],
             bound: vec![false; program.lanes.len()],
             threads: HashMap::new(),
@@ -125,6 +130,10 @@ impl State {
         if index == self.turn {
             self.turn += 1;
         }
+        if let Some(courses) = &program.courses {
+            let (course, place) = courses.behind(index);
+            self.positions[course] = place;
+        }
         if step.flags.has(Flags(Flags::RULES.0 | Flags::SHARED.0)) || step.kind == Kind::Write {
             self.note(program, index, request);
         }
@@ -160,7 +169,7 @@ impl State {
         match (recorded(program, index), request) {
             (Request::Call(held), Request::Call(call)) => {
                 let none = CallRules::default();
-                let rules = program.rules.calls(call.selector).unwrap_or(&none);
+                let rules = program.rules.calls(call.connection, call.selector).unwrap_or(&none);
                 self.masked += masked_differences(rules, &held, call);
                 self.symbols.bind(symbol_pairs(rules, &held, call));
                 let loose = rules.references.iter().any(Option::is_some);

@@ -191,15 +191,35 @@ pub struct ServiceIdentity {
     pub version: Option<String>,
 }
 
+impl ServiceIdentity {
+    /// What the service is called: by its name, or else its class, or that of its dext.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        [&self.name, &self.class, &self.user_class].into_iter().find_map(|it| it.as_deref())
+    }
+}
+
 /// A rule about one field of the calls of one selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldRule {
     /// Selector of the calls; `None` for all.
     pub selector: Option<u32>,
+    /// What the connection was opened as; `None` for all. Such a rule has a selector, and overrides
+    /// those without it.
+    pub on: Option<OpenedAs>,
     /// The field.
     pub field: Field,
     /// How it is compared.
     pub comparison: Comparison,
+}
+
+/// What a connection was opened as. Selectors mean what the user client of that service and type says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpenedAs {
+    /// The service: [`ServiceIdentity::label`].
+    pub service: String,
+    /// Type of the open.
+    pub open_type: u32,
 }
 
 /// A field of a call.

@@ -2,7 +2,7 @@
 
 use super::fields::NUMBER_MAX;
 use super::header::{
-    Comparison, Field, FieldRule, FormatVersion, Header, Host, Scenario, ServiceIdentity,
+    Comparison, Field, FieldRule, FormatVersion, Header, Host, OpenedAs, Scenario, ServiceIdentity,
 };
 use super::hex;
 use super::line::place;
@@ -209,6 +209,11 @@ impl From<&ServiceIdentity> for ServiceText {
 struct RuleText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     selector: Option<u32>,
+    /// Service and type that the connection was opened as, both or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_type: Option<u32>,
     field: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     index: Option<u64>,
@@ -262,7 +267,15 @@ impl RuleText {
             return Err(format!("a rule of `{}` not to have keys of other fields", self.field));
         }
         let comparison = self.symbol.map_or(Comparison::Masked, Comparison::Symbol);
-        Ok(FieldRule { selector: self.selector, field, comparison })
+        let on = match (self.service, self.open_type) {
+            (None, None) => None,
+            (Some(_), Some(_)) if self.selector.is_none() || typed => {
+                return Err("a rule with `service` to have a `selector`".to_owned());
+            }
+            (Some(service), Some(open_type)) => Some(OpenedAs { service, open_type }),
+            _ => return Err("a rule to have both `service` and `open_type`, or none".to_owned()),
+        };
+        Ok(FieldRule { selector: self.selector, on, field, comparison })
     }
 }
 
@@ -270,6 +283,8 @@ impl From<&FieldRule> for RuleText {
     fn from(rule: &FieldRule) -> Self {
         let mut text = Self {
             selector: rule.selector,
+            service: rule.on.as_ref().map(|on| on.service.clone()),
+            open_type: rule.on.as_ref().map(|on| on.open_type),
             field: String::new(),
             index: None,
             memory_type: None,

@@ -62,7 +62,7 @@ pub use event::{
 pub use fields::Kind;
 pub use header::{
     Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, OLDEST_VERSION,
-    ParseVersionError, Readability, Scenario, ServiceIdentity,
+    OpenedAs, ParseVersionError, Readability, Scenario, ServiceIdentity,
 };
 pub use limits::TapeLimits;
 pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};

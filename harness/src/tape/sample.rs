@@ -122,6 +122,7 @@ pub fn noise(seed: u8, length: usize) -> Arc<[u8]> {
 pub fn header() -> Header {
     let rule = |selector, field, symbol: Option<&str>| FieldRule {
         selector,
+        on: None,
         field,
         comparison: symbol.map_or(Comparison::Masked, |name| Comparison::Symbol(name.to_owned())),
     };

@@ -227,7 +227,7 @@ fn header() -> Value {
             "items": {
                 "type": "object",
                 "properties": {
-                    "selector": number(), "field": {"enum": fields}, "index": number(),
+                    "selector": number(), "service": text(), "open_type": number(), "field": {"enum": fields}, "index": number(),
                     "memory_type": number(), "offset": hex(), "length": hex(), "symbol": text(),
                 },
                 "required": ["field"],

@@ -2,8 +2,8 @@
 
 use super::blob::BlobIndex;
 use super::error::TapeError;
-use super::event::{Event, Sequence};
-use super::header::Header;
+use super::event::{Body, Event, Sequence};
+use super::header::{Header, OpenedAs};
 use super::limits::TapeLimits;
 use super::payload::{Digest, Payload};
 use super::reader::TapeReader;
@@ -105,6 +105,33 @@ impl Tape {
     pub fn event(&self, sequence: Sequence) -> Option<&Event> {
         let at = self.events.binary_search_by_key(&sequence, |event| event.sequence).ok()?;
         self.events.get(at)
+    }
+
+    /// What each connection was opened as, by its number. Those whose service has no
+    /// [`label`](super::ServiceIdentity::label) in the header are left out.
+    #[must_use]
+    pub fn opened(&self) -> BTreeMap<u32, OpenedAs> {
+        let mut asked: BTreeMap<Sequence, (u32, u32)> = BTreeMap::new();
+        let mut opened = BTreeMap::new();
+        for event in &self.events {
+            match event.body {
+                Body::Open { service, open_type } => {
+                    asked.insert(event.sequence, (service, open_type));
+                }
+                Body::Opened => {
+                    let open = event.cause.and_then(|cause| asked.get(&cause));
+                    if let (Some(connection), Some((service, open_type))) = (event.connection, open)
+                        && let Some(identity) = self.header.services.get(service)
+                        && let Some(label) = identity.label()
+                    {
+                        let on = OpenedAs { service: label.to_owned(), open_type: *open_type };
+                        opened.insert(connection, on);
+                    }
+                }
+                _ => {}
+            }
+        }
+        opened
     }
 
     /// The file that it was read from.

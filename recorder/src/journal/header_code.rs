@@ -4,7 +4,7 @@ use super::decode::{Bytes, Fault};
 use super::sink::Sink;
 use dextape::schedule::TimeMode;
 use dextape::tape::{
-    Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, Scenario,
+    Comparison, FORMAT_VERSION, Field, FieldRule, FormatVersion, Header, Host, OpenedAs, Scenario,
     ServiceIdentity,
 };
 use std::collections::BTreeMap;
@@ -141,6 +141,9 @@ fn put_texts<S: Sink>(sink: &mut S, texts: &[String]) {
     texts.iter().for_each(|text| sink.block(text.as_bytes()));
 }
 
+/// A bit of the tag of a field: what the connection was opened as stands behind it.
+const OPENED_AS: u8 = 0x80;
+
 fn put_rule<S: Sink>(sink: &mut S, rule: &FieldRule) {
     sink.maybe_number(rule.selector);
     let (tag, numbers) = match rule.field {
@@ -153,7 +156,11 @@ fn put_rule<S: Sink>(sink: &mut S, rule: &FieldRule) {
             (5, [u64::from(memory_type), offset, length])
         }
     };
-    sink.byte(tag);
+    sink.byte(tag | if rule.on.is_some() { OPENED_AS } else { 0 });
+    if let Some(on) = &rule.on {
+        sink.block(on.service.as_bytes());
+        sink.number(on.open_type);
+    }
     numbers.iter().for_each(|number| sink.long(*number));
     sink.maybe_text(match &rule.comparison {
         Comparison::Masked => None,
@@ -164,9 +171,13 @@ fn put_rule<S: Sink>(sink: &mut S, rule: &FieldRule) {
 fn take_rule(bytes: &mut Bytes<'_>) -> Result<FieldRule, Fault> {
     let selector = bytes.maybe_number()?;
     let tag = bytes.byte()?;
+    let on = match tag & OPENED_AS {
+        0 => None,
+        _ => Some(OpenedAs { service: bytes.text()?, open_type: bytes.number()? }),
+    };
     let (first, second, third) = (bytes.long()?, bytes.long()?, bytes.long()?);
     let index = usize::try_from(first).map_err(|_| Fault("an index out of range"));
-    let field = match tag {
+    let field = match tag & !OPENED_AS {
         0 => Field::ScalarInput(index?),
         1 => Field::StructureInput(first, second),
         2 => Field::ScalarOutput(index?),
@@ -180,5 +191,5 @@ fn take_rule(bytes: &mut Bytes<'_>) -> Result<FieldRule, Fault> {
         _ => return Err(Fault("an unknown field")),
     };
     let comparison = bytes.maybe_text()?.map_or(Comparison::Masked, Comparison::Symbol);
-    Ok(FieldRule { selector, field, comparison })
+    Ok(FieldRule { selector, on, field, comparison })
 }

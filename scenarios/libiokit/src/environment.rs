@@ -213,8 +213,8 @@ mod tests {
         }
         assert_eq!(
             error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_POLICY", "loose")]),
-            "use DEXTAPE_POLICY: failed to read the policy \"loose\": expected exact, ordered, lanes \
-             or any_order"
+            "use DEXTAPE_POLICY: failed to read the policy \"loose\": expected exact, ordered, lanes, \
+             nearest or any_order"
         );
     }
 }

@@ -87,7 +87,7 @@ fn recorded(tools: &Tools) {
     let mut tape = tape;
     for (offset, length) in [(10, 2), (37, 3), (43, 1)] {
         let field = Field::StructureInput(offset, length);
-        let rule = FieldRule { selector: Some(2), field, comparison: Comparison::Masked };
+        let rule = FieldRule { selector: Some(2), on: None, field, comparison: Comparison::Masked };
         tape.header_mut().rules.push(rule);
     }
     tape.write(&path).unwrap();

@@ -2,7 +2,6 @@
 
 use super::DifferenceKind;
 use super::lane::{Lane, shown};
-use super::symbols::{of_scalar_output, rules};
 use super::things::Held;
 use dextape::connection::{
     AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
@@ -38,7 +37,7 @@ impl Lane {
     ) {
         let Some(connection) = self.connection(place) else { return };
         let Some((mut scalars, mut bytes)) = self.inputs(place, call) else { return };
-        self.translate(call.selector, &mut scalars, &mut bytes);
+        self.translate(place, call.selector, &mut scalars, &mut bytes);
         let shared_input = match &call.input {
             Structure::Shared { memory, .. } => Some(self.buffer(*memory, bytes.len() as u64)),
             _ => None,
@@ -132,9 +131,9 @@ impl Lane {
     }
 
     /// Puts what symbols stand for here in their places.
-    fn translate(&self, selector: u32, scalars: &mut [u64], bytes: &mut [u8]) {
+    fn translate(&self, place: usize, selector: u32, scalars: &mut [u64], bytes: &mut [u8]) {
         let things = self.session.things();
-        for rule in rules(&self.session.tape.header().rules, selector) {
+        for rule in self.session.rules(place, selector) {
             let Comparison::Symbol(name) = &rule.comparison else { continue };
             match rule.field {
                 Field::ScalarInput(index) => {
@@ -182,9 +181,10 @@ impl Lane {
             let part = "the number of scalars";
             session.differs(place, DifferenceKind::Scalar, part, &told.0, &told.1);
         }
-        let all = &session.tape.header().rules;
         for (index, (recorded, found)) in recorded.scalars.iter().zip(&found.scalars).enumerate() {
-            let same = match of_scalar_output(all, call.selector, index) {
+            let mut rules = session.rules(place, call.selector);
+            let rule = rules.find(|rule| rule.field == Field::ScalarOutput(index));
+            let same = match rule.map(|rule| &rule.comparison) {
                 Some(Comparison::Masked) => true,
                 Some(Comparison::Symbol(name)) => {
                     let (recorded, found) = (recorded.to_le_bytes(), found.to_le_bytes());
@@ -228,7 +228,7 @@ impl Lane {
             _ => return,
         };
         let (mut one, mut other) = (expected.clone(), found.to_vec());
-        for rule in rules(&session.tape.header().rules, selector) {
+        for rule in session.rules(place, selector) {
             let Field::StructureOutput(offset, length) = rule.field else { continue };
             let length_of_both = one.len().min(other.len());
             let Some(field) = range(offset, length, length_of_both) else { continue };

@@ -2,10 +2,13 @@
 
 use super::lane::Lane;
 use super::pace::Pace;
+use super::symbols::rules;
 use super::things::Things;
 use super::{Difference, DifferenceKind, DriveError, DriveOptions, DriveReport};
 use dextape::connection::System;
-use dextape::tape::{Body, Capture, Event, Host, Sequence, Tape, Transcript, TranscriptOptions};
+use dextape::tape::{
+    Body, Capture, Event, FieldRule, Host, OpenedAs, Sequence, Tape, Transcript, TranscriptOptions,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +26,8 @@ pub(super) struct Session {
     leaves: BTreeMap<Sequence, usize>,
     /// Memories whose reads have effects on the device.
     pub(super) registers: BTreeSet<u32>,
+    /// What each connection of the tape was opened as.
+    opened: BTreeMap<u32, OpenedAs>,
 }
 
 /// Has the tape play the client of `system`, each lane on a task of its own, in the order and at the times
@@ -67,6 +72,7 @@ pub fn drive(
         report: Mutex::default(),
         leaves,
         registers: events.iter().filter_map(register_memory).collect(),
+        opened: tape.opened(),
     });
     for (number, events) in lanes {
         let lane = Lane::new(Arc::clone(&session), events);
@@ -137,6 +143,12 @@ impl Session {
 
     fn report(&self) -> MutexGuard<'_, DriveReport> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules for calls of a selector on the connection of an event.
+    pub(super) fn rules(&self, place: usize, selector: u32) -> impl Iterator<Item = &FieldRule> {
+        let on = self.event(place).connection.and_then(|connection| self.opened.get(&connection));
+        rules(&self.tape.header().rules, on, selector)
     }
 
     pub(super) fn made(&self) {

@@ -1,6 +1,6 @@
 //! Values that stand for others, by the rules of the tape's header.
 
-use dextape::tape::{Comparison, Field, FieldRule};
+use dextape::tape::{FieldRule, OpenedAs};
 use std::collections::BTreeMap;
 
 /// What is bound so far, one to one within each name.
@@ -46,20 +46,16 @@ fn trimmed(bytes: &[u8]) -> Vec<u8> {
     bytes[..end].to_vec()
 }
 
-/// The rules for calls of a selector.
-pub(super) fn rules(rules: &[FieldRule], selector: u32) -> impl Iterator<Item = &FieldRule> {
-    rules.iter().filter(move |rule| rule.selector.is_none_or(|own| own == selector))
-}
-
-/// How a scalar that is returned is compared, where a rule says so.
-pub(super) fn of_scalar_output(
-    all: &[FieldRule],
+/// The rules for calls of a selector, on a connection that was opened as this.
+pub(super) fn rules<'a>(
+    rules: &'a [FieldRule],
+    on: Option<&'a OpenedAs>,
     selector: u32,
-    index: usize,
-) -> Option<&Comparison> {
-    rules(all, selector)
-        .find(|rule| rule.field == Field::ScalarOutput(index))
-        .map(|rule| &rule.comparison)
+) -> impl Iterator<Item = &'a FieldRule> {
+    rules.iter().filter(move |rule| {
+        rule.selector.is_none_or(|own| own == selector)
+            && rule.on.as_ref().is_none_or(|own| Some(own) == on)
+    })
 }
 
 #[cfg(test)]

@@ -1,20 +1,22 @@
 //! Two runs beside each other.
 
 use super::operations::Operation;
+use super::place::WORD;
+use std::collections::BTreeMap;
 
-/// Cells of the table that an alignment may take: two runs of about 8000 operations that differ.
+/// Cells of the table that an alignment may take: two courses of about 8000 operations that differ.
 const CELLS_MAX: usize = 64 << 20;
 
 /// The pairs of the best alignment, in order: where it scores most. `score` is 0 where two operations are
 /// no pair. `None` where the runs differ over too long a stretch.
-pub(super) fn align(
-    one: &[Operation],
-    other: &[Operation],
-    score: impl Fn(&Operation, &Operation) -> u32,
+pub(crate) fn align<T>(
+    one: &[T],
+    other: &[T],
+    score: impl Fn(&T, &T) -> u32,
     best: u32,
 ) -> Option<Vec<(usize, usize)>> {
     // What both begin and end with alike needs no table.
-    let alike = |(one, other): &(&Operation, &Operation)| score(one, other) == best;
+    let alike = |(one, other): &(&T, &T)| score(one, other) == best;
     let before = one.iter().zip(other).take_while(alike).count();
     let (left, right) = (&one[before..], &other[before..]);
     let after = left.iter().rev().zip(right.iter().rev()).take_while(alike).count();
@@ -50,13 +52,53 @@ pub(super) fn align(
     Some(pairs)
 }
 
-/// Best for operations of one shape whose inputs are the same; something for those of one shape.
-pub(super) fn by_shape(one: &Operation, other: &Operation) -> u32 {
-    match one.shape == other.shape {
-        true => 2 + u32::from(one.same_inputs(other)),
-        false => 0,
+/// The pairs of two runs, each connection, each queue and the registry for itself: how two of them lie
+/// between each other is not the same each time.
+pub(super) fn align_courses(
+    one: &[Operation],
+    other: &[Operation],
+    score: impl Fn(&Operation, &Operation) -> u32,
+    best: u32,
+) -> Option<Vec<(usize, usize)>> {
+    let courses = |operations: &[Operation]| {
+        let mut courses: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (place, operation) in operations.iter().enumerate() {
+            courses.entry(operation.course).or_default().push(place);
+        }
+        courses
+    };
+    let (ours, theirs) = (courses(one), courses(other));
+    let mut pairs = Vec::new();
+    for (course, ours) in ours {
+        let Some(theirs) = theirs.get(&course) else { continue };
+        let score = |left: &usize, right: &usize| score(&one[*left], &other[*right]);
+        let found = align(&ours, theirs, score, best)?;
+        pairs.extend(found.into_iter().map(|(left, right)| (ours[left], theirs[right])));
     }
+    pairs.sort_by_key(|(_, their)| *their);
+    Some(pairs)
 }
 
-/// What [`by_shape`] gives at best.
-pub(super) const BEST: u32 = 3;
+/// What [`alike`] gives at best.
+pub(super) const BEST: u32 = SAME_SHAPE + SAME_WORDS;
+/// That two operations are of one shape counts more than what they hand in.
+pub(super) const SAME_SHAPE: u32 = 1000;
+const SAME_WORDS: u32 = 100;
+
+/// Best for operations of one shape that hand in the same; less for those that hand in fewer of the same
+/// words.
+pub(super) fn alike(one: &Operation, other: &Operation) -> u32 {
+    if one.shape != other.shape {
+        return 0;
+    }
+    let (Some(left), Some(right)) = (&one.call, &other.call) else { return BEST };
+    if one.same_inputs(other) {
+        return BEST;
+    }
+    let scalars = left.scalars.iter().zip(&right.scalars).filter(|(one, other)| one == other);
+    let words = left.input.chunks(WORD).zip(right.input.chunks(WORD));
+    let same = scalars.count() + words.filter(|(one, other)| one == other).count();
+    let all = left.scalars.len() + left.input.len().div_ceil(WORD);
+    // Less than for the same.
+    SAME_SHAPE + (same * (SAME_WORDS as usize - 1) / all.max(1)) as u32
+}

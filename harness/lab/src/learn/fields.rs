@@ -1,21 +1,20 @@
 //! What differs between runs, and what kind of thing it is.
 
-use super::operations::{CallData, Operation};
-use dextape::tape::{Comparison, Field, FieldRule};
+use super::flow::Flows;
+use super::operations::{CallData, Names, Operation};
+use super::place::{At, Place, inputs, outputs};
+use dextape::tape::{Comparison, FieldRule, OpenedAs};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Bytes of a field of a structure.
-const WORD: usize = 4;
 
 /// What kind of thing a field holds that is not the same in each run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FieldClass {
-    /// The driver gave it, and the client hands it in again: a symbol, one to one.
+    /// The driver gives it out, and the client hands it in again: a symbol, one to one.
     Handle,
-    /// The client made it, and it stands for the same thing each time: a symbol, one to one.
+    /// The client makes it, and it stands for the same thing each time.
     Pointer,
     /// It goes up by itself, by the same steps in each run, from another start.
     Counter,
@@ -30,6 +29,10 @@ pub enum FieldClass {
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LearnedField {
+    /// Service that the connection of the calls was opened on, where it has a name.
+    pub service: Option<String>,
+    /// Type that it was opened with.
+    pub open_type: Option<u32>,
     /// Selector of the calls.
     pub selector: u32,
     /// Where it is, such as `input 0x8`.
@@ -38,45 +41,17 @@ pub struct LearnedField {
     pub is_input: bool,
     /// What it is.
     pub class: FieldClass,
+    /// True where it is compared all the same, since answers depend on it.
+    pub compared_still: bool,
     /// Pairs of calls in which it was compared.
     pub compared: u64,
     /// Pairs of calls in which it differs.
     pub differs: u64,
     /// An example: what two runs have there.
     pub example: (u64, u64),
-}
-
-/// A field by its selector: inputs before outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum At {
-    Scalar(usize),
-    Input(usize),
-    ScalarOut(usize),
-    Output(usize),
-}
-
-impl At {
-    fn is_output(self) -> bool {
-        matches!(self, Self::ScalarOut(_) | Self::Output(_))
-    }
-
-    fn field(self) -> Field {
-        match self {
-            Self::Scalar(index) => Field::ScalarInput(index),
-            Self::Input(offset) => Field::StructureInput(offset as u64, WORD as u64),
-            Self::ScalarOut(index) => Field::ScalarOutput(index),
-            Self::Output(offset) => Field::StructureOutput(offset as u64, WORD as u64),
-        }
-    }
-
-    fn shown(self) -> String {
-        match self {
-            Self::Scalar(index) => format!("scalar {index}"),
-            Self::Input(offset) => format!("input {offset:#x}"),
-            Self::ScalarOut(index) => format!("returned scalar {index}"),
-            Self::Output(offset) => format!("output {offset:#x}"),
-        }
-    }
+    /// The rule that covers it; `None` where it is compared still.
+    #[serde(skip)]
+    pub rule: Option<FieldRule>,
 }
 
 /// The values of a field in pairs of calls, in the order of the first run.
@@ -89,87 +64,201 @@ struct Seen {
 /// All fields of paired calls.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    seen: BTreeMap<(u32, At), Seen>,
-    /// Calls whose structures come back in other lengths.
+    seen: BTreeMap<Place, Seen>,
+    /// Calls of which structures of other lengths come back.
     pub(super) lengths: u64,
 }
+
+/// How a field that is handed in is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    Symbol(u32),
+    Masked,
+}
+
+/// The treatment of fields; those without one are compared.
+pub(super) type Treatments = BTreeMap<Place, Treatment>;
 
 impl Fields {
     pub(super) fn add(&mut self, one: &Operation, other: &Operation) {
         let (Some(one), Some(other)) = (&one.call, &other.call) else { return };
         self.lengths += u64::from(one.output.len() != other.output.len());
-        for (at, value, there) in words(one, other) {
-            let seen = self.seen.entry((one.selector, at)).or_default();
-            seen.pairs.push((value, there));
-            seen.differs += u64::from(value != there);
+        let ours = inputs(one).chain(outputs(one));
+        let theirs = inputs(other).chain(outputs(other));
+        // Where one has more of a kind than the other, the rest is in the wrong place.
+        let mut theirs = theirs.peekable();
+        for (at, value) in ours {
+            while theirs.next_if(|(their, _)| *their < at).is_some() {}
+            if let Some((_, there)) = theirs.next_if(|(their, _)| *their == at) {
+                let seen = self.seen.entry((one.kind, at)).or_default();
+                seen.pairs.push((value, there));
+                seen.differs += u64::from(value != there);
+            }
         }
+    }
+
+    fn differing(&self) -> impl Iterator<Item = (&Place, &Seen)> {
+        self.seen.iter().filter(|(_, seen)| seen.differs > 0)
+    }
+
+    /// How each field that is handed in has to be treated, so that a further run is served.
+    pub(super) fn treatments(&self, flows: &Flows, runs: &[Vec<Operation>]) -> Treatments {
+        let mut treatments: Treatments = flows
+            .sets
+            .iter()
+            .filter(|((_, at), _)| !at.is_output())
+            .map(|(place, set)| (*place, Treatment::Symbol(*set)))
+            .collect();
+        let calls = |kind: u32| -> Vec<Vec<&CallData>> {
+            runs.iter()
+                .map(|run| {
+                    let calls = run.iter().filter_map(|operation| operation.call.as_ref());
+                    calls.filter(|call| call.kind == kind).collect()
+                })
+                .collect()
+        };
+        // Those that have nothing in common first, since the others are looked at without them.
+        let differing: Vec<Place> =
+            self.differing().map(|(place, _)| *place).filter(|(_, at)| !at.is_output()).collect();
+        let differing = || differing.iter().filter(|place| !flows.sets.contains_key(place));
+        let known = treatments.clone();
+        for place in differing() {
+            if !self.tells_apart(*place, &known, &calls(place.0)) {
+                treatments.insert(*place, Treatment::Masked);
+            }
+        }
+        treatments
+    }
+
+    /// True where a field tells calls of one kind apart, as an operation's code does: every run has the same
+    /// values there; or they have most in common, and calls that hand in the same but for this field are
+    /// answered otherwise.
+    fn tells_apart(&self, place: Place, treatments: &Treatments, runs: &[Vec<&CallData>]) -> bool {
+        let (kind, at) = place;
+        let values: Vec<BTreeSet<u64>> =
+            runs.iter().map(|run| run.iter().filter_map(|call| at.of(call)).collect()).collect();
+        let values: Vec<&BTreeSet<u64>> = values.iter().filter(|it| !it.is_empty()).collect();
+        let calls = || runs.iter().flatten();
+        let all = calls().filter_map(|call| at.of(call)).count();
+        let shared = |value: &u64| values.iter().all(|values| values.contains(value));
+        let known = calls().filter_map(|call| at.of(call)).filter(shared).count();
+        if values.len() < 2 || known * 2 < all {
+            return false;
+        }
+        let in_common = values[0].iter().filter(|value| shared(value)).count();
+        if known == all {
+            // Where nearly each call has another value, that says nothing.
+            return in_common * 2 <= all;
+        }
+        let stable: Vec<At> = self
+            .seen
+            .range((kind, At::ScalarOut(0))..(kind + 1, At::Scalar(0)))
+            .filter(|(_, seen)| seen.differs == 0)
+            .map(|((_, at), _)| *at)
+            .collect();
+        let compared = |(at_other, _): &(At, u64)| {
+            *at_other != at && !treatments.contains_key(&(kind, *at_other))
+        };
+        // Answers to what else is handed in, by value of the field.
+        let mut groups: BTreeMap<Vec<(At, u64)>, BTreeMap<u64, BTreeSet<_>>> = BTreeMap::new();
+        for call in calls() {
+            let Some(value) = at.of(call).filter(shared) else { continue };
+            let answer: Vec<Option<u64>> = stable.iter().map(|at| at.of(call)).collect();
+            let group = groups.entry(inputs(call).filter(compared).collect()).or_default();
+            group.entry(value).or_default().insert((call.answer, answer));
+        }
+        groups.values().any(|group| {
+            let answers: Vec<_> = group.values().collect();
+            let mut pairs = answers.iter().enumerate();
+            pairs.any(|(at, one)| answers[..at].iter().any(|other| one.is_disjoint(other)))
+        })
     }
 
     /// The rules, and what they rest on.
-    pub(super) fn learn(&self) -> (Vec<FieldRule>, Vec<LearnedField>) {
-        let differing = || self.seen.iter().filter(|(_, seen)| seen.differs > 0);
-        // What came back, so that what is handed in can be told from what the client made.
-        let mut given: BTreeMap<(u64, u64), BTreeSet<(u32, At)>> = BTreeMap::new();
-        for (key, seen) in differing().filter(|((_, at), _)| at.is_output()) {
-            for pair in seen.pairs.iter().filter(|(one, other)| one != other) {
-                given.entry(*pair).or_default().insert(*key);
+    pub(super) fn learn(
+        &self,
+        flows: &Flows,
+        treatments: &Treatments,
+        names: &Names,
+    ) -> (Vec<FieldRule>, Vec<LearnedField>) {
+        let mut rules = BTreeMap::new();
+        let rule = |(kind, at): Place, comparison| {
+            let kind = names.kind(kind);
+            FieldRule {
+                selector: Some(kind.selector),
+                on: kind.on.clone(),
+                field: at.field(),
+                comparison,
+            }
+        };
+        let symbol = |set: u32| Comparison::Symbol(flows.names[set as usize].0.clone());
+        for (place, set) in &flows.sets {
+            rules.insert(*place, rule(*place, symbol(*set)));
+        }
+        for (place, treatment) in treatments {
+            if *treatment == Treatment::Masked {
+                rules.insert(*place, rule(*place, Comparison::Masked));
             }
         }
-        let (mut rules, mut fields) = (Vec::new(), Vec::new());
-        // Outputs that a symbol of an input covers, by name.
-        let mut named: BTreeMap<(u32, At), String> = BTreeMap::new();
-        for ((selector, at), seen) in differing().filter(|((_, at), _)| !at.is_output()) {
-            let differing = || seen.pairs.iter().filter(|(one, other)| one != other);
-            let from: BTreeSet<(u32, At)> =
-                differing().filter_map(|pair| given.get(pair)).flatten().copied().collect();
-            let all_given = differing().all(|pair| given.contains_key(pair));
-            let class = match one_to_one(&seen.pairs) {
-                true if all_given && !self.echoed(*selector, *at, &from) => FieldClass::Handle,
-                true => FieldClass::Pointer,
-                false => course(&seen.pairs),
-            };
-            let comparison = match class {
-                FieldClass::Handle | FieldClass::Pointer => {
-                    let known = from.iter().find_map(|key| named.get(key).cloned());
-                    let name = known.unwrap_or_else(|| format!("{selector} {}", at.shown()));
-                    for key in &from {
-                        named.entry(*key).or_insert_with(|| name.clone());
-                    }
-                    Comparison::Symbol(name)
-                }
-                _ => Comparison::Masked,
-            };
-            rules.push(FieldRule { selector: Some(*selector), field: at.field(), comparison });
-            fields.push(told(*selector, *at, class, seen));
+        for (place, _) in self.differing().filter(|((_, at), _)| at.is_output()) {
+            rules.entry(*place).or_insert_with(|| rule(*place, Comparison::Masked));
         }
-        for ((selector, at), seen) in differing().filter(|((_, at), _)| at.is_output()) {
-            let symbol = named.get(&(*selector, *at)).filter(|_| one_to_one(&seen.pairs));
-            let class = if symbol.is_some() { FieldClass::Handle } else { course(&seen.pairs) };
-            let comparison =
-                symbol.map_or(Comparison::Masked, |name| Comparison::Symbol(name.clone()));
-            rules.push(FieldRule { selector: Some(*selector), field: at.field(), comparison });
-            fields.push(told(*selector, *at, class, seen));
-        }
-        (rules, fields)
+        let fields = self.told(flows, names, &rules);
+        (rules.into_values().collect(), fields)
     }
 
-    /// True where the same call hands the value in and gives it back: the client made it.
-    fn echoed(&self, selector: u32, at: At, from: &BTreeSet<(u32, At)>) -> bool {
-        let own = &self.seen[&(selector, at)].pairs;
-        from.iter().any(|key| key.0 == selector && self.seen[key].pairs == *own)
+    /// What differs, with the rules that cover it.
+    pub(super) fn told(
+        &self,
+        flows: &Flows,
+        names: &Names,
+        rules: &BTreeMap<Place, FieldRule>,
+    ) -> Vec<LearnedField> {
+        let fields = self.differing().map(|(place, seen)| {
+            let class = match flows.sets.get(place) {
+                Some(set) if flows.names[*set as usize].1 => FieldClass::Handle,
+                Some(_) => FieldClass::Pointer,
+                None => course(&seen.pairs, !place.1.is_output()),
+            };
+            told(*place, class, seen, names, rules.get(place).cloned())
+        });
+        fields.collect()
+    }
+
+    /// Fields that are handed in, differ, and are compared all the same.
+    pub(super) fn compared_still(&self, treatments: &Treatments) -> Self {
+        let still = |place: &Place| !place.1.is_output() && !treatments.contains_key(place);
+        let seen = self.differing().filter(|(place, _)| still(place));
+        let copied = |(place, seen): (&Place, &Seen)| {
+            (*place, Seen { pairs: seen.pairs.clone(), differs: seen.differs })
+        };
+        Self { seen: seen.map(copied).collect(), lengths: 0 }
     }
 }
 
-fn told(selector: u32, at: At, class: FieldClass, seen: &Seen) -> LearnedField {
+fn told(
+    (kind, at): Place,
+    class: FieldClass,
+    seen: &Seen,
+    names: &Names,
+    rule: Option<FieldRule>,
+) -> LearnedField {
     let example = seen.pairs.iter().find(|(one, other)| one != other);
+    let kind = names.kind(kind);
+    let on = |on: &OpenedAs| (on.service.clone(), on.open_type);
+    let (service, open_type) = kind.on.as_ref().map(on).unzip();
     LearnedField {
-        selector,
+        service,
+        open_type,
+        selector: kind.selector,
         place: at.shown(),
         is_input: !at.is_output(),
         class,
+        compared_still: rule.is_none(),
         compared: seen.pairs.len() as u64,
         differs: seen.differs,
         example: example.copied().unwrap_or_default(),
+        rule,
     }
 }
 
@@ -185,84 +274,23 @@ fn one_to_one(pairs: &[(u64, u64)]) -> bool {
 type Side = fn(&(u64, u64)) -> u64;
 
 /// What values are that are no symbols.
-fn course(pairs: &[(u64, u64)]) -> FieldClass {
-    if pairs.len() < 3 {
-        return FieldClass::Data;
-    }
+fn course(pairs: &[(u64, u64)], is_input: bool) -> FieldClass {
     let goes_up = |of: Side| pairs.windows(2).all(|two| of(&two[0]) < of(&two[1]));
     let step = |of: Side, two: &[(u64, u64)]| of(&two[1]).wrapping_sub(of(&two[0]));
     let (one, other): (Side, Side) = (|it| it.0, |it| it.1);
-    if goes_up(one) && goes_up(other) {
+    if pairs.len() > 2 && goes_up(one) && goes_up(other) {
         let same = pairs.windows(2).filter(|two| step(one, two) == step(other, two)).count();
         // A step may differ where the system counted something else in between.
         let counts = same * 2 > pairs.len() - 1;
         return if counts { FieldClass::Counter } else { FieldClass::Time };
     }
+    // A value of the client's that stands for one of the other run, or did so when it came again.
+    if is_input && one_to_one(pairs) {
+        return FieldClass::Pointer;
+    }
     let distinct: BTreeSet<u64> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
-    if distinct.len() == pairs.len() * 2 { FieldClass::Random } else { FieldClass::Data }
-}
-
-/// The fields that both calls have.
-fn words<'a>(one: &'a CallData, other: &'a CallData) -> impl Iterator<Item = (At, u64, u64)> + 'a {
-    let scalars = |one: &'a [u64], other: &'a [u64], at: fn(usize) -> At| {
-        one.iter()
-            .zip(other)
-            .enumerate()
-            .map(move |(index, (one, other))| (at(index), *one, *other))
-    };
-    let bytes = |one: &'a [u8], other: &'a [u8], at: fn(usize) -> At| {
-        let both = one.chunks(WORD).zip(other.chunks(WORD)).enumerate();
-        both.map(move |(index, (one, other))| (at(index * WORD), number(one), number(other)))
-    };
-    scalars(&one.scalars, &other.scalars, At::Scalar)
-        .chain(bytes(&one.input, &other.input, At::Input))
-        .chain(scalars(&one.scalars_out, &other.scalars_out, At::ScalarOut))
-        .chain(bytes(&one.output, &other.output, At::Output))
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(input: u32, output: u32) -> Operation {
-        let call = CallData {
-            input: input.to_le_bytes().to_vec(),
-            output: output.to_le_bytes().to_vec(),
-            ..CallData::default()
-        };
-        Operation { enter: 0, leave: None, shape: String::new(), call: Some(call) }
-    }
-
-    /// Classes of input and output where two runs hand in and get back these.
-    fn classes(pairs: &[[(u32, u32); 2]]) -> Vec<(bool, FieldClass)> {
-        let mut fields = Fields::default();
-        pairs
-            .iter()
-            .for_each(|[one, other]| fields.add(&call(one.0, one.1), &call(other.0, other.1)));
-        fields.learn().1.iter().map(|field| (field.is_input, field.class)).collect()
-    }
-
-    #[test]
-    fn what_differs_is_classed_by_how_it_goes_on() {
-        use FieldClass::{Counter, Data, Handle, Pointer, Random, Time};
-        // Given by one call, handed in by the next.
-        let given = [[(0, 7), (0, 9)], [(7, 1), (9, 1)]];
-        assert_eq!(classes(&given), [(true, Handle), (false, Handle)]);
-        // Handed in and given back: the client's own.
-        let echoed = [[(5, 5), (6, 6)], [(8, 8), (9, 9)]];
-        assert_eq!(classes(&echoed), [(true, Pointer), (false, Handle)]);
-        let counter = [[(0, 1), (0, 100)], [(0, 2), (0, 101)], [(0, 4), (0, 103)]];
-        assert_eq!(classes(&counter), [(false, Counter)]);
-        let time = [[(0, 1), (0, 100)], [(0, 2), (0, 150)], [(0, 4), (0, 153)]];
-        assert_eq!(classes(&time), [(false, Time)]);
-        let random = [[(0, 9), (0, 100)], [(0, 2), (0, 150)], [(0, 4), (0, 3)]];
-        assert_eq!(classes(&random), [(false, Random)]);
-        // Two values of one run for one of the other: no symbol.
-        let data = [[(5, 0), (6, 0)], [(5, 0), (7, 0)], [(5, 0), (7, 0)]];
-        assert_eq!(classes(&data), [(true, Data)]);
+    match pairs.len() > 2 && distinct.len() == pairs.len() * 2 {
+        true => FieldClass::Random,
+        false => FieldClass::Data,
     }
 }

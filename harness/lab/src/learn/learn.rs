@@ -1,10 +1,14 @@
 //! One tape out of several.
 
-use super::align::{BEST, align, by_shape};
+use super::align::{BEST, align_courses, alike};
 use super::fields::{FieldClass, Fields, LearnedField};
-use super::operations::operations;
+use super::flow::Flows;
+use super::merge::{Merge, inlined};
+use super::operations::{Names, operations};
+use super::pairs::pair;
+use super::redactions::{Redaction, propose};
 use dextape::replay::Policy;
-use dextape::tape::{Body, Event, Sequence, Tape, TapeError};
+use dextape::tape::{Tape, TapeError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +43,13 @@ pub struct LearnReport {
     pub fields: Vec<LearnedField>,
     /// What could not be explained.
     pub unexplained: Vec<String>,
+    /// What should perhaps be taken out before a tape is given away.
+    #[serde(serialize_with = "as_texts")]
+    pub redactions: Vec<Redaction>,
+}
+
+fn as_texts<S: serde::Serializer>(all: &[Redaction], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(all.iter().map(ToString::to_string))
 }
 
 impl fmt::Display for LearnReport {
@@ -52,13 +63,23 @@ impl fmt::Display for LearnReport {
         write!(f, ", {:?} in common, {} put in", self.aligned, self.inserted)?;
         for field in &self.fields {
             let LearnedField { selector, place, class, compared, differs, example, .. } = field;
+            let (service, open_type) = (&field.service, field.open_type.unwrap_or_default());
             let class = format!("{class:?}").to_lowercase();
             let (one, other) = example;
-            write!(f, "\n  {class} at {place} of call {selector}: ")?;
-            write!(f, "differs in {differs} of {compared}, such as {one:#x} and {other:#x}")?;
+            write!(f, "\n  {class} at {place} of call {selector}")?;
+            if let Some(service) = service {
+                write!(f, " on {service} {open_type}")?;
+            }
+            write!(f, ": differs in {differs} of {compared}, such as {one:#x} and {other:#x}")?;
+            if field.compared_still {
+                f.write_str("; compared still, since answers depend on it")?;
+            }
         }
         for what in &self.unexplained {
             write!(f, "\n  unexplained: {what}")?;
+        }
+        for redaction in &self.redactions {
+            write!(f, "\n  perhaps to be redacted: {redaction}")?;
         }
         Ok(())
     }
@@ -75,7 +96,7 @@ pub struct Learned {
 
 /// Learns from recordings of the same run: aligns them, sorts what differs into classes, and makes rules of
 /// it. What only a further run does is put in where that did it, and the policy becomes
-/// [`Policy::AnyOrder`], since a further run need not do all of it.
+/// [`Policy::Nearest`], since a further run need not do all of it.
 ///
 /// # Errors
 ///
@@ -85,47 +106,45 @@ pub fn learn(tapes: &[&Tape]) -> Result<Learned, LearnError> {
     if others.is_empty() {
         return Err(LearnError::TooFew(1));
     }
-    let mut tape = Tape::new(first.header().clone(), first.events().to_vec());
-    inline(first, &mut tape)?;
-    let mut report =
-        LearnReport { operations: vec![operations(&tape)?.len() as u64], ..LearnReport::default() };
-    let mut fields = Fields::default();
-    for (index, other) in others.iter().enumerate() {
-        let (ours, theirs) = (operations(&tape)?, operations(other)?);
-        let pairs = align(&ours, &theirs, by_shape, BEST).ok_or(LearnError::TooLong(index + 2))?;
-        pairs.iter().for_each(|(one, other)| fields.add(&ours[*one], &theirs[*other]));
-        report.operations.push(theirs.len() as u64);
-        report.aligned.push(pairs.len() as u64);
-        // What only the other run does goes behind what it does before that.
-        let mut added: BTreeMap<usize, Vec<Event>> = BTreeMap::new();
-        let (mut at, mut pairs) = (0, pairs.into_iter().peekable());
-        for (number, operation) in theirs.iter().enumerate() {
-            if let Some((own, _)) = pairs.next_if(|(_, their)| *their == number) {
-                at = ours[own].leave.unwrap_or(ours[own].enter) + 1;
-                continue;
-            }
-            let enter = &other.events()[operation.enter];
-            // Numbers of further services and connections would be those of another tape.
-            if !matches!(enter.body, Body::Call(_)) || operation.leave.is_none() {
-                let what = format!("{} of run {} alone, left out", enter.body.name(), index + 2);
-                report.unexplained.push(what);
-                continue;
-            }
-            let places = [Some(operation.enter), operation.leave];
-            for place in places.into_iter().flatten() {
-                let mut event = other.events()[place].clone();
-                event.try_visit_payloads(|payload| inlined(other, payload))?;
-                added.entry(at).or_default().push(event);
-            }
-            report.inserted += 1;
-        }
-        insert(&mut tape, added);
+    let mut names = Names::default();
+    let runs = tapes.iter().map(|tape| operations(tape, &mut names));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    let flows = Flows::find(&runs, &names);
+    // A first look, to see how fields have to be treated.
+    let mut rough = Fields::default();
+    for (index, run) in runs.iter().enumerate().skip(1) {
+        let pairs = align_courses(&runs[0], run, alike, BEST);
+        let pairs = pairs.ok_or(LearnError::TooLong(index + 1))?;
+        pairs.iter().for_each(|(one, other)| rough.add(&runs[0][*one], &run[*other]));
     }
-    let (rules, learned) = fields.learn();
+    let treatments = rough.treatments(&flows, &runs);
+
+    let mut tape = Tape::new(first.header().clone(), first.events().to_vec());
+    tape.events_mut()
+        .iter_mut()
+        .try_for_each(|event| event.try_visit_payloads(|payload| inlined(first, payload)))?;
+    let mut report =
+        LearnReport { operations: vec![runs[0].len() as u64], ..LearnReport::default() };
+    let mut fields = Fields::default();
+    for (index, (other, theirs)) in others.iter().zip(&runs[1..]).enumerate() {
+        let ours = operations(&tape, &mut names)?;
+        let pairs = pair(&ours, theirs, &flows, &treatments);
+        let mut pairs = pairs.ok_or(LearnError::TooLong(index + 2))?;
+        pairs.pairs.iter().for_each(|(one, other)| fields.add(&ours[*one], &theirs[*other]));
+        report.operations.push(theirs.len() as u64);
+        report.aligned.push(pairs.pairs.len() as u64);
+        let mut merge = Merge::new(&mut tape, other, &flows);
+        merge.insert(&ours, theirs, &mut pairs)?;
+        report.inserted += merge.inserted;
+        for (name, count) in merge.left_out {
+            let what = format!("{count} times {name} of run {} alone, left out", index + 2);
+            report.unexplained.push(what);
+        }
+    }
+    let (rules, learned) = fields.learn(&flows, &treatments, &names);
     if fields.lengths > 0 {
-        report
-            .unexplained
-            .push(format!("{} structures come back in other lengths", fields.lengths));
+        let what = format!("{} structures come back in other lengths", fields.lengths);
+        report.unexplained.push(what);
     }
     let is_data = |field: &&LearnedField| field.is_input && field.class == FieldClass::Data;
     let data = learned.iter().filter(is_data).count();
@@ -133,59 +152,13 @@ pub fn learn(tapes: &[&Tape]) -> Result<Learned, LearnError> {
         let what = format!("{data} fields handed in differ as data, and are not compared any more");
         report.unexplained.push(what);
     }
+    report.redactions = propose(&learned, &runs[0], &names);
     report.fields = learned;
+    let still = rough.compared_still(&treatments);
+    report.fields.extend(still.told(&flows, &names, &BTreeMap::new()));
     let header = tape.header_mut();
     header.rules.extend(rules);
-    header.policy = Some(Policy::AnyOrder.name().to_owned());
+    header.policy = Some(Policy::Nearest.name().to_owned());
     header.provenance.push(format!("learned from {} runs", tapes.len()));
     Ok(Learned { tape, report })
-}
-
-fn inline(from: &Tape, tape: &mut Tape) -> Result<(), TapeError> {
-    tape.events_mut()
-        .iter_mut()
-        .try_for_each(|event| event.try_visit_payloads(|payload| inlined(from, payload)))
-}
-
-fn inlined(from: &Tape, payload: &mut dextape::tape::Payload) -> Result<(), TapeError> {
-    if let dextape::tape::Payload::Blob { digest, .. } = payload {
-        *payload = dextape::tape::Payload::Bytes(from.load(*digest)?);
-    }
-    Ok(())
-}
-
-/// Puts events in and numbers all anew.
-fn insert(tape: &mut Tape, mut added: BTreeMap<usize, Vec<Event>>) {
-    let mut events = Vec::new();
-    let old = std::mem::take(tape.events_mut());
-    let end = old.len();
-    let mut last: Option<Event> = None;
-    for (place, event) in old.into_iter().map(Some).chain([None]).enumerate() {
-        for mut more in added.remove(&place.min(end)).unwrap_or_default() {
-            // In the lane and at the time of what stands before it.
-            if let Some(before) = &last {
-                (more.lane, more.process, more.time) = (before.lane, before.process, before.time);
-            }
-            events.push((more, true));
-        }
-        if let Some(event) = event {
-            last = Some(event.clone());
-            events.push((event, false));
-        }
-    }
-    let mut numbers: BTreeMap<(bool, Sequence), Sequence> = BTreeMap::new();
-    let mut positions: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    for (index, (event, new)) in events.iter_mut().enumerate() {
-        let sequence = index as Sequence + 1;
-        numbers.insert((*new, event.sequence), sequence);
-        event.sequence = sequence;
-        event.cause = event.cause.and_then(|cause| numbers.get(&(*new, cause)).copied());
-        if let Body::Patch { last_equal, .. } = &mut event.body {
-            *last_equal = last_equal.and_then(|last| numbers.get(&(*new, last)).copied());
-        }
-        let position = positions.entry((event.process, event.lane)).or_default();
-        *position += 1;
-        event.position = *position;
-    }
-    *tape.events_mut() = events.into_iter().map(|(event, _)| event).collect();
 }

@@ -1,29 +1,68 @@
 //! A tape as a list of operations, each with its enter and leave.
 
-use dextape::tape::{Body, Call, Payload, Return, Structure, Tape, TapeError};
+use dextape::tape::{Body, Call, OpenedAs, Payload, Return, Structure, Tape, TapeError};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// What the calls of a kind have in common: what their connection was opened as, and the selector.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CallKind {
+    pub(super) on: Option<OpenedAs>,
+    pub(super) selector: u32,
+}
+
+/// Numbers of what several runs have in common.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    shapes: HashMap<String, u32>,
+    courses: HashMap<String, u32>,
+    numbers: HashMap<CallKind, u32>,
+    kinds: Vec<CallKind>,
+}
+
+impl Names {
+    pub(super) fn kind(&self, number: u32) -> &CallKind {
+        &self.kinds[number as usize]
+    }
+
+    fn number_of(&mut self, kind: CallKind) -> u32 {
+        *self.numbers.entry(kind).or_insert_with_key(|kind| {
+            self.kinds.push(kind.clone());
+            self.kinds.len() as u32 - 1
+        })
+    }
+}
+
+fn number(names: &mut HashMap<String, u32>, name: String) -> u32 {
+    let next = names.len() as u32;
+    *names.entry(name).or_insert(next)
+}
 
 /// One operation of the client.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    /// Places of its events on the tape: the enter first, then what came between, the leave last.
+    /// Places of its events on the tape.
     pub(super) enter: usize,
     pub(super) leave: Option<usize>,
+    /// What orders it: its connection, a queue, or the registry. A connection is the same in two runs
+    /// where it is the same open of the same service and type.
+    pub(super) course: u32,
     /// What it must have in common with another run's to be the same operation: kind, connection,
     /// selector, counts and lengths of a call; all of anything else.
-    pub(super) shape: String,
+    pub(super) shape: u32,
     pub(super) call: Option<CallData>,
 }
 
-/// The bytes of a call.
+/// The words and bytes of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CallData {
-    pub(super) selector: u32,
+    pub(super) kind: u32,
     pub(super) scalars: Vec<u64>,
     pub(super) input: Vec<u8>,
     pub(super) scalars_out: Vec<u64>,
     pub(super) output: Vec<u8>,
+    /// The result, and how much came back.
+    pub(super) answer: (Option<u32>, Option<u64>),
 }
 
 impl Operation {
@@ -39,19 +78,48 @@ impl Operation {
     }
 }
 
+/// What a connection is called in every run: its service and type, and which of those opens it is. The
+/// number of a service stands for a name where it has none.
+fn connections(tape: &Tape) -> BTreeMap<u32, String> {
+    let mut asked = BTreeMap::new();
+    let mut opens: BTreeMap<(String, u32), u32> = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    for event in tape.events() {
+        match &event.body {
+            Body::Open { service, open_type } => {
+                let open = (called(tape, *service), *open_type);
+                let ordinal = opens.entry(open.clone()).or_default();
+                *ordinal += 1;
+                asked.insert(event.sequence, format!("{} {} #{ordinal}", open.0, open.1));
+            }
+            Body::Opened => {
+                let name = event.cause.and_then(|cause| asked.get(&cause));
+                if let (Some(connection), Some(name)) = (event.connection, name) {
+                    named.insert(connection, name.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    named
+}
+
+/// Numbers of services depend on what else a run looked for; names do not.
+pub(super) fn called(tape: &Tape, service: u32) -> String {
+    let identity = tape.header().services.get(&service);
+    let label = identity.and_then(|identity| identity.label());
+    label.map_or_else(|| service.to_string(), ToOwned::to_owned)
+}
+
 /// The operations of a tape in their order.
-pub(super) fn operations(tape: &Tape) -> Result<Vec<Operation>, TapeError> {
+pub(super) fn operations(tape: &Tape, names: &mut Names) -> Result<Vec<Operation>, TapeError> {
     let mut leaves = BTreeMap::new();
     for (place, event) in tape.events().iter().enumerate() {
         if let Some(enter) = event.cause.filter(|_| event.body.is_leave()) {
             leaves.insert(enter, place);
         }
     }
-    // Numbers of services depend on what else a run looked for; names do not.
-    let service = |number: &u32| {
-        let known = tape.header().services.get(number).and_then(|service| service.name.clone());
-        known.unwrap_or_else(|| number.to_string())
-    };
+    let (connections, opened) = (connections(tape), tape.opened());
     let mut operations = Vec::new();
     for (place, event) in tape.events().iter().enumerate() {
         let alone = matches!(
@@ -69,38 +137,72 @@ pub(super) fn operations(tape: &Tape) -> Result<Vec<Operation>, TapeError> {
             continue;
         }
         let leave = leaves.get(&event.sequence).copied();
-        let (mut shape, mut data) = (String::new(), None);
-        match &event.body {
+        let connection = event
+            .connection
+            .map(|number| connections.get(&number).cloned().unwrap_or_else(|| number.to_string()));
+        let mut data = None;
+        let shape = match &event.body {
             Body::Call(call) | Body::AsyncCall { call, .. } => {
-                let Call { selector, scalar_count, scalars_asked, output, .. } = call;
-                let (kind, length) = match &call.input {
-                    Structure::None => (0, 0),
-                    Structure::Bytes(data) => (1, data.length()),
-                    Structure::Shared { data, .. } => (2, data.length()),
-                    Structure::Null { size } => (3, *size),
-                };
-                shape =
-                    format!("{selector} {scalar_count} {kind} {length} {scalars_asked} {output:?}");
+                let on = event.connection.and_then(|number| opened.get(&number)).cloned();
+                let kind = names.number_of(CallKind { on, selector: call.selector });
                 let returned = leave.map(|leave| &tape.events()[leave].body);
-                data = Some(call_data(tape, call, returned)?);
+                data = Some(call_data(tape, call, kind, returned)?);
+                call_shape(call)
             }
-            Body::Matched { matching, .. } => shape = format!("{matching:?}"),
-            Body::Property { service: of, key, .. } => shape = format!("{} {key:?}", service(of)),
-            Body::Open { service: of, open_type } => shape = format!("{} {open_type}", service(of)),
-            Body::Notice { queue, kind, service: of } => {
-                shape = format!("{queue} {kind:?} {}", service(of));
+            Body::Matched { matching, .. } | Body::Watch { matching, .. } => {
+                format!("{matching:?}")
             }
-            Body::Watch { matching, .. } => shape = format!("{matching:?}"),
-            Body::Wait { queue, .. } | Body::Delivered { queue, .. } => shape = queue.to_string(),
-            body => shape = format!("{shape}{body:?}"),
-        }
-        let shape = format!("{} {:?} {shape}", event.body.name(), event.connection);
-        operations.push(Operation { enter: place, leave, shape, call: data });
+            Body::Property { service, key, .. } => format!("{} {key:?}", called(tape, *service)),
+            Body::Open { service, open_type } => format!("{} {open_type}", called(tape, *service)),
+            Body::Notice { queue, kind, service } => {
+                format!("{queue} {kind:?} {}", called(tape, *service))
+            }
+            Body::Wait { queue, .. } | Body::Delivered { queue, .. } => queue.to_string(),
+            Body::Map { memory_type, options, .. } => format!("{memory_type} {options}"),
+            Body::Unmap { memory_type, .. } => memory_type.to_string(),
+            Body::OtherCall(dextape::tape::OtherCall::AddClient { client }) => {
+                let client = client.and_then(|number| connections.get(&number));
+                format!("add client {client:?}")
+            }
+            Body::Write { memory, offset, width, .. } => format!("{memory} {offset} {width:?}"),
+            body => format!("{body:?}"),
+        };
+        let course = match (&event.body, &connection) {
+            (Body::Wait { queue, .. } | Body::Delivered { queue, .. }, _) => {
+                format!("queue {queue}")
+            }
+            (_, Some(connection)) => connection.clone(),
+            _ => String::new(),
+        };
+        let shape = format!("{} {} {shape}", event.body.name(), connection.unwrap_or_default());
+        operations.push(Operation {
+            enter: place,
+            leave,
+            course: number(&mut names.courses, course),
+            shape: number(&mut names.shapes, shape),
+            call: data,
+        });
     }
     Ok(operations)
 }
 
-fn call_data(tape: &Tape, call: &Call, returned: Option<&Body>) -> Result<CallData, TapeError> {
+fn call_shape(call: &Call) -> String {
+    let Call { selector, scalar_count, scalars_asked, output, .. } = call;
+    let (kind, length) = match &call.input {
+        Structure::None => (0, 0),
+        Structure::Bytes(data) => (1, data.length()),
+        Structure::Shared { data, .. } => (2, data.length()),
+        Structure::Null { size } => (3, *size),
+    };
+    format!("{selector} {scalar_count} {kind} {length} {scalars_asked} {output:?}")
+}
+
+fn call_data(
+    tape: &Tape,
+    call: &Call,
+    kind: u32,
+    returned: Option<&Body>,
+) -> Result<CallData, TapeError> {
     let bytes = |payload: &Payload| -> Result<Vec<u8>, TapeError> {
         Ok(tape.bytes(payload)?.map(Cow::into_owned).unwrap_or_default())
     };
@@ -108,11 +210,11 @@ fn call_data(tape: &Tape, call: &Call, returned: Option<&Body>) -> Result<CallDa
         Structure::Bytes(data) | Structure::Shared { data, .. } => bytes(data)?,
         Structure::None | Structure::Null { .. } => Vec::new(),
     };
-    let (mut scalars_out, mut output) = (Vec::new(), Vec::new());
-    if let Some(Body::Return(Return { scalars, structure, .. })) = returned {
+    let (mut scalars_out, mut output, mut answer) = (Vec::new(), Vec::new(), (None, None));
+    if let Some(Body::Return(Return { result, scalars, structure, structure_size })) = returned {
         scalars_out = scalars.to_vec();
         output = structure.as_ref().map_or(Ok(Vec::new()), bytes)?;
+        answer = (Some(result.0), *structure_size);
     }
-    let (selector, scalars) = (call.selector, call.scalars.to_vec());
-    Ok(CallData { selector, scalars, input, scalars_out, output })
+    Ok(CallData { kind, scalars: call.scalars.to_vec(), input, scalars_out, output, answer })
 }

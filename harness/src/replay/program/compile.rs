@@ -1,6 +1,7 @@
 //! From events to steps.
 
 use super::arena::{Arena, Stored};
+use super::courses::Courses;
 use super::keys::KeyTable;
 use super::rules::FieldRules;
 use super::shared::ADDRESS_BASE;
@@ -93,7 +94,7 @@ impl Program {
             (None, Some(name)) => Some(name.parse()?),
             (None, None) => None,
         };
-        let rules = FieldRules::new(header.rules.iter().chain(&options.rules));
+        let rules = FieldRules::new(header.rules.iter().chain(&options.rules), &recording);
         let program = Self {
             tape,
             time: header.time,
@@ -113,6 +114,7 @@ impl Program {
             connection_streams: Vec::new(),
             queue_streams: Vec::new(),
             keys: None,
+            courses: None,
             rules,
             gaps: Vec::new(),
             ends: HashMap::new(),
@@ -139,8 +141,11 @@ impl Program {
         program.sort_lanes();
         program.lay_streams();
         program.steps.iter_mut().for_each(|step| step.plain = is_plain(step));
-        if program.policy == Policy::AnyOrder {
+        if program.policy.is_keyed() {
             program.keys = Some(KeyTable::new(&program, opaque_input));
+        }
+        if program.policy == Policy::Nearest {
+            program.courses = Some(Courses::new(&program));
         }
         Ok(program)
     }
@@ -445,7 +450,8 @@ impl Compiler<'_> {
             self.shared_memory(event, *memory, *size);
         }
         self.enter(index, event, kind);
-        let ruled = self.program.rules.calls(call.selector).is_some();
+        let ruled =
+            self.program.rules.calls(event.connection.unwrap_or(NONE), call.selector).is_some();
         let opaque = matches!(stored, Stored::Opaque);
         self.opaque_input |= opaque;
         let step = self.last();

@@ -181,7 +181,7 @@ impl KeyTable {
     #[inline]
     fn hash_call(&self, hash: &mut KeyHash, rules: &FieldRules, call: &CallRequest<'_>) {
         hash.call(&Counts::of(call));
-        match rules.calls(call.selector) {
+        match rules.calls(call.connection, call.selector) {
             None => {
                 if self.lengths_only {
                     call.scalars.iter().for_each(|scalar| hash.word(*scalar));

@@ -34,7 +34,7 @@ impl Program {
     }
 
     pub(super) fn lay_streams(&mut self) {
-        if self.policy == Policy::AnyOrder {
+        if self.policy.is_keyed() {
             return;
         }
         if self.policy == Policy::Ordered {
@@ -74,7 +74,7 @@ impl Program {
     }
 
     /// The connection by which `ordered` orders a step, else its queue, else nothing: the registry.
-    fn ordered_by(&self, step: &Step) -> Result<u32, Option<u32>> {
+    pub(super) fn ordered_by(&self, step: &Step) -> Result<u32, Option<u32>> {
         match step.kind {
             Kind::Call | Kind::AsyncCall | Kind::Map | Kind::Unmap | Kind::Close | Kind::Other => {
                 Ok(step.connection)

@@ -3,6 +3,7 @@
 
 mod arena;
 mod compile;
+mod courses;
 mod keys;
 mod layout;
 mod rules;
@@ -11,6 +12,7 @@ mod step;
 
 pub(super) use arena::Arena;
 pub use compile::LoadError;
+pub(super) use courses::Courses;
 pub(super) use keys::update_words;
 pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
 pub(super) use step::{

@@ -1,7 +1,7 @@
 //! Field rules, made ready by selector: what is masked, what is a symbol.
 
 use crate::limits::{ASYNC_REFERENCE_MAX, SCALARS_MAX};
-use crate::tape::{Comparison, Field, FieldRule};
+use crate::tape::{Comparison, Field, FieldRule, OpenedAs, Tape};
 use std::collections::{BTreeMap, HashMap};
 
 /// Number of a set of symbols; rules with one name share it.
@@ -39,15 +39,21 @@ pub(in crate::replay) struct WriteRule {
 pub(in crate::replay) struct FieldRules {
     every: Option<CallRules>,
     selectors: BTreeMap<u32, CallRules>,
+    /// By what a connection was opened as, where rules are about that: those of a selector.
+    opened: HashMap<(u32, u32), CallRules>,
+    /// The number of what a connection was opened as, where rules are about that.
+    connections: HashMap<u32, u32>,
     pub(in crate::replay) writes: Vec<WriteRule>,
     pub(in crate::replay) sets: u32,
 }
 
 impl FieldRules {
-    pub(super) fn new<'a>(rules: impl Iterator<Item = &'a FieldRule>) -> Self {
+    pub(super) fn new<'a>(rules: impl Iterator<Item = &'a FieldRule>, tape: &Tape) -> Self {
         let mut this = Self::default();
         let mut names: HashMap<&str, SymbolSet> = HashMap::new();
         let mut calls: Vec<(Option<u32>, Field, Compare)> = Vec::new();
+        let mut kinds: HashMap<&OpenedAs, u32> = HashMap::new();
+        let mut opened: Vec<(u32, u32, Field, Compare)> = Vec::new();
         for rule in rules {
             let compare = match &rule.comparison {
                 Comparison::Masked => Compare::Masked,
@@ -58,6 +64,10 @@ impl FieldRules {
             };
             if let Field::Write { memory_type, offset, length } = rule.field {
                 this.writes.push(WriteRule { memory_type, offset, length, compare });
+            } else if let (Some(on), Some(selector)) = (&rule.on, rule.selector) {
+                let next = kinds.len() as u32;
+                let kind = *kinds.entry(on).or_insert(next);
+                opened.push((kind, selector, rule.field, compare));
             } else {
                 calls.push((rule.selector, rule.field, compare));
             }
@@ -73,17 +83,34 @@ impl FieldRules {
                 this.selectors.entry(*selector).or_insert(every).add(*field, *compare);
             }
         }
+        // Those about what a connection was opened as override both.
+        for (kind, selector, field, compare) in opened {
+            let below = this.selectors.get(&selector).or(this.every.as_ref());
+            let rules = this.opened.entry((kind, selector));
+            rules.or_insert_with(|| below.cloned().unwrap_or_default()).add(field, compare);
+        }
+        if !kinds.is_empty() {
+            let numbers = tape.opened().into_iter();
+            let known = numbers.filter_map(|(number, on)| Some((number, *kinds.get(&on)?)));
+            this.connections = known.collect();
+        }
         this
     }
 
     /// True where no rule is about calls.
     pub(in crate::replay) fn has_no_calls(&self) -> bool {
-        self.every.is_none() && self.selectors.is_empty()
+        self.every.is_none() && self.selectors.is_empty() && self.opened.is_empty()
     }
 
-    /// The rules of calls of `selector`.
+    /// The rules of calls of `selector` on a connection.
     #[inline]
-    pub(in crate::replay) fn calls(&self, selector: u32) -> Option<&CallRules> {
+    pub(in crate::replay) fn calls(&self, connection: u32, selector: u32) -> Option<&CallRules> {
+        if !self.connections.is_empty()
+            && let Some(kind) = self.connections.get(&connection)
+            && let Some(rules) = self.opened.get(&(*kind, selector))
+        {
+            return Some(rules);
+        }
         self.selectors.get(&selector).or(self.every.as_ref())
     }
 

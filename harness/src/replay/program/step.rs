@@ -1,6 +1,7 @@
 //! Steps: what a client does, one after the other, and what it gets.
 
 use super::arena::Arena;
+use super::courses::Courses;
 use super::keys::KeyTable;
 use super::rules::FieldRules;
 use crate::IoReturn;
@@ -253,6 +254,8 @@ pub(in crate::replay) struct Program {
     pub(in crate::replay) connection_streams: Vec<(u32, u32)>,
     pub(in crate::replay) queue_streams: Vec<(u32, u32)>,
     pub(in crate::replay) keys: Option<KeyTable>,
+    /// For the nearest of several steps.
+    pub(in crate::replay) courses: Option<Courses>,
     pub(in crate::replay) rules: FieldRules,
     /// Events are missing at some place.
     pub(in crate::replay) gaps: Vec<EventIndex>,

@@ -6,6 +6,7 @@ use crate::replay::{Policy, ReplayOptions, Replayer};
 use crate::schedule::Schedule;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -43,13 +44,21 @@ struct Oracle {
     /// Lane of each thread, where it has one; thread 0 has opened.
     lanes: [Option<u32>; 3],
     several: bool,
+    /// Behind which operation of its stream each stream is.
+    positions: BTreeMap<Option<u32>, usize>,
 }
 
 impl Oracle {
     fn new(policy: Policy, operations: &[Operation]) -> Self {
         let several = operations.iter().any(|operation| operation.lane != 1);
         let operations = operations.iter().map(|operation| (*operation, false)).collect();
-        Self { policy, operations, lanes: [Some(1), None, None], several }
+        Self {
+            policy,
+            operations,
+            lanes: [Some(1), None, None],
+            several,
+            positions: BTreeMap::new(),
+        }
     }
 
     fn answer(&mut self, thread: usize, action: Action) -> Answer {
@@ -58,6 +67,7 @@ impl Oracle {
         match found {
             Some(index) => {
                 self.operations[index].1 = true;
+                self.positions.insert(stream(action), self.place(index) + 1);
                 if self.lanes[thread].is_none() {
                     self.lanes[thread] = Some(self.operations[index].0.lane);
                 }
@@ -66,6 +76,12 @@ impl Oracle {
             None if poll => Answer::Nothing,
             None => Answer::Diverges,
         }
+    }
+
+    /// How many operations of its stream stand before this one.
+    fn place(&self, index: usize) -> usize {
+        let own = stream(self.operations[index].0.action);
+        self.operations[..index].iter().filter(|(other, _)| stream(other.action) == own).count()
     }
 
     fn find(&self, thread: usize, action: Action) -> Option<usize> {
@@ -86,6 +102,12 @@ impl Oracle {
         };
         match self.policy {
             Policy::AnyOrder => unused.find(|index| equal(index) && due(index)),
+            Policy::Nearest => {
+                let at = self.positions.get(&stream(action)).copied().unwrap_or(0);
+                let fits = unused.filter(|index| equal(index) && due(index));
+                // Of two as near the later.
+                fits.min_by_key(|index| (self.place(*index).abs_diff(at), usize::MAX - index))
+            }
             Policy::Ordered => unused
                 .find(|index| stream(self.operations[*index].0.action) == stream(action))
                 .filter(|index| equal(index) && due(index)),

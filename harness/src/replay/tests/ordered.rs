@@ -100,6 +100,53 @@ fn repeats_of_a_key_are_answered_in_sequence_in_any_order() {
 }
 
 #[test]
+fn a_repeat_left_out_does_not_shift_those_that_follow_for_the_nearest() {
+    // Twice the same round, whose first question is answered otherwise the second time.
+    let round =
+        |answer| [Told::scalar(5, 1, answer), Told::scalar(6, 1, 60), Told::scalar(7, 1, 70)];
+    let (first, second) = (round(100), round(101));
+    for (policy, given) in [(Policy::Nearest, &second), (Policy::AnyOrder, &first)] {
+        let mut story = Story::new();
+        let (one, two) = (story.open(1), story.open(1));
+        for call in first.iter().chain(&second) {
+            story.call(1, one, call);
+            story.call(1, two, call);
+        }
+        let replayer = story.replayer(ReplayOptions::default().policy(policy));
+        let system = free(&replayer);
+        let connection = open(&*system);
+        // The first round begins late, on one of the connections.
+        for call in [&first[1], &first[2]] {
+            assert_eq!(call.make(&*connection), call.got(), "{policy}");
+        }
+        assert_eq!(given[0].make(&*connection), given[0].got(), "{policy}");
+        let two = system.open(crate::call::ServiceId(1), 0).unwrap();
+        assert_eq!(first[0].make(&*two), first[0].got(), "{policy}");
+    }
+}
+
+#[test]
+fn the_nearest_of_steps_before_and_behind_is_taken_and_each_once() {
+    let answers: Vec<Told> = (0..4).map(|answer| Told::scalar(5, 1, answer)).collect();
+    let between = Told::scalar(6, 1, 60);
+    let mut story = Story::new();
+    let connection = story.open(1);
+    // Places 0 to 6: three of the four stand before the call between.
+    for call in [&answers[0], &answers[1], &answers[2], &between, &between, &answers[3]] {
+        story.call(1, connection, call);
+    }
+    let replayer = story.replayer(ReplayOptions::default().policy(Policy::Nearest));
+    let connection = open(&*free(&replayer));
+    let _ = between.make(&*connection);
+    // At place 4: one behind at 5, one before at 2.
+    for expected in [3, 2, 1, 0] {
+        assert_eq!(answers[0].make(&*connection), answers[expected].got(), "{expected}");
+    }
+    let report = divergence(&replayer, || drop(answers[0].make(&*connection)));
+    assert_eq!(report.kind, DivergenceKind::UsedUp);
+}
+
+#[test]
 fn every_later_operation_fails_with_the_first_report_from_any_thread() {
     let (story, told) = three_calls();
     let replayer = story.replayer(ReplayOptions::default());

@@ -3,15 +3,16 @@
 use super::story::{Story, Told, divergence, free, open};
 use crate::IoReturn;
 use crate::connection::{AsyncWake, Connection, MethodInput, MethodOutput};
-use crate::replay::{DivergenceKind, Policy, ReplayOptions};
-use crate::tape::{Comparison, Field, FieldRule};
+use crate::replay::{DivergenceKind, Policy, ReplayOptions, Replayer};
+use crate::tape::{Comparison, Field, FieldRule, OpenedAs, ServiceIdentity, Tape};
+use std::sync::Arc;
 
 fn masked(field: Field) -> FieldRule {
-    FieldRule { selector: Some(3), field, comparison: Comparison::Masked }
+    FieldRule { selector: Some(3), on: None, field, comparison: Comparison::Masked }
 }
 
 fn symbol(field: Field, name: &str) -> FieldRule {
-    FieldRule { selector: None, field, comparison: Comparison::Symbol(name.to_owned()) }
+    FieldRule { selector: None, on: None, field, comparison: Comparison::Symbol(name.to_owned()) }
 }
 
 /// A call with a scalar and eight bytes.
@@ -37,6 +38,28 @@ fn masked_fields_are_not_compared_but_counted() {
         });
         assert_eq!(report.kind, DivergenceKind::Differs);
         assert_eq!(report.differences.len(), 1, "{report}");
+    }
+}
+
+#[test]
+fn a_rule_holds_where_the_connection_was_opened_as_it_says() {
+    for policy in Policy::ALL {
+        let on = |open_type| Some(OpenedAs { service: "Test".to_owned(), open_type });
+        let mut story = Story::new()
+            .rule(FieldRule { on: on(0), ..masked(Field::ScalarInput(0)) })
+            .rule(FieldRule { on: on(1), ..masked(Field::StructureInput(0, 8)) });
+        let connection = story.open(1);
+        story.call(1, connection, &told(5, [0; 8]));
+        story.call(1, connection, &told(6, [0; 8]));
+        let (mut header, events) = story.events();
+        let identity = ServiceIdentity { class: Some("Test".to_owned()), ..Default::default() };
+        header.services.insert(1, identity);
+        let tape = Arc::new(Tape::new(header, events));
+        let replayer = Replayer::new(tape, ReplayOptions::default().policy(policy)).unwrap();
+        let connection = open(&*free(&replayer));
+        assert_eq!(told(9, [0; 8]).make(&*connection), told(9, [0; 8]).got(), "{policy}");
+        let report = divergence(&replayer, || drop(told(6, [1; 8]).make(&*connection)));
+        assert_eq!(report.kind, DivergenceKind::Differs, "{policy}");
     }
 }
 
@@ -81,7 +104,7 @@ fn a_symbol_binds_at_first_use_and_comes_back_as_the_client_made_it() {
         });
         // 0x2222 was another token.
         let expected = match policy {
-            Policy::AnyOrder => DivergenceKind::UsedUp,
+            Policy::AnyOrder | Policy::Nearest => DivergenceKind::UsedUp,
             _ => DivergenceKind::Differs,
         };
         assert_eq!(report.kind, expected, "{report}");
@@ -124,6 +147,7 @@ fn symbols_of_a_reference_come_back_with_its_completions() {
 #[test]
 fn writes_can_be_masked_by_memory_type() {
     let mut story = Story::new().rule(FieldRule {
+        on: None,
         selector: None,
         field: Field::Write { memory_type: 0, offset: 4, length: 4 },
         comparison: Comparison::Masked,
