@@ -1,6 +1,7 @@
 //! Programs of other people's that are recorded and replayed through `libIOKit.so`.
 
 use crate::exit::Failure;
+use crate::input::{Input, KEPT_MAX, Kept};
 use crate::place::{shown, workspace};
 use clap::Args;
 use dextape_lab::Failure as Failed;
@@ -24,6 +25,8 @@ pub(crate) struct Execution {
 
 /// What came of a run.
 pub(crate) struct Executed {
+    /// What there was to read, where it was to be kept.
+    pub(crate) input: Vec<u8>,
     /// What it printed.
     pub(crate) output: Vec<u8>,
     /// How it ended.
@@ -107,14 +110,26 @@ impl Execution {
     }
 
     /// Runs it to its end with these variables of `DEXTAPE_*`, and no others but [`KEPT`].
-    pub(crate) fn run(&self, variables: &[(&str, OsString)]) -> Result<Executed, Failure> {
+    pub(crate) fn run(
+        &self,
+        variables: &[(&str, OsString)],
+        input: Input,
+    ) -> Result<Executed, Failure> {
         let folder = tempfile::tempdir().map_err(Failure::environment)?;
         let mut command = self.command(variables, folder.path())?;
-        let output = command
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;
-        Ok(Executed { output: output.stdout, status: output.status })
+        command.stdin(input.stdio()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let failed = |error| Failure::environment(format!("run {}: {error}", self.name()));
+        let mut child = command.spawn().map_err(failed)?;
+        let kept = child.stdin.take().and_then(|stdin| input.feed(stdin));
+        let output = child.wait_with_output().map_err(failed)?;
+        let input = kept.map_or_else(|| Some(Vec::new()), Kept::take);
+        let input = input.ok_or_else(|| {
+            let name = self.name();
+            Failure::environment(format!(
+                "keep what {name} read for its replay: it is more than {KEPT_MAX} bytes"
+            ))
+        })?;
+        Ok(Executed { input, output: output.stdout, status: output.status })
     }
 
     /// Runs it as [`run`](Self::run) does, but for no longer than that, and keeps what it writes to stderr.

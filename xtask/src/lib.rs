@@ -22,6 +22,7 @@ mod bench;
 mod cli;
 mod execution;
 mod exit;
+mod input;
 mod macho;
 mod measures;
 mod output;

@@ -2,6 +2,7 @@
 
 use crate::execution::{Executed, Execution};
 use crate::exit::Failure;
+use crate::input::Input;
 use crate::output::{Format, Output};
 use crate::place::shown;
 use crate::task_doctor::bars_insertion;
@@ -41,11 +42,12 @@ pub(crate) fn record(
         ));
     };
     let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let recorded = execution.run(&[
+    let variables = [
         ("DEXTAPE_SCENARIO", scenario.into()),
         ("DEXTAPE_PARAMETERS", given.join(",").into()),
         ("DEXTAPE_RECORD", path.clone().into_os_string()),
-    ])?;
+    ];
+    let mut recorded = execution.run(&variables, Input::Kept)?;
     if !path.is_file() {
         let name = execution.name();
         return Err(Failure::environment(format!(
@@ -58,7 +60,8 @@ pub(crate) fn record(
     if !validation.is_valid() {
         return Err(Failure::Invalid(format!("validate {}: {validation}", shown(&path))));
     }
-    let played = play(execution, &path)?;
+    // It is to read the same once more.
+    let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)))?;
     if (&played.output, played.status) != (&recorded.output, recorded.status) {
         return Err(Failure::Invalid(format!(
             "replay {}: {} printed other lines than when it was recorded, or ended otherwise",
@@ -112,16 +115,16 @@ pub(crate) fn replay(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(Failure::environment)?;
-    let played = play(execution, &path)?;
+    let played = play(execution, &path, Input::Own)?;
     tell(execution, &played, &path, print, out, || {
         format!("replayed the whole tape to {}", execution.name())
     })
 }
 
 /// Replays strictly: 101 is a divergence, 102 a tape that was not used whole, and both have been said.
-fn play(execution: &Execution, path: &Path) -> Result<Executed, Failure> {
+fn play(execution: &Execution, path: &Path, input: Input) -> Result<Executed, Failure> {
     let strict = ("DEXTAPE_STRICT", OsString::from("1"));
-    let played = execution.run(&[("DEXTAPE_TAPE", path.into()), strict])?;
+    let played = execution.run(&[("DEXTAPE_TAPE", path.into()), strict], input)?;
     match played.status.code() {
         Some(101) => Err(Failure::Invalid(format!("replay {}: it diverged", shown(path)))),
         Some(102) => {

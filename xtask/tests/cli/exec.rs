@@ -43,6 +43,26 @@ fn a_program_in_c_is_recorded_verified_and_replayed() {
     assert!(said.err.contains("failed to IONotificationPortCreate: "), "{said}");
 }
 
+/// Half of what it prints comes from its stdin, in the recording and in the replay that verifies it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_reads_the_same_when_it_is_replayed() {
+    let folder = Folder::new();
+    let program = compiled(&folder, "null_driver.c");
+    folder.write("input", b"read by the program\n");
+    let script = format!("{program} sync; cat");
+    let run = |arguments: &[&str]| {
+        let input = std::fs::File::open(folder.path("input")).unwrap();
+        let output = folder.command(arguments).stdin(input).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("\nread by the program\n"), "{said}");
+    };
+    let exec = ["--print", "--exec", "sh", "-c", &script];
+    run(&[&["record", "null-driver", "--out", "c.tape.jsonl"], &exec[..]].concat());
+    run(&[&["replay", "c.tape.jsonl"], &exec[..]].concat());
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_program_without_iokit_leaves_no_tape() {

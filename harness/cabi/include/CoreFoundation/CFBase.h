@@ -6,6 +6,8 @@
 #include <AvailabilityMacros.h>
 #include <MacTypes.h>
 #include <TargetConditionals.h>
+/* ntohs and its kin, which a Mac's sys/types.h has. */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>

@@ -4,6 +4,7 @@
 
 #include <IOKit/IOReturn.h>
 #include <MacTypes.h>
+#include <device/device_types.h>
 #include <mach/mach_types.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,14 +36,6 @@ typedef io_object_t io_registry_entry_t;
 typedef io_object_t io_service_t;
 typedef io_object_t uext_object_t;
 #define IO_OBJECT_NULL ((io_object_t)0)
-
-typedef char io_name_t[128];
-typedef char io_string_t[512];
-typedef char io_string_inband_t[4096];
-typedef char io_struct_inband_t[4096];
-typedef uint64_t io_user_scalar_t;
-typedef uint64_t io_scalar_inband64_t[16];
-typedef char *io_buf_ptr_t;
 
 enum {
   kIODefaultMemoryType = 0

@@ -2,11 +2,14 @@
 #ifndef DEXTAPE_DISPATCH_DISPATCH_H
 #define DEXTAPE_DISPATCH_DISPATCH_H
 
+#include <fcntl.h>
 #include <mach/port.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+/* Clients get getopt and close from here, by way of IOKitLib.h. */
+#include <unistd.h>
 
 #ifdef __cplusplus
 extern "C" {
