@@ -5,6 +5,7 @@ use crate::output::{Format, Output};
 use crate::task_doctor::Doctor;
 use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
+use crate::task_iig::Iig;
 use crate::task_import::Import;
 use crate::task_learn::Learn;
 use crate::task_minimize::Minimize;
@@ -16,9 +17,9 @@ use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_doctor, task_drive, task_fidelity, task_import,
-    task_learn, task_list, task_minimize, task_prove, task_record, task_recover, task_replay,
-    task_reseal, task_schema, task_show, task_verify,
+    Registry, task_bench, task_completions, task_doctor, task_drive, task_fidelity, task_iig,
+    task_import, task_learn, task_list, task_minimize, task_prove, task_record, task_recover,
+    task_replay, task_reseal, task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -48,6 +49,8 @@ enum Verb {
     Drive(Drive),
     /// Make a tape of a log that another tool wrote.
     Import(Import),
+    /// Make headers for dexts in C++ of their .iig files.
+    Iig(Iig),
     /// Learn from several recordings of one run which fields differ, and make a tape of it.
     Learn(Learn),
     /// Shrink a tape that brings a failure about to the smallest one that does.
@@ -96,6 +99,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Replay(replay) => task_replay::run(registry, &replay, &mut out),
         Verb::Drive(drive) => task_drive::run(registry, &drive, &mut out),
         Verb::Import(import) => task_import::run(&import, &mut out),
+        Verb::Iig(iig) => task_iig::run(&iig, &mut out),
         Verb::Learn(learn) => task_learn::run(&learn, &mut out),
         Verb::Minimize(minimize) => task_minimize::run(registry, &minimize, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),

@@ -40,6 +40,7 @@ mod task_doctor;
 mod task_drive;
 mod task_execute;
 mod task_fidelity;
+mod task_iig;
 mod task_import;
 mod task_learn;
 mod task_list;

@@ -3,7 +3,7 @@
 //! A map of the code: `abi` is `include/dextape/plugin.h` in Rust; [`Plugin`] loads a library; `dext` is its
 //! service and user clients as the mock sees them, `arguments` what a method is called with; `host` is
 //! what C++ can call, `handles` the objects that it has, `carry` keeps panics off its frames, `raw`
-//! follows its pointers.
+//! follows its pointers. `iig` makes headers of `.iig` files.
 
 mod abi;
 mod arguments;
@@ -11,10 +11,12 @@ mod carry;
 mod dext;
 mod handles;
 mod host;
+mod iig;
 mod load;
 mod raw;
 mod stops;
 
+pub use iig::{IigError, header_of_iig};
 pub use load::{Plugin, PluginError};
 
 use std::path::{Path, PathBuf};

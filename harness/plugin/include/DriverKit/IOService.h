@@ -201,11 +201,15 @@ kern_return_t timer_action(T *target, void (T::*method)(OSAction *, uint64_t), s
     return base::CopyClientMemoryForType(type, options, memory);                                   \
   }
 
-/* In a class: a method of TYPE(IOTimerDispatchSource::TimerOccurred), and what makes its actions. */
-#define DEXTAPE_TIMER_OCCURRED(name, method)                                                       \
-  void method(OSAction *action, uint64_t time);                                                    \
+/* In a class: what makes the actions of a method of TYPE(IOTimerDispatchSource::TimerOccurred). */
+#define DEXTAPE_CREATE_ACTION(name, method)                                                        \
   kern_return_t CreateAction##method(size_t referenceSize, OSAction **action) {                    \
     return ::dextape::timer_action(this, &name::method, referenceSize, action);                    \
   }
+
+/* The same, with the method itself. */
+#define DEXTAPE_TIMER_OCCURRED(name, method)                                                       \
+  void method(OSAction *action, uint64_t time);                                                    \
+  DEXTAPE_CREATE_ACTION(name, method)
 
 #endif

@@ -12,7 +12,7 @@ class OSAction : public OSObject {
   void *GetReference() const { return dextape::host->action_reference(dextape::handle(this)); }
   template <class F> kern_return_t Cancel(F &&done) {
     dextape::host->action_cancel(dextape::handle(this));
-    done();
+    if constexpr (!std::is_null_pointer_v<std::decay_t<F>>) done();
     return kIOReturnSuccess;
   }
 };

@@ -4,6 +4,7 @@
 #define DEXTAPE_DRIVERKIT_OSOBJECT_H
 
 #include <DriverKit/IOReturn.h>
+#include <dextape/blocks.h>
 #include <dextape/plugin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +39,7 @@ static_assert(sizeof(void *) == 8, "a plug-in of dextape has 64 bits");
 #define SUPERDISPATCH (::dextape::Super{})
 
 /* Every library has its own, also where several are loaded. */
-#define DEXTAPE_HIDDEN __attribute__((visibility("hidden")))
+#define DEXTAPE_HIDDEN [[gnu::visibility("hidden")]]
 
 namespace DEXTAPE_HIDDEN dextape {
 struct Super {};
@@ -64,14 +65,27 @@ template <class T, class Make> kern_return_t make(T **out, Make &&make) {
 /* A function of C++ as dextape calls it; it is destroyed once. */
 template <class F> dextape_callback callback(F &&function) {
   using Kept = std::decay_t<F>;
-  return {new Kept(static_cast<F &&>(function)),
-          [](void *context, dextape_handle action, uint64_t value) noexcept {
-            if constexpr (std::is_invocable_v<Kept &, dextape_handle, uint64_t>)
-              (*static_cast<Kept *>(context))(action, value);
-            else
-              (*static_cast<Kept *>(context))();
-          },
-          [](void *context) noexcept { delete static_cast<Kept *>(context); }};
+  if constexpr (std::is_null_pointer_v<Kept>) {
+    // Nobody is to be told.
+    return callback([] {});
+  } else {
+#ifdef __BLOCKS__
+    if constexpr (blocks::is_block<Kept>::value) {
+      // One on the stack goes with its function.
+      return {_Block_copy(reinterpret_cast<const void *>(function)),
+              [](void *context, dextape_handle, uint64_t) noexcept { reinterpret_cast<Kept>(context)(); },
+              [](void *context) noexcept { _Block_release(context); }};
+    }
+#endif
+    return {new Kept(static_cast<F &&>(function)),
+            [](void *context, dextape_handle action, uint64_t value) noexcept {
+              if constexpr (std::is_invocable_v<Kept &, dextape_handle, uint64_t>)
+                (*static_cast<Kept *>(context))(action, value);
+              else
+                (*static_cast<Kept *>(context))();
+            },
+            [](void *context) noexcept { delete static_cast<Kept *>(context); }};
+  }
 }
 }  // namespace dextape
 
