@@ -18,6 +18,8 @@ struct Owned {
     table: PluginTable,
     object: Object,
     instance: u64,
+    /// The dext itself, with which goes all that it has.
+    is_service: bool,
 }
 
 // SAFETY: the plug-in promises in `plugin.h` that its objects may be called on any thread; the mock calls
@@ -39,6 +41,10 @@ impl Drop for Owned {
         // SAFETY: our reference, given back once.
         into_plugin(self.instance, || unsafe { (self.table.object_release)(self.object) });
         handles::sweep();
+        // Not before it has let go of what it holds.
+        if self.is_service {
+            handles::forget(self.instance);
+        }
     }
 }
 
@@ -55,7 +61,9 @@ impl PluginService {
         // SAFETY: a function of a table that was checked.
         let object = into_plugin(instance, || unsafe { (table.service_new)() });
         let there = !object.is_null();
-        there.then(|| Self { service: Arc::new(Owned { table, object, instance }) })
+        there.then(|| Self {
+            service: Arc::new(Owned { table, object, instance, is_service: true }),
+        })
     }
 }
 
@@ -79,18 +87,11 @@ impl Service for PluginService {
         });
         let class = stops::take_created();
         let (table, instance) = (self.service.table, self.service.instance);
-        let client = (!object.is_null()).then(|| Owned { table, object, instance });
+        let client =
+            (!object.is_null()).then(|| Owned { table, object, instance, is_service: false });
         result.ok()?;
         let made = |client| PluginUserClient { client, class, service: Arc::clone(&self.service) };
         Ok(client.map(|client| Arc::new(made(client)) as Arc<dyn UserClient>))
-    }
-}
-
-impl Drop for PluginService {
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.service) == 1 {
-            handles::forget(self.service.instance);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::schedule::{Life, Monitor, Schedule};
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 thread_local! {
     /// The `Stop` that the thread is in.
@@ -28,12 +29,18 @@ impl SuperStop {
         this
     }
 
-    /// Waits until it has been passed on, or nobody is left to do so.
-    pub(crate) fn wait(&self, life: &Life) {
+    /// True where somebody still keeps it from being passed on.
+    pub(crate) fn is_deferred(&self) -> bool {
+        *self.deferred.lock() > 0
+    }
+
+    /// Waits until it has been passed on, nobody is left to do so, or it is `deadline`.
+    pub(crate) fn wait(&self, life: &Life, deadline: Option<Duration>) {
         let _died = life.work(|| {
             let mut deferred = self.deferred.lock();
-            while *deferred > 0 {
-                deferred.wait_until(None);
+            let now = || self.deferred.schedule().now();
+            while *deferred > 0 && deadline.is_none_or(|deadline| now() < deadline) {
+                deferred.wait_until(deadline);
             }
         });
     }

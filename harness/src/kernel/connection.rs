@@ -146,7 +146,7 @@ impl Link {
                 })
             });
             if waits && let Some(stopped) = stopped {
-                stopped.wait(process.life());
+                stopped.wait(process.life(), None);
             }
             // With the object goes what it holds.
             upcall(rules, process, queue, || {

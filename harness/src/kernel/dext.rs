@@ -12,6 +12,7 @@ use crate::schedule::{Monitor, Schedule};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A published service.
 pub(super) struct Dext {
@@ -27,9 +28,14 @@ pub(super) struct Dext {
     window: Mutex<Option<DeathWindow>>,
     /// User clients that have not stopped yet.
     clients: Monitor<u64>,
+    /// The service is gone for the kernel, and the process still passes its stop on.
+    lingers: Monitor<bool>,
     /// What was left when the process ended.
     left: Mutex<Vec<Leak>>,
 }
+
+/// How long a process may go on whose service the kernel is done with.
+const LINGERS: Duration = Duration::from_secs(1);
 
 impl Dext {
     pub(super) fn new(
@@ -57,6 +63,7 @@ impl Dext {
             terminated: AtomicBool::new(false),
             window: Mutex::new(None),
             clients: Monitor::new(schedule, "the user clients of a service to stop", 0),
+            lingers: Monitor::new(schedule, "a dext to pass its Stop on", false),
             left: Mutex::new(Vec::new()),
         })
     }
@@ -128,36 +135,67 @@ impl Dext {
     }
 
     /// Stops the service once its user clients have stopped, and ends the process. Where the provider
-    /// is still there, that takes until the dext has passed the stop to its base (H9).
-    pub(super) fn stop(&self, rules: Rules, provider_inactive: bool) {
+    /// is still there, that takes until the dext has passed the stop to its base (H9). Where it is gone
+    /// the kernel is done with the service at once, and the process goes on for as long as that takes.
+    pub(super) fn stop(self: &Arc<Self>, rules: Rules, provider_inactive: bool) {
         let mut clients = self.clients.lock();
         while *clients > 0 {
             clients.wait_until(None);
         }
         drop(clients);
-        if let Some(service) = self.take_service() {
-            let provider = &self.provider;
-            let stopped = upcall(rules, &self.process, &self.queue, || {
-                // The result of a Stop is nobody's concern.
-                bridge::stop(&self.process, None, || {
-                    let _ = service.stop(provider);
-                })
-            });
-            if waits_for_super_stop(rules, provider_inactive)
-                && let Some(stopped) = stopped
-            {
-                stopped.wait(self.process.life());
+        let Some(service) = self.take_service() else { return self.end() };
+        let provider = &self.provider;
+        let stopped = upcall(rules, &self.process, &self.queue, || {
+            // The result of a Stop is nobody's concern.
+            bridge::stop(&self.process, None, || {
+                let _ = service.stop(provider);
+            })
+        });
+        let deferred = stopped.filter(|stopped| stopped.is_deferred());
+        match deferred {
+            Some(stopped) if !waits_for_super_stop(rules, provider_inactive) => {
+                *self.lingers.lock() = true;
+                let this = Arc::clone(self);
+                self.clients.schedule().spawn_daemon("the end of a dext", move || {
+                    let deadline = this.clients.schedule().now().saturating_add(LINGERS);
+                    stopped.wait(this.process.life(), Some(deadline));
+                    this.release(rules, service);
+                    *this.lingers.lock() = false;
+                    this.lingers.notify_all();
+                });
             }
-            upcall(rules, &self.process, &self.queue, || {
-                in_phase(&self.process, None, Phase::Stop, || drop(service));
-            });
+            deferred => {
+                if let Some(stopped) = deferred {
+                    stopped.wait(self.process.life(), None);
+                }
+                self.release(rules, service);
+            }
         }
+    }
+
+    /// Lets go of a service that has stopped, and ends its process.
+    fn release(&self, rules: Rules, service: Arc<dyn Service>) {
+        upcall(rules, &self.process, &self.queue, || {
+            in_phase(&self.process, None, Phase::Stop, || drop(service));
+        });
+        self.end();
+    }
+
+    fn end(&self) {
         let inside = self.process.enter();
         self.queue.release();
         drop(inside);
         let left = self.process.leaks().leaks().to_vec();
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
         self.process.kill();
+    }
+
+    /// Waits until a process has ended that went on after its service was stopped.
+    pub(super) fn wait_for_end(&self) {
+        let mut lingers = self.lingers.lock();
+        while *lingers {
+            lingers.wait_until(None);
+        }
     }
 
     /// The process dies: nobody is told.

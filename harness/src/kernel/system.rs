@@ -395,7 +395,7 @@ impl MockSystem {
     }
 
     /// What is left of connections that were torn down, and of services that ended, once every
-    /// teardown is over. What a dext made while it served nobody counts only when it has ended.
+    /// teardown is over and each dext has passed its stop on, or had a second for it. What a dext made while it served nobody counts only when it has ended.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
         self.settle();
@@ -405,6 +405,7 @@ impl MockSystem {
         };
         let mut leaks = Vec::new();
         for dext in self.dexts() {
+            dext.wait_for_end();
             leaks.extend(dext.left());
             let alive = dext.process().leaks();
             let closed = alive

@@ -4,8 +4,8 @@ use dextape::IoReturn;
 use dextape::call::MapOptions;
 use dextape::connection::{ConnectionExt, Matching, Notice, NoticeKind, System, Value};
 use dextape::driverkit::{
-    BufferMemoryDescriptor, Direction, ExternalMethodArguments, Lint, MemoryDescriptor, OsData,
-    OsObject, Provider, Service, UserClient, os_log,
+    BufferMemoryDescriptor, DeferredStop, Direction, DispatchQueue, ExternalMethodArguments, Lint,
+    MemoryDescriptor, OsData, OsObject, Provider, Service, UserClient, defer_super_stop, os_log,
 };
 use dextape::kernel::{MockSystem, ServiceDescription};
 use dextape::schedule::Schedule;
@@ -186,4 +186,45 @@ fn the_dext_that_makes_a_buffer_each_time_is_found_out() {
         assert_eq!(connection.unmap_memory(0, right.address()), IoReturn::SUCCESS);
         assert_eq!(mock.findings().len(), findings.len(), "the right dext is not");
     });
+}
+
+/// Stops as DriverKit's do that wait for cancel handlers: some time later.
+struct Slow(Duration);
+
+impl Service for Slow {
+    fn stop(&self, _: &Provider) -> IoReturn {
+        let (stop, queue) = (defer_super_stop(), DispatchQueue::create("later").unwrap());
+        let after = self.0;
+        queue.dispatch_after(after, {
+            let queue = queue.clone();
+            move || {
+                queue.release();
+                stop.into_iter().for_each(DeferredStop::super_stop);
+            }
+        });
+        IoReturn::SUCCESS
+    }
+
+    fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
+        Ok(None)
+    }
+}
+
+/// The kernel does not wait (H9), and the process goes on: what it lets go of as it passes its stop on is
+/// no leak. One that takes too long is ended after a second.
+#[test]
+fn a_process_passes_its_stop_on_after_the_kernel_is_done() {
+    for (after, left) in [(Duration::from_millis(900), 0), (Duration::from_secs(2), 1)] {
+        Schedule::simulate(1, |schedule| {
+            let mock = MockSystem::new(schedule);
+            let description = ServiceDescription::dext("Slow", "com.example.slow");
+            let service = mock.publish(description, Arc::new(Slow(after))).unwrap();
+            mock.terminate(service);
+            mock.settle();
+            assert_eq!(schedule.now(), Duration::ZERO, "nobody waits for it");
+            let leaks: Vec<_> = mock.leaks().iter().map(|leak| leak.class).collect();
+            assert_eq!(leaks, ["IODispatchQueue"; 1][..left], "after {after:?}");
+            assert_eq!(schedule.now(), after.min(Duration::from_secs(1)));
+        });
+    }
 }

@@ -10,6 +10,8 @@ mod battery;
 #[cfg(unix)]
 mod compile;
 #[cfg(unix)]
+mod iig;
+#[cfg(unix)]
 mod loading;
 #[cfg(unix)]
 mod ownership;
@@ -22,6 +24,7 @@ mod twin;
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [twin::trials(), battery::trials(), loading::trials(), ownership::trials()];
+    let trials =
+        [twin::trials(), battery::trials(), iig::trials(), loading::trials(), ownership::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

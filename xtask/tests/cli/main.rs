@@ -6,6 +6,7 @@ mod drive;
 #[cfg(target_os = "linux")]
 mod exec;
 mod faults;
+mod iig;
 mod import;
 mod learn;
 mod minimize;
