@@ -106,7 +106,7 @@ impl Execution {
         let output = command
             .output()
             .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;
-        Ok(Executed { output: output.stdout, status: output.status })
+        Ok(Executed { input: Vec::new(), output: output.stdout, status: output.status })
     }
 
     /// Runs it to its end with these variables of `DEXTAPE_*`, and no others but [`KEPT`].
