@@ -1,42 +1,71 @@
-//! `schema`: the JSON Schema of the tape.
+//! `schema`: the JSON Schemas of the tape and of protocol descriptions.
 
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::place::{shown, workspace};
-use clap::Args;
-use dextape::tape::schema::schema;
+use clap::{Args, ValueEnum};
 
-/// Where the schema is checked in, from the root of the workspace.
-const CHECKED_IN: &str = "harness/schema/tape.schema.json";
+/// What a schema is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Of {
+    /// The lines of a tape.
+    #[default]
+    Tape,
+    /// A protocol description.
+    Protocol,
+}
 
-/// What becomes of the schema.
+impl Of {
+    const ALL: [Self; 2] = [Self::Tape, Self::Protocol];
+
+    fn schema(self) -> String {
+        match self {
+            Self::Tape => dextape::tape::schema::schema(),
+            Self::Protocol => dextape::protocol::schema(),
+        }
+    }
+
+    /// Where it is checked in, from the root of the workspace.
+    const fn checked_in(self) -> &'static str {
+        match self {
+            Self::Tape => "harness/schema/tape.schema.json",
+            Self::Protocol => "harness/schema/protocol.schema.json",
+        }
+    }
+}
+
+/// What becomes of the schemas.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Only see whether the checked-in schema is that of the types.
+    /// Which schema is printed.
+    #[arg(value_enum, default_value_t, conflicts_with_all = ["check", "write"])]
+    of: Of,
+    /// Only see whether the checked-in schemas are those of the types.
     #[arg(long, conflicts_with = "write")]
     check: bool,
-    /// Check the schema of the types in.
+    /// Check the schemas of the types in.
     #[arg(long)]
     write: bool,
 }
 
-/// Prints the schema that the types give, or compares the checked-in one with it, or replaces that.
+/// Prints the schema that the types give, or compares the checked-in ones with them, or replaces those.
 pub(crate) fn run(asked: &Schema, out: &mut Output) -> Result<(), Failure> {
-    let schema = schema();
     if !asked.check && !asked.write {
-        return out.bytes(schema.as_bytes());
+        return out.bytes(asked.of.schema().as_bytes());
     }
-    let path = workspace().join(CHECKED_IN);
-    let path_shown = shown(&path);
-    if asked.write {
-        fs_err::write(&path, schema).map_err(Failure::environment)?;
-        return out.line(path_shown);
+    for of in Of::ALL {
+        let path = workspace().join(of.checked_in());
+        let path_shown = shown(&path);
+        if asked.write {
+            fs_err::write(&path, of.schema()).map_err(Failure::environment)?;
+            out.line(path_shown)?;
+        } else if fs_err::read_to_string(&path).map_err(Failure::environment)? == of.schema() {
+            out.line(format!("{path_shown} is that of the types"))?;
+        } else {
+            return Err(Failure::Invalid(format!(
+                "find the schema of the types in {path_shown}: `cargo xtask schema --write` puts it there"
+            )));
+        }
     }
-    if fs_err::read_to_string(&path).map_err(Failure::environment)? == schema {
-        out.line(format!("{path_shown} is that of the types"))
-    } else {
-        Err(Failure::Invalid(format!(
-            "find the schema of the types in {path_shown}: `cargo xtask schema --write` puts it there"
-        )))
-    }
+    Ok(())
 }

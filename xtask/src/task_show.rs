@@ -3,11 +3,13 @@
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use clap::Args;
+use dextape::protocol::Protocol;
 use dextape::tape::{
     Event, Header, Host, Kind, TapeReader, Transcript, TranscriptOptions, render_event,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Bytes of transcript that are collected before they are written.
 const CHUNK: usize = 1 << 15;
@@ -38,6 +40,9 @@ pub(crate) struct Show {
     /// Only what failed, and gaps.
     #[arg(long)]
     errors: bool,
+    /// Show selectors, fields and memories by the names of this protocol description.
+    #[arg(long, value_name = "FILE")]
+    protocol: Option<PathBuf>,
 }
 
 fn kind(name: &str) -> Result<Kind, String> {
@@ -55,6 +60,10 @@ pub(crate) fn run(asked: Show, out: &mut Output) -> Result<(), Failure> {
     }
     .map_err(|error| Failure::tape(&error))?;
     let mut options = TranscriptOptions::default();
+    if let Some(path) = &asked.protocol {
+        let protocol = Protocol::read(path).map_err(|error| Failure::environment(&error))?;
+        options.protocol = Some(Arc::new(protocol));
+    }
     options.times = asked.times;
     options.hex = asked.hex;
     options.selector = asked.selector;

@@ -92,10 +92,7 @@ impl Structure {
         for field in &self.fields {
             let dot = if above.is_empty() { "" } else { "." };
             let path = format!("{above}{dot}{}", field.name);
-            let is_bytes = field.element == Element::Unsigned(1)
-                && field.count.is_some()
-                && field.values.is_none();
-            if is_bytes {
+            if field.is_bytes() {
                 let at = base.saturating_add(field.at);
                 // What a reply that is shorter than its structure still holds is shown.
                 let end = at.saturating_add(field.size()).min(bytes.len());

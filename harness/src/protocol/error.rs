@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ProtocolError {
     /// It cannot be read.
-    #[error("read {}", path.display())]
+    #[error("read {}: {source}", path.display())]
     Io {
         /// Which file.
         path: PathBuf,

@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// assert_eq!((request.size, request.fields[2].at), (16, 8), "aligned as C does it");
 /// # Ok::<(), dextape::protocol::ProtocolError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Protocol {
     /// Its name, for people.
@@ -81,7 +81,7 @@ impl Protocol {
 }
 
 /// What is known of a selector.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SelectorDescription {
     /// Its name.
@@ -109,7 +109,7 @@ impl SelectorDescription {
 }
 
 /// What is known of a scalar.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScalarDescription {
     /// Its name.
@@ -151,7 +151,7 @@ pub enum Values {
 }
 
 /// What is known of a structure.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Structure {
     /// Its name.
@@ -163,6 +163,31 @@ pub struct Structure {
 }
 
 impl Structure {
+    /// The field that begins at this byte, the innermost where several do.
+    #[must_use]
+    pub fn path_at(&self, at: usize) -> Option<String> {
+        self.fields.iter().find_map(|field| {
+            let within = at.checked_sub(field.at).filter(|within| *within < field.size())?;
+            if field.is_bytes() {
+                return (within == 0).then(|| field.name.clone());
+            }
+            let size = field.element.size().max(1);
+            let index = within / size;
+            let name = match field.count {
+                Some(_) if within % size == 0 || matches!(field.element, Element::Structure(_)) => {
+                    format!("{}[{index}]", field.name)
+                }
+                _ => field.name.clone(),
+            };
+            match &field.element {
+                Element::Structure(structure) => {
+                    structure.path_at(within % size).map(|path| format!("{name}.{path}"))
+                }
+                _ => (within % size == 0).then_some(name),
+            }
+        })
+    }
+
     /// The field of this name, itself or, with dots between, a field of a field.
     #[must_use]
     pub fn field(&self, path: &str) -> Option<(usize, &Field)> {
@@ -179,7 +204,7 @@ impl Structure {
 }
 
 /// A field of a structure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Field {
     /// Its name.
@@ -219,6 +244,11 @@ impl Field {
         }
     }
 
+    /// True for an array of single bytes without names, which is shown as bytes.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.element == Element::Unsigned(1) && self.count.is_some() && self.values.is_none()
+    }
+
     /// Its bytes, all elements of an array.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -227,7 +257,7 @@ impl Field {
 }
 
 /// What a field, or one element of an array, is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Element {
     /// A number from 0 on, of 1, 2, 4 or 8 bytes.
@@ -282,7 +312,7 @@ impl Structure {
 }
 
 /// What is known of a memory type.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryDescription {
     /// Its name.
@@ -293,4 +323,68 @@ pub struct MemoryDescription {
     pub repeated: bool,
     /// How it may be read by a recorder; `None` where nothing is known.
     pub capture: Option<MemoryCapture>,
+}
+
+impl MemoryDescription {
+    /// The layout that a byte is in, and where that begins.
+    fn layout_at(&self, offset: u64) -> Option<(&Structure, u64)> {
+        let layout = self.layout.as_deref()?;
+        let size = layout.size as u64;
+        let begin = if self.repeated && size > 0 { offset - offset % size } else { 0 };
+        (offset - begin < size).then_some((layout, begin))
+    }
+
+    /// The field that begins at this byte; in a repeated layout with the index of its repetition.
+    #[must_use]
+    pub fn field_at(&self, offset: u64) -> Option<String> {
+        let (layout, begin) = self.layout_at(offset)?;
+        let path = layout.path_at((offset - begin) as usize)?;
+        Some(match self.repeated {
+            true => format!("{}[{}].{path}", self.name, begin / layout.size as u64),
+            false => format!("{}.{path}", self.name),
+        })
+    }
+
+    /// These bytes of the memory by the fields that they are: a value alone where they are just one
+    /// field, a list where they are several; `None` where they hold no field whole.
+    #[must_use]
+    pub fn describe_part(&self, offset: u64, bytes: &[u8]) -> Option<String> {
+        /// Bytes that are looked at for it.
+        const MAX: usize = 1 << 16;
+        /// Values that a line shows before it is cut short.
+        const SHOWN: usize = 16;
+        let (layout, begin) = self.layout_at(offset)?;
+        let skip = (offset - begin) as usize;
+        if skip > MAX {
+            return None;
+        }
+        let mut bytes_in_place = vec![0; skip];
+        bytes_in_place.extend_from_slice(&bytes[..bytes.len().min(MAX)]);
+        let repetitions = if self.repeated { usize::MAX } else { 1 };
+        let first = begin / (layout.size as u64).max(1);
+        let (mut listed, mut whole) = (Vec::new(), 0);
+        for (index, part) in bytes_in_place.chunks(layout.size.max(1)).enumerate().take(repetitions)
+        {
+            for decoded in layout.decode(part, MAX) {
+                if index == 0 && decoded.at < skip {
+                    continue;
+                }
+                if index == 0 && decoded.at == skip && decoded.size == bytes.len() {
+                    return Some(decoded.to_string());
+                }
+                whole += 1;
+                if !decoded.value.is_zero() && listed.len() < SHOWN {
+                    let repetition = match self.repeated {
+                        true => format!("[{}].", first + index as u64),
+                        false => String::new(),
+                    };
+                    listed.push(format!("{repetition}{}: {decoded}", decoded.path));
+                }
+            }
+        }
+        if whole == 0 {
+            return None;
+        }
+        Some(format!("{} bytes {{{}}}", bytes.len(), listed.join(", ")))
+    }
 }

@@ -1,10 +1,8 @@
 //! The words of a transcript: what an event says, for people.
 
-use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
-    Structure,
-};
+use super::event::{Body, Capture, Event, Keyframe, MappedMemory, NoteSubject};
 use super::hex;
+use super::naming::Names;
 use super::payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
 use super::writer::LoadBlob;
 use crate::IoReturn;
@@ -120,24 +118,7 @@ impl Description {
         }
     }
 
-    fn result(&mut self, result: IoReturn) {
-        if result.is_success() {
-            self.text("ok");
-        } else {
-            self.text(&result.to_string());
-        }
-    }
-
-    fn scalars(&mut self, scalars: &[u64]) {
-        for (index, scalar) in scalars.iter().enumerate() {
-            if index > 0 {
-                self.text(", ");
-            }
-            self.hex(*scalar);
-        }
-    }
-
-    fn size(&mut self, bytes: u64) {
+    pub(super) fn size(&mut self, bytes: u64) {
         self.number(bytes);
         self.text(if bytes == 1 { " byte" } else { " bytes" });
     }
@@ -197,7 +178,7 @@ impl Description {
     }
 
     /// What the event says.
-    pub(super) fn body(&mut self, event: &Event) {
+    pub(super) fn body(&mut self, event: &Event, names: Names<'_>) {
         if event.body.is_leave() {
             self.text(match event.body {
                 Body::Return(_) => "return",
@@ -210,7 +191,7 @@ impl Description {
             });
             self.of(event);
             self.text(": ");
-            return self.leave(&event.body);
+            return self.leave(&event.body, names);
         }
         match &event.body {
             Body::Matched { matching, outcome } => {
@@ -223,7 +204,7 @@ impl Description {
                         self.text("service");
                         self.numbers(services);
                     }
-                    Err(result) => self.result(*result),
+                    Err(result) => self.result(*result, names),
                 }
             }
             Body::Property { service, key, outcome } => {
@@ -240,7 +221,7 @@ impl Description {
                 match outcome {
                     Ok(Some(value)) => self.value(value),
                     Ok(None) => self.text("none"),
-                    Err(result) => self.result(*result),
+                    Err(result) => self.result(*result, names),
                 }
             }
             Body::Watch { queue, matching, result } => {
@@ -249,7 +230,7 @@ impl Description {
                 self.text(" on queue ");
                 self.number(*queue);
                 self.text(" -> ");
-                self.result(*result);
+                self.result(*result, names);
             }
             Body::Notice { queue, kind, service } => {
                 self.text("notice from queue ");
@@ -274,11 +255,11 @@ impl Description {
             }
             Body::Call(call) => {
                 self.text("call ");
-                self.call(call);
+                self.call(call, names);
             }
             Body::AsyncCall { call, queue, reference } => {
                 self.text("async call ");
-                self.call(call);
+                self.call(call, names);
                 match queue {
                     Some(queue) => {
                         self.text(" wake queue ");
@@ -288,7 +269,7 @@ impl Description {
                 }
                 if let Some(reference) = reference {
                     self.text(" reference [");
-                    self.scalars(reference);
+                    self.scalars(reference, &[]);
                     self.text("]");
                 }
             }
@@ -297,10 +278,10 @@ impl Description {
                 self.number(*ordinal);
                 self.of(event);
                 self.text(" posted: ");
-                self.result(*status);
+                self.result(*status, names);
                 if !arguments.is_empty() {
                     self.text(" (");
-                    self.scalars(arguments);
+                    self.scalars(arguments, names.completion());
                     self.text(")");
                 }
             }
@@ -322,6 +303,7 @@ impl Description {
             Body::Map { memory_type, options, address } => {
                 self.text("map type ");
                 self.number(*memory_type);
+                self.name(names.memory.map(|memory| &*memory.name));
                 self.text(" options ");
                 self.hex(u64::from(*options));
                 if *address != 0 {
@@ -332,6 +314,7 @@ impl Description {
             Body::Unmap { memory_type, memory } => {
                 self.text("unmap type ");
                 self.number(*memory_type);
+                self.name(names.memory.map(|memory| &*memory.name));
                 if let Some(memory) = memory {
                     self.text(" memory ");
                     self.number(*memory);
@@ -341,9 +324,9 @@ impl Description {
             Body::OtherCall(call) => self.other_call(call),
             Body::Write { memory, offset, width, data } => {
                 self.text(if width.is_some() { "store" } else { "write" });
-                self.place(*memory, *offset);
+                self.place(*memory, *offset, names);
                 self.text(" = ");
-                self.payload(data);
+                self.part(*offset, data, names);
             }
             Body::Update { memory, offset, width, update } => {
                 let (word, expected, operand) = match *update {
@@ -357,7 +340,7 @@ impl Description {
                 };
                 self.text("atomic ");
                 self.text(word);
-                self.place(*memory, *offset);
+                self.place(*memory, *offset, names);
                 self.text(", ");
                 self.size(width.bytes());
                 self.text(": ");
@@ -369,9 +352,9 @@ impl Description {
             }
             Body::Patch { memory, offset, data, read, last_equal, unattributed } => {
                 self.text("patch");
-                self.place(*memory, *offset);
+                self.place(*memory, *offset, names);
                 self.text(" = ");
-                self.payload(data);
+                self.part(*offset, data, names);
                 if *read != 1 {
                     self.text(", read ");
                     self.number(*read);
@@ -434,31 +417,13 @@ impl Description {
     }
 
     /// What the leave of an operation says.
-    pub(super) fn leave(&mut self, body: &Body) {
+    pub(super) fn leave(&mut self, body: &Body, names: Names<'_>) {
         match body {
             Body::Opened => self.text("opened"),
             Body::OpenFailed { result } | Body::Unmapped { result } | Body::Closed { result } => {
-                self.result(*result);
+                self.result(*result, names);
             }
-            Body::Return(Return { result, scalars, structure_size, structure }) => {
-                self.result(*result);
-                if !scalars.is_empty() {
-                    self.text(" (");
-                    self.scalars(scalars);
-                    self.text(")");
-                }
-                if let Some(structure) = structure {
-                    self.text(" output ");
-                    self.payload(structure);
-                }
-                let told = structure.as_ref().map_or(0, Payload::length);
-                if let Some(size) = structure_size
-                    && *size != told
-                {
-                    self.text(" size ");
-                    self.number(*size);
-                }
-            }
+            Body::Return(returned) => self.returned(returned, names),
             Body::Woke { timed_out } => self.text(if *timed_out { "timed out" } else { "ok" }),
             Body::Mapped {
                 outcome: Ok(MappedMemory { memory, length, size, capture, read_only }),
@@ -480,10 +445,10 @@ impl Description {
                 self.text(if *read_only { ", read-only" } else { "" });
             }
             Body::Mapped { outcome: Err(result) } | Body::OtherReturn { outcome: Err(result) } => {
-                self.result(*result);
+                self.result(*result, names);
             }
             Body::OtherReturn { outcome: Ok(service) } => {
-                self.result(IoReturn::SUCCESS);
+                self.result(IoReturn::SUCCESS, names);
                 if let Some(service) = service {
                     self.text(" service ");
                     self.number(*service);
@@ -491,110 +456,6 @@ impl Description {
             }
             _ => {}
         }
-    }
-
-    fn other_call(&mut self, call: &OtherCall) {
-        match call {
-            OtherCall::SetNotificationPort { notification_type, queue, .. } => {
-                self.text("set notification port of type ");
-                self.number(*notification_type);
-                match queue {
-                    Some(queue) => {
-                        self.text(" to queue ");
-                        self.number(*queue);
-                    }
-                    None => self.text(" to none"),
-                }
-            }
-            OtherCall::AddClient { client: Some(client) } => {
-                self.text("add client c");
-                self.number(*client);
-            }
-            OtherCall::AddClient { client: None } => {
-                self.text("add client, which is no connection")
-            }
-            OtherCall::GetService => self.text("get service"),
-            OtherCall::SetProperties { properties: Some(properties) } => {
-                self.text("set properties ");
-                self.value(properties);
-            }
-            OtherCall::SetProperties { properties: None } => {
-                self.text("set properties that cannot be serialised");
-            }
-            OtherCall::Trap { index, arguments } => {
-                self.text("trap ");
-                self.number(*index);
-                self.text("(");
-                self.scalars(arguments);
-                self.text(")");
-            }
-            OtherCall::AddRef => self.text("add a right"),
-            OtherCall::Release => self.text("release a right"),
-        }
-    }
-
-    fn call(&mut self, call: &Call) {
-        self.number(call.selector);
-        self.text("(");
-        self.scalars(&call.scalars);
-        if call.scalar_count as usize != call.scalars.len() {
-            self.text(" of ");
-            self.number(call.scalar_count);
-        }
-        self.text(")");
-        match &call.input {
-            Structure::None => {}
-            Structure::Bytes(data) => {
-                self.text(" input ");
-                self.payload(data);
-            }
-            Structure::Shared { memory, data } => {
-                self.text(" input memory ");
-                self.number(*memory);
-                self.text(", ");
-                self.payload(data);
-            }
-            Structure::Null { size } => {
-                self.text(" input NULL of ");
-                self.size(*size);
-            }
-        }
-        if call.scalars_asked != 0 {
-            self.text(" asks ");
-            self.number(call.scalars_asked);
-            self.text(if call.scalars_asked == 1 { " scalar" } else { " scalars" });
-        }
-        let asks = if call.scalars_asked != 0 { ", " } else { " asks " };
-        match call.output {
-            OutputKind::None => {}
-            OutputKind::Bytes { size } => {
-                self.text(asks);
-                self.size(size);
-            }
-            OutputKind::Shared { memory, size } => {
-                self.text(asks);
-                self.text("memory ");
-                self.number(memory);
-                self.text(" of ");
-                self.size(size);
-            }
-            OutputKind::Null { size } => {
-                self.text(asks);
-                self.text("NULL of ");
-                self.size(size);
-            }
-            OutputKind::Variable => {
-                self.text(asks);
-                self.text("variable output");
-            }
-        }
-    }
-
-    fn place(&mut self, memory: u32, offset: u64) {
-        self.text(" memory ");
-        self.number(memory);
-        self.text("+");
-        self.hex(offset);
     }
 
     fn numbers(&mut self, numbers: &[u32]) {

@@ -21,6 +21,7 @@ pub mod arbitrary;
 mod blob;
 mod decode;
 mod describe;
+mod describe_call;
 mod describe_value;
 mod encode;
 mod error;
@@ -34,6 +35,7 @@ mod hex;
 mod limits;
 mod line;
 mod lines;
+mod naming;
 mod payload;
 mod reader;
 mod recover;
@@ -65,6 +67,7 @@ pub use header::{
     OpenedAs, ParseVersionError, Readability, Scenario, ServiceIdentity,
 };
 pub use limits::TapeLimits;
+pub use naming::{Names, Naming};
 pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};
 pub use reader::TapeReader;
 pub use recover::{Recovery, recover, recover_bytes};

@@ -8,11 +8,14 @@
 use super::describe::Description;
 use super::event::{Body, Event, Sequence};
 use super::fields::Kind;
+use super::naming::{Names, Naming};
 use super::payload::Payload;
 use super::whole::Tape;
 use super::writer::LoadBlob;
 use crate::IoReturn;
+use crate::protocol::Protocol;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Which events a transcript shows, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct TranscriptOptions {
     pub kinds: Vec<Kind>,
     /// Only operations and completions that failed, and gaps.
     pub errors_only: bool,
+    /// Names of selectors, fields and memories.
+    pub protocol: Option<Arc<Protocol>>,
 }
 
 /// Renders events one after the other, holding one line at most.
@@ -57,6 +62,7 @@ pub struct Transcript {
     next: Description,
     /// Calls of the selector asked for, and what they brought about.
     selected: BTreeSet<Sequence>,
+    naming: Option<Naming>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +77,8 @@ impl Transcript {
     /// Begins a transcript.
     #[must_use]
     pub fn new(options: TranscriptOptions) -> Self {
-        Self { options, ..Self::default() }
+        let naming = options.protocol.clone().map(Naming::new);
+        Self { options, naming, ..Self::default() }
     }
 
     /// Appends what the event adds to the transcript. Blobs are named, not shown.
@@ -98,6 +105,21 @@ impl Transcript {
 
     fn show(&mut self, event: &Event, load: Option<LoadBlob<'_>>, out: &mut String) {
         let wanted = self.wants(event);
+        // Taken out for the time of this event, since its names are lent from it.
+        let mut naming = self.naming.take();
+        let names = naming.as_mut().map_or(Names::default(), |naming| naming.follow(event));
+        self.show_named(event, wanted, names, load, out);
+        self.naming = naming;
+    }
+
+    fn show_named(
+        &mut self,
+        event: &Event,
+        wanted: bool,
+        names: Names<'_>,
+        load: Option<LoadBlob<'_>>,
+        out: &mut String,
+    ) {
         if let Some(held) = self.holding
             && event.body.is_leave()
             && event.cause == Some(held.enter)
@@ -109,7 +131,7 @@ impl Transcript {
                 self.held.text(" -> ");
                 // An open has no connection before it has worked.
                 self.held.connection_if_new(event);
-                self.held.leave(&event.body);
+                self.held.leave(&event.body, names);
                 self.held.dump(event, self.options.hex, load);
                 self.held.end(out);
             }
@@ -126,7 +148,7 @@ impl Transcript {
             });
             if wanted || self.may_join() {
                 self.held.begin(event, self.options.times);
-                self.held.body(event);
+                self.held.body(event, names);
                 self.held.dump(event, self.options.hex, load);
             }
             return;
@@ -134,7 +156,7 @@ impl Transcript {
         if wanted && (!self.options.errors_only || is_failure(&event.body)) {
             self.next.clear();
             self.next.begin(event, self.options.times);
-            self.next.body(event);
+            self.next.body(event, names);
             self.next.dump(event, self.options.hex, load);
             self.next.end(out);
         }
@@ -205,7 +227,7 @@ impl Tape {
 pub fn render_event(event: &Event) -> String {
     let mut line = Description::default();
     line.begin(event, false);
-    line.body(event);
+    line.body(event, Names::default());
     let mut out = String::new();
     line.end(&mut out);
     out.truncate(out.trim_end_matches('\n').len());
