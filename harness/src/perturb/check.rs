@@ -3,10 +3,12 @@
 use super::explore::{Plan, explore};
 use super::failure::{Failure, describe};
 use super::origin::{Ended, Origin};
-use super::{Deviations, Explored, Verdict};
+use super::tape::Script;
+use super::{Deviations, Explored, UnfitTape, Verdict};
 use crate::connection::System;
 use crate::fault::FaultPlan;
 use crate::schedule::Schedule;
+use crate::tape::Tape;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +69,15 @@ pub struct Check {
 }
 
 impl Check {
+    /// Of a tape: its runs are those that the recorded system could as well have given.
+    ///
+    /// # Errors
+    ///
+    /// The tape cannot be read, or misses something without which no other run can be made of it.
+    pub fn new(tape: &Tape) -> Result<Self, UnfitTape> {
+        Ok(Self::of(Origin::Tape(Arc::new(Script::new(tape)?))))
+    }
+
     /// Of a mock: `make` builds it anew for each run, in the run's schedule and with its faults. `seed`
     /// is that of the run from which all others are derived.
     pub fn mock<S: System + 'static>(
@@ -214,6 +225,16 @@ impl Check {
             tape,
             explored,
         }))
+    }
+
+    /// Makes the run of a list once, and gives its tape; `None` where the check is of a mock, whose runs
+    /// are recorded as any are.
+    pub fn record<V: Verdict>(
+        &self,
+        list: &Deviations,
+        client: impl Fn(&Arc<dyn System>) -> V,
+    ) -> Option<Tape> {
+        self.origin.record(list, &|system: &Arc<dyn System>| client(system).failure())
     }
 
     /// As [`run`](Self::run), with the failure as a panic: what `check!` does.

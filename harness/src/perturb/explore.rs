@@ -97,7 +97,7 @@ impl Space {
             singles.extend(plan.origin.own_timing());
             singles.extend(catalogue::timing(run));
         }
-        if plan.faults {
+        if plan.faults && plan.origin.has_faults() {
             singles.extend(catalogue::faults(run));
         }
         let mut generator = Generator::new(plan.seed);

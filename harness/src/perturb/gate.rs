@@ -10,8 +10,8 @@ use std::time::Duration;
 const OPERATIONS_MAX: u64 = 400_000;
 
 /// Carried by the unwinding of a run that is given up: it is no failure of the client's.
-#[derive(Clone, Debug)]
-pub(super) struct GivenUp(pub(super) String);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GivenUp;
 
 /// The gate of one run.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ struct State {
     made: Vec<Made>,
     /// When the device did something.
     moments: Vec<Duration>,
+    /// Why the run was given up: kept, since a task that joins another only learns that it panicked.
+    given_up: Option<String>,
 }
 
 /// An operation that is being made.
@@ -79,10 +81,14 @@ impl Gate {
     pub(super) fn enter(&self, operation: Operation) -> Passage {
         let lane = Schedule::lane_of_thread().unwrap_or(0);
         let mut state = self.state();
+        if state.given_up.is_some() && !std::thread::panicking() {
+            drop(state);
+            std::panic::resume_unwind(Box::new(GivenUp));
+        }
         state.all += 1;
         if state.all > OPERATIONS_MAX && !std::thread::panicking() {
             drop(state);
-            give_up(format!("the client has made {OPERATIONS_MAX} operations"));
+            self.give_up(format!("the client has made {OPERATIONS_MAX} operations"));
         }
         let number = match state.lanes.iter_mut().find(|(known, _)| *known == lane) {
             Some((_, count)) => {
@@ -132,14 +138,20 @@ impl Gate {
         }
     }
 
+    /// Ends the run without a verdict.
+    pub(super) fn give_up(&self, why: String) -> ! {
+        self.state().given_up.get_or_insert(why);
+        std::panic::resume_unwind(Box::new(GivenUp))
+    }
+
+    /// Why the run was given up, if it was.
+    pub(super) fn given_up(&self) -> Option<String> {
+        self.state().given_up.clone()
+    }
+
     /// What has passed, and when the device did something.
     pub(super) fn take_notes(&self) -> (Vec<Made>, Vec<Duration>) {
         let mut state = self.state();
         (std::mem::take(&mut state.made), std::mem::take(&mut state.moments))
     }
-}
-
-/// Ends the run without a verdict.
-pub(super) fn give_up(why: String) -> ! {
-    std::panic::resume_unwind(Box::new(GivenUp(why)))
 }

@@ -17,6 +17,7 @@ mod operation;
 mod origin;
 mod read;
 mod shrink;
+mod tape;
 mod text;
 mod verdict;
 
@@ -26,4 +27,5 @@ pub use explore::{Depth, Explored};
 pub use failure::Failure;
 pub use read::DeviationError;
 pub use shrink::shrink;
+pub use tape::UnfitTape;
 pub use verdict::Verdict;

@@ -2,10 +2,12 @@
 
 use super::gate::{Gate, GivenUp};
 use super::operation::Made;
+use super::tape::{PlayedSystem, Script, Stage};
 use super::{Deviation, Deviations, live};
 use crate::connection::System;
 use crate::fault::FaultPlan;
 use crate::schedule::{Schedule, Variation};
+use crate::tape::{Digest, Event, Tape};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ pub(super) enum Origin {
         seed: u64,
         make: Box<MakeSystem>,
     },
+    /// A tape.
+    Tape(Arc<Script>),
 }
 
 /// What a client comes to, and how it tells.
@@ -58,26 +62,55 @@ impl Origin {
     pub(super) fn own_timing(&self) -> Vec<Deviation> {
         match self {
             Self::Live { .. } => Vec::new(),
+            Self::Tape(script) => script.timing(),
         }
     }
 
+    /// True where something can go wrong: a tape knows nothing of what did not.
+    pub(super) fn has_faults(&self) -> bool {
+        matches!(self, Self::Live { .. })
+    }
+
     /// What stands at the place of a deviation that is one of its own.
-    pub(super) fn describe(&self, _deviation: &Deviation) -> String {
+    pub(super) fn describe(&self, deviation: &Deviation) -> String {
         match self {
             Self::Live { .. } => String::new(),
+            Self::Tape(script) => script.describe(deviation),
         }
     }
 
     /// Makes a run once more and keeps its tape. Else why there is none.
     pub(super) fn keep_tape(
         &self,
-        _deviations: &Deviations,
-        _file: Option<&Path>,
-        _client: Client<'_>,
+        deviations: &Deviations,
+        file: Option<&Path>,
+        client: Client<'_>,
     ) -> Result<PathBuf, String> {
-        match self {
-            Self::Live { .. } => Err("a mock's run is recorded with Check::record".into()),
-        }
+        let Self::Tape(_) = self else {
+            return Err("it is a mock's; record the run with these deviations".into());
+        };
+        let tape = self.record(deviations, client).ok_or("the run does not come to its end")?;
+        let path = match file {
+            Some(file) => file.to_owned(),
+            None => {
+                let text = deviations.to_string();
+                let name = Digest::of(text.as_bytes()).to_string();
+                std::env::temp_dir().join(format!("dextape-{}.tape.jsonl", &name[..12]))
+            }
+        };
+        tape.write(&path).map_err(|error| format!("failed to {error}"))?;
+        Ok(path)
+    }
+
+    /// Makes a run and gives its tape; `None` of a mock.
+    pub(super) fn record(&self, deviations: &Deviations, client: Client<'_>) -> Option<Tape> {
+        let Self::Tape(script) = self else { return None };
+        let (_, events) = self.run_once(deviations, false, true, None, client);
+        let mut header = script.tape.header().clone();
+        // What it says of the order was learned from other runs.
+        header.policy = None;
+        header.provenance.push(format!("perturbed: {deviations}"));
+        Some(Tape::new(header, events))
     }
 
     /// Runs a client once. `notes` asks for what it did.
@@ -88,34 +121,77 @@ impl Origin {
         wrap: Option<Wrap<'_>>,
         client: Client<'_>,
     ) -> Run {
+        self.run_once(deviations, notes, false, wrap, client).0
+    }
+
+    fn seed(&self) -> u64 {
+        match self {
+            Self::Live { seed, .. } => *seed,
+            Self::Tape(script) => script.tape.header().seed.unwrap_or(0),
+        }
+    }
+
+    fn run_once(
+        &self,
+        deviations: &Deviations,
+        notes: bool,
+        logs: bool,
+        wrap: Option<Wrap<'_>>,
+        client: Client<'_>,
+    ) -> (Run, Vec<Event>) {
         let timers: Arc<Mutex<Vec<_>>> = Arc::default();
         let variation = variation(deviations, notes.then(|| Arc::clone(&timers)));
-        let Self::Live { seed, make } = self;
-        let mut kept = None;
+        let (mut kept, mut played) = (None, None);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            Schedule::simulate_varied(*seed, variation, |schedule| {
+            Schedule::simulate_varied(self.seed(), variation, |schedule| {
                 let gate = Arc::new(Gate::new(schedule, deviations, notes));
                 kept = Some(Arc::clone(&gate));
-                let system = live::gated(make(schedule, deviations.faults()), &gate);
+                let system = match self {
+                    Self::Live { make, .. } => {
+                        live::gated(make(schedule, deviations.faults()), &gate)
+                    }
+                    Self::Tape(script) => {
+                        let stage = Stage::new(script, &gate, deviations, logs);
+                        played = Some(Arc::clone(&stage));
+                        Arc::new(PlayedSystem::new(&stage))
+                    }
+                };
                 let system = wrap.map_or(Arc::clone(&system), |wrap| wrap(system));
                 client(&system)
             })
         }));
-        let ended = match outcome {
+        let mut ended = match outcome {
             Ok(None) => Ended::Well,
             Ok(Some(failure)) => Ended::Failed(failure),
             Err(panic) => judge(&*panic),
         };
+        // What comes of a task that was given up is nothing of the client's.
+        if let Some(why) = kept.as_ref().and_then(|gate| gate.given_up()) {
+            ended = Ended::Left(why);
+        }
+        let mut events = Vec::new();
+        if let Some(stage) = played {
+            // A client that waits for ever may wait for what the tape does not tell how to bring about.
+            if stuck(&ended) && stage.has_more() {
+                ended = Ended::Left("the client waits for ever, and the tape goes on".into());
+            }
+            events = stage.take_events();
+        }
         let (made, moments) = kept.map(|gate| gate.take_notes()).unwrap_or_default();
         let timers = std::mem::take(&mut *timers.lock().unwrap_or_else(PoisonError::into_inner));
-        Run { ended, made, moments, timers }
+        (Run { ended, made, moments, timers }, events)
     }
+}
+
+/// True where every task waited for another.
+fn stuck(ended: &Ended) -> bool {
+    matches!(ended, Ended::Failed(what) if what.starts_with("panicked: stuck at "))
 }
 
 /// What a panic that came out of a run says of it.
 fn judge(panic: &(dyn Any + Send)) -> Ended {
-    if let Some(GivenUp(why)) = panic.downcast_ref::<GivenUp>() {
-        return Ended::Left(why.clone());
+    if panic.is::<GivenUp>() {
+        return Ended::Left("it was given up".into());
     }
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

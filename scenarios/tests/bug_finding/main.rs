@@ -5,6 +5,10 @@ mod exam;
 
 use dextape::kernel::MockSystem;
 use dextape::perturb::Check;
+use dextape::schedule::Schedule;
+use dextape::tape::Tape;
+use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::Parameters;
 use exam::{CANDIDATES, Candidate};
 
@@ -25,11 +29,33 @@ fn mock(candidate: &'static Candidate) -> Check {
     })
 }
 
+/// Records a client on the mock.
+fn record(candidate: &'static Candidate, bug: Option<exam::Bug>) -> Tape {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, tape) = (folder.path().join("journal"), folder.path().join("run.tape.jsonl"));
+    let scenario = candidate.scenario;
+    let mut parameters = Parameters::of(scenario);
+    for (name, value) in candidate.set {
+        parameters.set(name, *value).unwrap();
+    }
+    scenario.prepare(&mut parameters).unwrap();
+    let session = RecordingSession::start(&journal, RecordOptions::default()).unwrap();
+    Schedule::simulate(SEED, |schedule| {
+        let mock = MockSystem::builder(schedule).build();
+        scenario.publish(&parameters, &mock).unwrap();
+        let _ = (candidate.run)(&session.wrap(mock), bug);
+    });
+    session.finish();
+    seal(&journal, &tape, SealOptions::default()).unwrap();
+    Tape::read(&tape).unwrap()
+}
+
 #[test]
 fn bugs_are_found_and_right_clients_hold() {
     let schedules =
         std::env::var("DEXTAPE_BUG_EXAM").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
     let only = std::env::var("BUG").ok();
+    let tapes = std::env::var("TAPES").is_ok();
     let mut missed = 0;
     for candidate in &CANDIDATES {
         let bugs = candidate.bugs.iter().map(|bug| Some(*bug)).chain([None]);
@@ -38,8 +64,9 @@ fn bugs_are_found_and_right_clients_hold() {
                 continue;
             }
             let start = std::time::Instant::now();
-            let found =
-                mock(candidate).schedules(schedules).run(|system| (candidate.run)(system, bug));
+            let check =
+                if tapes { Check::new(&record(candidate, bug)).unwrap() } else { mock(candidate) };
+            let found = check.schedules(schedules).run(|system| (candidate.run)(system, bug));
             let took = start.elapsed();
             match found {
                 Ok(explored) => {

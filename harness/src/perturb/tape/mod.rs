@@ -1,0 +1,28 @@
+//! A tape as a system of its own: what the device of the recording could as well have done.
+//!
+//! A replay follows the recorded order; here the recorded *causes* are followed, and time:
+//!
+//! - A call of the client is answered as the recorded call of the same inputs was, whoever makes it and
+//!   when. A call that the tape does not hold ends the run without a verdict: nothing is made up.
+//! - What the device did (a completion, a change of shared memory) happens as long after the calls and
+//!   writes of the client before it as on the tape, and never before them: any of them may be its cause,
+//!   so a run in which one was made later has it later. It does not wait for anything that a client only
+//!   read, waited for or slept through: there a client that stands still meets what it never saw.
+//! - A change of memory is as early as the last sign of the device before it was seen (a completion, the
+//!   return of a call, another change), if the tape lets it be: who publishes data and then says so is
+//!   never shown saying so first.
+//! - Whatever has been seen of the device, what it did before on the tape has happened, too.
+
+mod connection;
+mod log;
+mod memory;
+mod queue;
+mod script;
+mod stage;
+mod system;
+mod timing;
+
+pub(super) use script::Script;
+pub use script::UnfitTape;
+pub(super) use stage::Stage;
+pub(super) use system::PlayedSystem;

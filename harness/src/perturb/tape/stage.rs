@@ -1,0 +1,448 @@
+//! One run of a script: what has happened so far, and what the device does next.
+
+use super::log::Log;
+use super::script::{Deed, Key, OperationIndex, Script, What};
+use crate::call::Completion;
+use crate::connection::Notice;
+use crate::memory::{Backing, Memory, SharedBuffer};
+use crate::perturb::gate::Gate;
+use crate::perturb::{Deviation, Deviations, Shift};
+use crate::schedule::{Monitor, MonitorGuard, Schedule};
+use crate::tape::{Body, Event, Sequence};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A run.
+#[derive(Debug)]
+pub(in crate::perturb) struct Stage {
+    pub(super) script: Arc<Script>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) schedule: Schedule,
+    state: Monitor<State>,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub(super) struct State {
+    used: Vec<bool>,
+    /// Of each key, how many of its first operations have been used.
+    first: HashMap<Key, usize>,
+    deeds: Vec<Progress>,
+    /// Changes of memory, in the order in which they happen, and how many have.
+    patches: Arc<[usize]>,
+    next_patch: usize,
+    /// Deeds that happen by themselves when they are due: completions, notices, changes that are early.
+    pending: Vec<usize>,
+    /// Second halves of changes.
+    pieces: Vec<Piece>,
+    pub(super) queues: HashMap<u32, VecDeque<(Completion, Sequence)>>,
+    pub(super) notices: HashMap<u32, VecDeque<Notice>>,
+    pub(super) memories: HashMap<u32, Arc<Backing>>,
+    /// Connections that have each memory mapped.
+    pub(super) holders: HashMap<u32, Vec<u32>>,
+    pub(super) buffers: Vec<(SharedBuffer, u32)>,
+    /// References of asynchronous calls as the client gave them, and their enters in the log.
+    pub(super) references: HashMap<OperationIndex, (Vec<u64>, Sequence)>,
+    pub(super) registers: HashMap<(u32, u64, u64), usize>,
+    pub(super) log: Option<Log>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Causes that have not happened.
+    missing: u32,
+    /// When it happens, once none is missing.
+    due: Duration,
+    done: bool,
+    shift: Option<Shift>,
+    /// Reads that will not see it although it is due.
+    unseen: u32,
+    split: Option<(u64, Duration)>,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    due: Duration,
+    memory: u32,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Stage {
+    pub(in crate::perturb) fn new(
+        script: &Arc<Script>,
+        gate: &Arc<Gate>,
+        deviations: &Deviations,
+        logs: bool,
+    ) -> Arc<Self> {
+        let schedule = gate.schedule().clone();
+        let progress = |deed: &Deed| Progress {
+            missing: deed.causes.len() as u32,
+            due: Duration::from_nanos(if deed.causes.is_empty() { deed.time } else { 0 }),
+            ..Progress::default()
+        };
+        let mut deeds: Vec<Progress> = script.deeds.iter().map(progress).collect();
+        for deviation in &deviations.0 {
+            script.apply(deviation, &mut deeds);
+        }
+        let pending = (0..deeds.len())
+            .filter(|deed| deeds[*deed].missing == 0 && script.is_pending(*deed, &deeds[*deed]))
+            .collect();
+        let state = State {
+            used: vec![false; script.operations.len()],
+            first: HashMap::new(),
+            patches: Arc::clone(&script.patches),
+            next_patch: 0,
+            pending,
+            deeds,
+            pieces: Vec::new(),
+            queues: HashMap::new(),
+            notices: HashMap::new(),
+            memories: HashMap::new(),
+            holders: HashMap::new(),
+            buffers: Vec::new(),
+            references: HashMap::new(),
+            registers: HashMap::new(),
+            log: logs.then(Log::default),
+        };
+        let state = Monitor::new(&schedule, "what the tape holds of the device", state);
+        Arc::new(Self { script: Arc::clone(script), gate: Arc::clone(gate), schedule, state })
+    }
+
+    pub(super) fn state(&self) -> MonitorGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The state, once everything has happened that is due.
+    pub(super) fn now(&self) -> MonitorGuard<'_, State> {
+        let mut state = self.state.lock();
+        if state.advance(self) {
+            self.state.notify_all();
+        }
+        state
+    }
+
+    pub(super) fn tell(&self) {
+        self.state.notify_all();
+    }
+
+    pub(super) fn lane(&self) -> u32 {
+        Schedule::lane_of_thread().unwrap_or(1)
+    }
+
+    /// The run has gone where the tape says nothing.
+    pub(super) fn leave_tape(&self, what: &str) -> ! {
+        self.gate.give_up(format!("the tape does not hold {what}"))
+    }
+
+    /// Lets as much time pass as an operation took, and has everything happen that was seen before its
+    /// end on the tape.
+    pub(super) fn pass(&self, operation: OperationIndex) -> MonitorGuard<'_, State> {
+        let took = self.script.took(operation);
+        if took > 0 && !std::thread::panicking() {
+            self.schedule.sleep(Duration::from_nanos(took));
+        }
+        let mut state = self.now();
+        if let Some(leave) = self.script.operations[operation].leave {
+            state.flush(self, leave);
+        }
+        state
+    }
+
+    /// What the run was, as a tape's events.
+    pub(in crate::perturb) fn take_events(&self) -> Vec<Event> {
+        let log = self.state().log.take();
+        log.map(Log::into_events).unwrap_or_default()
+    }
+
+    /// True where the device has more to do: a client that waits for ever may wait for that.
+    pub(in crate::perturb) fn has_more(&self) -> bool {
+        let state = self.state();
+        state.deeds.iter().any(|deed| !deed.done)
+    }
+}
+
+impl Script {
+    /// What a deviation does to what the device does.
+    fn apply(&self, deviation: &Deviation, deeds: &mut [Progress]) {
+        let find = |event: Sequence| {
+            self.deeds.iter().position(|deed| self.event(deed.event).sequence == event)
+        };
+        let is_free = |deed: usize| matches!(self.deeds[deed].what, What::Patch { free: true, .. });
+        match *deviation {
+            Deviation::Post { event, shift } => {
+                let posts = |deed: &usize| !matches!(self.deeds[*deed].what, What::Patch { .. });
+                if let Some(deed) = find(event).filter(posts) {
+                    deeds[deed].shift = Some(shift);
+                }
+            }
+            Deviation::PatchEarly { event, by } => {
+                if let Some(deed) = find(event).filter(|deed| is_free(*deed)) {
+                    deeds[deed].shift = Some(Shift::Early(by));
+                }
+            }
+            Deviation::PatchLate { event } => {
+                if let Some(deed) = find(event).filter(|deed| is_free(*deed)) {
+                    deeds[deed].unseen = 1;
+                }
+            }
+            Deviation::PatchSplit { event, at, by } => {
+                if let Some(deed) = find(event).filter(|deed| is_free(*deed)) {
+                    deeds[deed].split = Some((at, by));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// True where a deed happens by itself, and not with others of its kind in their order.
+    fn is_pending(&self, deed: usize, progress: &Progress) -> bool {
+        !matches!(self.deeds[deed].what, What::Patch { .. }) || progress.shift.is_some()
+    }
+}
+
+impl State {
+    /// Finds an operation that asks for the same, and takes it: one of this lane before others.
+    pub(super) fn take(
+        &mut self,
+        stage: &Stage,
+        key: &Key,
+        is_same: impl Fn(&Body) -> bool,
+    ) -> Option<OperationIndex> {
+        let script = &stage.script;
+        let operations = script.by_key.get(key)?;
+        let lane = stage.lane();
+        let first = self.first.get(key).copied().unwrap_or(0);
+        let mut found = None;
+        for operation in &operations[first..] {
+            let recorded = &script.operations[*operation];
+            if self.used[*operation] || !is_same(&script.event(recorded.enter).body) {
+                continue;
+            }
+            if recorded.lane == lane {
+                found = Some(*operation);
+                break;
+            }
+            found.get_or_insert(*operation);
+            // Far behind there is nothing that this one could be.
+            if operations.len() > 64 {
+                break;
+            }
+        }
+        let found = found?;
+        self.used[found] = true;
+        let mut first = first;
+        while operations.get(first).is_some_and(|operation| self.used[*operation]) {
+            first += 1;
+        }
+        self.first.insert(key.clone(), first);
+        self.happened(stage, found);
+        Some(found)
+    }
+
+    /// Where on the tape the next operation of a key stands.
+    pub(super) fn place_of_next(&self, stage: &Stage, key: &Key) -> Option<usize> {
+        let operations = stage.script.by_key.get(key)?;
+        let first = self.first.get(key).copied().unwrap_or(0);
+        let next = operations.get(first)?;
+        Some(stage.script.operations[*next].enter)
+    }
+
+    /// True where a change of these bytes stands before the place on the tape and has not happened.
+    pub(super) fn is_ahead(
+        &self,
+        stage: &Stage,
+        position: usize,
+        memory: u32,
+        (offset, length): (u64, u64),
+    ) -> bool {
+        let left = self.patches.get(self.next_patch..).unwrap_or_default();
+        let before = left.iter().map(|deed| &stage.script.deeds[*deed]);
+        before.take_while(|deed| deed.position < position).any(|deed| match &deed.what {
+            What::Patch { memory: of, offset: at, bytes, .. } => {
+                *of == memory && *at < offset + length && offset < *at + bytes.len() as u64
+            }
+            _ => false,
+        })
+    }
+
+    /// An operation has begun: what it may cause can come.
+    fn happened(&mut self, stage: &Stage, operation: OperationIndex) {
+        let script = &stage.script;
+        let effects = &script.effects[operation];
+        if effects.is_empty() {
+            return;
+        }
+        let entered = script.event(script.operations[operation].enter).time;
+        let now = stage.schedule.now();
+        let mut comes = false;
+        for deed in effects {
+            let after = script.deeds[*deed].time.saturating_sub(entered);
+            let progress = &mut self.deeds[*deed];
+            progress.due = progress.due.max(now + Duration::from_nanos(after));
+            progress.missing -= 1;
+            if progress.missing == 0 {
+                match progress.shift {
+                    Some(Shift::Late(by)) => progress.due = progress.due.saturating_add(by),
+                    Some(Shift::Early(by)) => {
+                        progress.due = progress.due.saturating_sub(by).max(now);
+                    }
+                    None => {}
+                }
+                if script.is_pending(*deed, progress) {
+                    self.pending.push(*deed);
+                    comes = true;
+                }
+            }
+        }
+        if comes {
+            stage.tell();
+        }
+    }
+
+    /// When the next thing happens by itself that a wait could wait for.
+    pub(super) fn next_due(&self, stage: &Stage) -> Option<Duration> {
+        let can = self.pending.iter().filter(|deed| !self.is_behind(stage, **deed));
+        can.map(|deed| self.deeds[*deed].due).min()
+    }
+
+    /// True where an earlier completion of the same call has not come.
+    fn is_behind(&self, stage: &Stage, deed: usize) -> bool {
+        let previous = stage.script.previous[deed];
+        previous.is_some_and(|previous| !self.deeds[previous].done)
+    }
+
+    /// Has everything happen that is due. True where something reached a queue.
+    fn advance(&mut self, stage: &Stage) -> bool {
+        let now = stage.schedule.now();
+        let mut came = false;
+        loop {
+            let patch = self.patches.get(self.next_patch).copied().filter(|deed| {
+                let progress = &self.deeds[*deed];
+                progress.missing == 0 && progress.due <= now && progress.unseen == 0
+            });
+            let pending = (self.pending.iter().copied())
+                .filter(|deed| self.deeds[*deed].due <= now && !self.is_behind(stage, *deed))
+                .min_by_key(|deed| (self.deeds[*deed].due, *deed));
+            let first = match (patch, pending) {
+                (Some(patch), Some(other)) => {
+                    let key = |deed: usize| (self.deeds[deed].due, deed);
+                    if key(patch) <= key(other) { patch } else { other }
+                }
+                (Some(deed), None) | (None, Some(deed)) => deed,
+                (None, None) => break,
+            };
+            came |= self.happen(stage, first);
+        }
+        for piece in std::mem::take(&mut self.pieces) {
+            if piece.due <= now { self.put(&piece) } else { self.pieces.push(piece) }
+        }
+        came
+    }
+
+    /// Has every change happen that had at this place of the tape.
+    pub(super) fn flush(&mut self, stage: &Stage, position: usize) {
+        while let Some(deed) = self.patches.get(self.next_patch).copied() {
+            if stage.script.deeds[deed].position > position || self.deeds[deed].missing > 0 {
+                return;
+            }
+            self.change(stage, deed);
+        }
+        for piece in std::mem::take(&mut self.pieces) {
+            self.put(&piece);
+        }
+    }
+
+    /// Has one thing happen. True where it reached a queue.
+    fn happen(&mut self, stage: &Stage, deed: usize) -> bool {
+        let script = &stage.script;
+        self.pending.retain(|other| *other != deed);
+        self.flush(stage, script.deeds[deed].position);
+        if std::mem::replace(&mut self.deeds[deed].done, true) {
+            return false;
+        }
+        let time = self.deeds[deed].due;
+        match &script.deeds[deed].what {
+            What::Post { queue, call, ordinal, completion } => {
+                let mut completion = *completion;
+                let mut cause = None;
+                if let Some((reference, enter)) = self.references.get(call) {
+                    for (entry, given) in completion.reference.iter_mut().zip(reference).skip(1) {
+                        *entry = *given;
+                    }
+                    cause = Some(*enter);
+                }
+                let connection = script.event(script.deeds[deed].event).connection;
+                let posted = self.log.as_mut().map_or(0, |log| {
+                    let Completion { reference, status, arguments } = completion;
+                    let body = Body::Posted { ordinal: *ordinal, status, arguments, reference };
+                    log.append(0, connection, cause, time, body)
+                });
+                stage.gate.note_moment(time);
+                self.queues.entry(*queue).or_default().push_back((completion, posted));
+                true
+            }
+            What::Notice { queue, notice } => {
+                stage.gate.note_moment(time);
+                self.notices.entry(*queue).or_default().push_back(*notice);
+                true
+            }
+            What::Patch { .. } => {
+                stage.gate.note_moment(time);
+                false
+            }
+        }
+    }
+
+    /// The next change of memory happens.
+    fn change(&mut self, stage: &Stage, deed: usize) {
+        self.next_patch += 1;
+        let progress = &mut self.deeds[deed];
+        progress.done = true;
+        let (split, due) = (progress.split, progress.due);
+        let What::Patch { memory, offset, bytes, .. } = &stage.script.deeds[deed].what else {
+            return;
+        };
+        stage.gate.note_moment(due);
+        let (memory, offset) = (*memory, *offset);
+        match split {
+            Some((at, by)) if at < bytes.len() as u64 => {
+                let (first, second) = bytes.split_at(at as usize);
+                self.put(&Piece { due, memory, offset, bytes: first.to_vec() });
+                let (due, offset) = (stage.schedule.now() + by, offset + at);
+                self.pieces.push(Piece { due, memory, offset, bytes: second.to_vec() });
+            }
+            _ => self.put(&Piece { due, memory, offset, bytes: bytes.to_vec() }),
+        }
+    }
+
+    fn put(&self, piece: &Piece) {
+        if let Some(memory) = self.memories.get(&piece.memory) {
+            // A tape may state a change beyond a buffer's end: there is no such memory.
+            let _beyond = memory.copy_in(piece.offset, &piece.bytes);
+        }
+    }
+
+    /// A read has looked at a range: what it did not see although it was due is one read later.
+    pub(super) fn look(&mut self, stage: &Stage, memory: u32, offset: u64, length: u64) {
+        let now = stage.schedule.now();
+        let Some(deed) = self.patches.get(self.next_patch).copied() else { return };
+        let progress = &mut self.deeds[deed];
+        if progress.unseen == 0 || progress.missing > 0 || progress.due > now {
+            return;
+        }
+        if let What::Patch { memory: of, offset: at, bytes, .. } = &stage.script.deeds[deed].what
+            && *of == memory
+            && *at < offset + length
+            && offset < *at + bytes.len() as u64
+        {
+            progress.unseen -= 1;
+        }
+    }
+
+    /// The memory of a number.
+    pub(super) fn memory(&mut self, number: u32, size: u64) -> Arc<Backing> {
+        Arc::clone(self.memories.entry(number).or_insert_with(|| Backing::new(size)))
+    }
+}
