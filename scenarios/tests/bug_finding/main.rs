@@ -92,3 +92,38 @@ fn bugs_are_found_and_right_clients_hold() {
     }
     assert!(missed <= 15, "{missed} of 30 are missed");
 }
+
+#[test]
+fn debug_baseline() {
+    for candidate in &CANDIDATES {
+        let tape = record(candidate, None);
+        let check = Check::new(&tape).unwrap();
+
+        let own = check
+            .record(&dextape::perturb::Deviations::NONE, |system| {
+                let ended = (candidate.run)(system, None);
+
+                println!("{:?}", ended);
+                ended
+            })
+            .unwrap();
+
+        println!(
+            "{} events {} vs {}; {}",
+            candidate.scenario.name(),
+            tape.events().len(),
+            own.events().len(),
+            own.validate()
+        );
+        let mut shown = 0;
+        for (a, b) in tape.events().iter().zip(own.events()) {
+            if a != b {
+                println!("recorded {a:?}\n     own {b:?}");
+                shown += 1;
+                if shown > 3 {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -336,7 +336,11 @@ impl State {
             came |= self.happen(stage, first);
         }
         for piece in std::mem::take(&mut self.pieces) {
-            if piece.due <= now { self.put(&piece) } else { self.pieces.push(piece) }
+            if piece.due <= now {
+                self.put(stage, &piece);
+            } else {
+                self.pieces.push(piece);
+            }
         }
         came
     }
@@ -350,7 +354,7 @@ impl State {
             self.change(stage, deed);
         }
         for piece in std::mem::take(&mut self.pieces) {
-            self.put(&piece);
+            self.put(stage, &piece);
         }
     }
 
@@ -409,16 +413,22 @@ impl State {
         match split {
             Some((at, by)) if at < bytes.len() as u64 => {
                 let (first, second) = bytes.split_at(at as usize);
-                self.put(&Piece { due, memory, offset, bytes: first.to_vec() });
+                self.put(stage, &Piece { due, memory, offset, bytes: first.to_vec() });
                 let (due, offset) = (stage.schedule.now() + by, offset + at);
                 self.pieces.push(Piece { due, memory, offset, bytes: second.to_vec() });
             }
-            _ => self.put(&Piece { due, memory, offset, bytes: bytes.to_vec() }),
+            _ => self.put(stage, &Piece { due, memory, offset, bytes: bytes.to_vec() }),
         }
     }
 
-    fn put(&self, piece: &Piece) {
-        if let Some(memory) = self.memories.get(&piece.memory) {
+    fn put(&mut self, stage: &Stage, piece: &Piece) {
+        // Bytes that it held when it was mapped are there before the client has it.
+        let mapped = stage.script.memories.get(&piece.memory);
+        let memory = match mapped {
+            Some(mapped) => Some(self.memory(piece.memory, mapped.size)),
+            None => self.memories.get(&piece.memory).cloned(),
+        };
+        if let Some(memory) = memory {
             // A tape may state a change beyond a buffer's end: there is no such memory.
             let _beyond = memory.copy_in(piece.offset, &piece.bytes);
         }
