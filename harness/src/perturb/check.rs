@@ -16,6 +16,53 @@ use std::sync::Arc;
 /// Runs that a check makes unless told otherwise.
 const SCHEDULES: u64 = 1000;
 
+/// Has a client live through the runs that the recorded system could as well have given, and fails where
+/// it does in one of them: all that a test of a client needs. It prints how many runs were made and how
+/// many there would be.
+///
+/// `client` is called once for each run with a `&Arc<dyn System>`, and gives what a [`Verdict`] is. What
+/// else can be set, [`Check`] and the [environment](Check::from_environment) do.
+///
+/// [`Verdict`]: crate::perturb::Verdict
+/// [`Check`]: crate::perturb::Check
+///
+/// # Panics
+///
+/// Where a run fails: with what differs from the recorded run, how to make the run again, and the file
+/// that its tape is in. Where the tape cannot be used.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::connection::{ConnectionExt, Matching, System};
+/// use dextape::tape::Tape;
+/// use std::{error::Error, path::Path, sync::Arc};
+///
+/// fn client(system: &dyn System) -> Result<(), Box<dyn Error>> {
+///     let service = system.first_service(&Matching::user_class("NullDriver"))?;
+///     let connection = system.open(service, 0)?;
+///     connection.call(1).input_bytes(&[0; 16]).send()?;
+///     Ok(())
+/// }
+///
+/// # let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/null-driver/null-driver.tape.jsonl");
+/// let tape = Tape::read(&fixture)?;
+/// dextape::check!(tape, |system| client(&**system));
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
+#[macro_export]
+macro_rules! check {
+    ($tape:expr, $client:expr $(,)?) => {
+        match $crate::perturb::Check::new(&$tape) {
+            ::std::result::Result::Ok(check) => {
+                let explored = check.from_environment().check($client);
+                ::std::println!("{explored}");
+            }
+            ::std::result::Result::Err(error) => ::std::panic!("failed to {error}"),
+        }
+    };
+}
+
 /// Has a client live through many runs.
 ///
 /// # Examples
@@ -237,7 +284,7 @@ impl Check {
         self.origin.record(list, &|system: &Arc<dyn System>| client(system).failure())
     }
 
-    /// As [`run`](Self::run), with the failure as a panic: what `check!` does.
+    /// As [`run`](Self::run), with the failure as a panic: what [`check!`](crate::check) does.
     ///
     /// # Panics
     ///

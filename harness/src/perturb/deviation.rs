@@ -133,9 +133,10 @@ pub enum Shift {
 /// A run is a function of the tape and the list: *nothing else* is drawn by chance. The client's tasks
 /// are simulated under the seed of the tape's header, and the list is applied:
 ///
-/// - `Check::new(tape).deviations(list).run(client)` runs a client once under a given list;
+/// - [`Check::deviations`](super::Check::deviations) runs a client once under a given list, and
+///   [`Check::record`](super::Check::record) gives the tape of that run, for the ordinary replayer;
 /// - the environment variable `DEXTAPE_DEVIATIONS` (a text or, after `@`, a file) has
-///   `dextape::check!` do the same.
+///   [`check!`](crate::check) do the same.
 ///
 /// A deviation whose place the run never comes to changes nothing, so any sub-list of a list is a list:
 /// this is what shrinking rests on.

@@ -394,6 +394,10 @@ fn settle(
             && matches!(deeds[other].what, What::Patch { .. })
         {
             position = deeds[other].position;
+            if since == Some(position) {
+                // It came after that, and so after what this one is said to go with.
+                continue;
+            }
             if since.is_some_and(|since| position < since) {
                 // The sign itself was no earlier than that, since this came before it.
                 position = sign;
