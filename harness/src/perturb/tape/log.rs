@@ -150,7 +150,8 @@ impl Log {
         let reads = self.lanes.get(&lane).map(|lane| &lane.reads[..]).unwrap_or_default();
         let read = reads.iter().filter(overlaps).map(|it| it.3).sum::<u64>() + 1;
         let data = Payload::bytes(changed);
-        let body = Body::Patch { memory, offset: range.start, data, read, last_equal };
+        let (offset, unattributed) = (range.start, false);
+        let body = Body::Patch { memory, offset, data, read, last_equal, unattributed };
         let sequence = self.append(lane, connection, origin, time, body);
         if !registers {
             self.knows(memory, offset, bytes, sequence);
