@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use crate::output::{Format, Output};
+use crate::task_adopt::Adopt;
 use crate::task_doctor::Doctor;
 use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
@@ -17,9 +18,9 @@ use crate::task_schema::Schema;
 use crate::task_show::Show;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_bench, task_completions, task_doctor, task_drive, task_fidelity, task_iig,
-    task_import, task_learn, task_list, task_minimize, task_prove, task_record, task_recover,
-    task_replay, task_reseal, task_schema, task_show, task_verify,
+    Registry, task_adopt, task_bench, task_completions, task_doctor, task_drive, task_fidelity,
+    task_iig, task_import, task_learn, task_list, task_minimize, task_prove, task_record,
+    task_recover, task_replay, task_reseal, task_schema, task_show, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -55,6 +56,8 @@ enum Verb {
     Learn(Learn),
     /// Shrink a tape that brings a failure about to the smallest one that does.
     Minimize(Minimize),
+    /// Keep a minimised tape, with a test that fails as long as its failure comes again.
+    Adopt(Adopt),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -102,6 +105,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Iig(iig) => task_iig::run(&iig, &mut out),
         Verb::Learn(learn) => task_learn::run(&learn, &mut out),
         Verb::Minimize(minimize) => task_minimize::run(registry, &minimize, &mut out),
+        Verb::Adopt(adopt) => task_adopt::run(&adopt, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(show, &mut out),

@@ -34,6 +34,7 @@ mod proofs;
 mod registry;
 mod self_test;
 mod table;
+mod task_adopt;
 mod task_bench;
 mod task_completions;
 mod task_doctor;

@@ -16,8 +16,8 @@ use dextape::kernel::MockSystem;
 use dextape::schedule::Schedule;
 use dextape::tape::Tape;
 use dextape_lab::{
-    Attempt, DriveOptions, Driven, Failure as Wanted, MinimizeError, MinimizeOptions, Minimized,
-    Mode, answered, drive, planned_faults,
+    Attempt, Driven, Failure as Wanted, MinimizeError, MinimizeOptions, Minimized, Mode, answered,
+    planned_faults,
 };
 use dextape_plugin::Plugin;
 use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError};
@@ -275,20 +275,10 @@ fn driven(
             if let Err(error) = scenario.publish(parameters, &mock) {
                 return Driven { panic: Some(error.to_string()), ..Driven::default() };
             }
-            let system: Arc<dyn System> = Arc::clone(&mock) as Arc<dyn System>;
-            let options = DriveOptions { differences_max: usize::MAX, ..DriveOptions::default() };
-            let report = match drive(tape, &system, options) {
-                Ok(report) => report,
-                Err(error) => {
-                    return Driven { panic: Some(error.to_string()), ..Driven::default() };
-                }
-            };
-            drop(system);
-            let findings = mock.findings();
-            let findings = findings.iter().map(ToString::to_string);
-            let leaks = mock.leaks();
-            let leaks = leaks.iter().map(|leak| format!("the dext left: {leak}"));
-            Driven { report, findings: findings.chain(leaks).collect(), panic: None }
+            dextape_lab::driven(tape, mock).unwrap_or_else(|error| Driven {
+                panic: Some(error.to_string()),
+                ..Driven::default()
+            })
         })
     };
     catch_unwind(AssertUnwindSafe(run))

@@ -6,13 +6,14 @@
 //! - [`learn`](learn()): several recordings of one run become a tape that serves further ones; [`trial`]
 //!   measures how well.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
-//!   [`Lenient`] answers a client from what is left of a tape.
+//!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 
 mod drive;
 mod import;
 mod learn;
 mod lenient;
 mod minimize;
+mod regression;
 mod trial;
 
 pub use drive::{
@@ -27,4 +28,5 @@ pub use minimize::{
     Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
     ProgressFn, TRIMMED, answered, message_class, minimize,
 };
+pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};

@@ -40,7 +40,12 @@ fn driven(tape: Tape, set: &[(&str, &str)]) -> DriveReport {
 fn tapes() -> Vec<PathBuf> {
     let mut tapes = Vec::new();
     for folder in std::fs::read_dir(fixtures()).unwrap() {
-        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+        let folder = folder.unwrap();
+        // Regressions are shrunk: what is left of them is not what a dext answers.
+        if folder.file_name() == "regressions" {
+            continue;
+        }
+        for file in std::fs::read_dir(folder.path()).unwrap() {
             let path = file.unwrap().path();
             if path.to_string_lossy().contains(".tape.jsonl") {
                 tapes.push(path);

@@ -4,7 +4,9 @@
 //! hides where nothing does, and for each bug one piece of bad luck that shows it.
 
 mod exam;
+mod nvme_gone;
 mod proofs;
+mod shrinks;
 mod unlucky;
 
 use dextape::connection::System;

@@ -14,10 +14,10 @@ use null_driver::abi as null;
 use usb_bulk::abi as usb;
 
 /// What shows a bug.
-struct Proof {
-    bug: Bug,
+pub(crate) struct Proof {
+    pub(crate) bug: Bug,
     /// A plan of faults.
-    faults: &'static str,
+    pub(crate) faults: &'static str,
     luck: &'static [Luck],
     /// What the failed check says.
     sign: &'static str,
@@ -38,7 +38,7 @@ const NVME_COMPLETIONS: u32 = nvme::memory_type::completions(1);
 const RING: u32 = capture::memory_type::RING;
 
 #[rustfmt::skip]
-const PROOFS: [Proof; 30] = [
+pub(crate) const PROOFS: [Proof; 30] = [
     timing(Bug::NullLostWakeUp, &[Pause(AfterCall(null::selector::ASYNC_REQUEST), 2, 7000)], "slept"),
     timing(Bug::NullAnswerBeforeReturn, &[Pause(AfterCall(null::selector::ASYNC_REQUEST), 3, 7000)], "which nobody asked"),
     fault(Bug::NullOrderAssumed, "completion 4 #2: late 2s", "is answered"),

@@ -1,5 +1,6 @@
 //! The command line as a person meets it: what it prints, where, and the exit code.
 
+mod adopt;
 mod common;
 mod doctor;
 mod drive;

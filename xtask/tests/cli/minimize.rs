@@ -100,7 +100,7 @@ fn a_program_in_c_keeps_the_answers_that_make_it_fail() {
     let asked = ["minimize", TAPE, "-o", SMALL, "--jobs", "2", "--fails-with", &program];
     let said = folder.run(&asked);
     assert_eq!(said.code, Some(0), "{said}");
-    assert!(said.out.contains("the client's signal 6: client: "), "{said}");
+    assert!(said.out.contains("the client's signal 6: forgetful.c:#: main: Assertion `"), "{said}");
     let small = Tape::read(&folder.path(SMALL)).unwrap();
     assert_eq!(small.events().len(), 6, "{}", small.to_text().unwrap());
     // The mended program ends well with what is left, and so it says nothing.

@@ -104,33 +104,37 @@ impl LenientMemory {
 
     /// The next change of the tape that this read sees, if any: one read saw one.
     fn change(&self, offset: u64, length: u64) {
+        let Some(place) = self.next_change(offset, length) else { return };
+        self.shared.pace(place);
+        if let Body::Patch { offset, data: Payload::Bytes(bytes), .. } =
+            &self.shared.tape.events()[place].body
+        {
+            // Where it goes beyond the memory, there is nothing to be seen.
+            let _beyond = self.store.backing.copy_in(*offset, bytes);
+        }
+    }
+
+    fn next_change(&self, offset: u64, length: u64) -> Option<usize> {
         let shared = &*self.shared;
-        let Some(patches) = shared.held.patches.get(&self.store.number) else { return };
+        let patches = shared.held.patches.get(&self.store.number)?;
         let mut changes = self.store.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.done.resize(patches.len(), false);
         while changes.done.get(changes.first) == Some(&true) {
             changes.first += 1;
         }
         let first = changes.first;
-        for (index, patch) in patches.iter().enumerate().skip(first).take(LOOKAHEAD) {
-            if changes.done[index] || patch.anchor.is_some_and(|anchor| !shared.is_over(anchor)) {
-                continue;
-            }
+        let index = (first..patches.len()).take(LOOKAHEAD).find(|index| {
+            let patch = &patches[*index];
+            let is_due = patch.anchor.is_none_or(|anchor| shared.is_over(anchor));
             let Body::Patch { offset: at, data, .. } = &shared.tape.events()[patch.place].body
             else {
-                continue;
+                return false;
             };
-            let overlaps =
-                *at < offset.saturating_add(length) && offset < at.saturating_add(data.length());
-            if overlaps {
-                changes.done[index] = true;
-                if let Payload::Bytes(bytes) = data {
-                    // Where it goes beyond the memory, there is nothing to be seen.
-                    let _beyond = self.store.backing.copy_in(*at, bytes);
-                }
-                return;
-            }
-        }
+            let end = at.saturating_add(data.length());
+            is_due && !changes.done[*index] && *at < offset.saturating_add(length) && offset < end
+        })?;
+        changes.done[index] = true;
+        Some(patches[index].place)
     }
 }
 

@@ -163,10 +163,12 @@ mod bytes {
 struct Poll {
     places: HashMap<Answer, usize>,
     answers: Vec<(Answer, u64)>,
+    all: u64,
 }
 
 impl Poll {
     fn count(&mut self, answer: Answer) {
+        self.all += 1;
         match self.places.get(&answer) {
             Some(place) => self.answers[*place].1 += 1,
             None => {
@@ -176,10 +178,29 @@ impl Poll {
         }
     }
 
-    /// The most frequent; of several the one that came first.
-    fn winner(self) -> Option<Answer> {
+    /// The answer that was given at least twice and to half of all calls; otherwise, since none is ordinary,
+    /// the shape of the first that worked, all zeros. What was said once is no habit: a failure may hang on
+    /// it.
+    fn ordinary(self) -> Option<Answer> {
         let most = self.answers.iter().map(|(_, count)| *count).max()?;
-        self.answers.into_iter().find(|(_, count)| *count == most).map(|(answer, _)| answer)
+        let mut answers = self.answers.into_iter();
+        if most >= 2 && 2 * most >= self.all {
+            return answers.find(|(_, count)| *count == most).map(|(answer, _)| answer);
+        }
+        let shape = answers.find(|(answer, _)| answer.result.is_success())?.0;
+        let completions = shape.completions.into_iter().map(|completion| OrdinaryCompletion {
+            status: IoReturn::SUCCESS,
+            arguments: vec![0; completion.arguments.len()],
+            ..completion
+        });
+        let completions: Vec<_> = completions.collect();
+        Some(Answer {
+            result: IoReturn::SUCCESS,
+            scalars: vec![0; shape.scalars.len()],
+            structure: vec![0; shape.structure.len()],
+            // A call that completes again and again tells of what happens besides.
+            completions: if completions.len() == 1 { completions } else { Vec::new() },
+        })
     }
 }
 
@@ -249,7 +270,7 @@ impl Ordinary {
         for ((asynchronous, selector), poll) in polls {
             let answers =
                 if asynchronous { &mut ordinary.async_calls } else { &mut ordinary.calls };
-            answers.extend(poll.winner().map(|answer| (selector, answer)));
+            answers.extend(poll.ordinary().map(|answer| (selector, answer)));
         }
         ordinary
     }

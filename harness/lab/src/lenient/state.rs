@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) memories: u32,
     /// The last operation of each lane of the tape that is over.
     left: HashMap<u32, usize>,
+    /// What time it was on the tape, and here, when each lane of the tape was last heard of.
+    clocks: HashMap<u32, (u64, Duration)>,
     /// Queue and reference of each held asynchronous call that was made.
     calls: HashMap<Sequence, (Arc<LenientQueue>, Vec<u64>)>,
     /// Completions whose call was not made yet.
@@ -101,6 +103,8 @@ impl Shared {
             found = found.or_else(|| self.held.operation(*key, count));
         }
         state.used += u64::from(found.is_some());
+        drop(state);
+        found.iter().for_each(|operation| self.pace(operation.enter));
         found
     }
 
@@ -148,15 +152,26 @@ impl Shared {
         }
     }
 
+    /// Has a client thread come no earlier than on the tape, counted from what it did last that the tape
+    /// holds: so is the schedule of the threads on it.
+    pub(super) fn pace(&self, place: usize) {
+        let event = &self.tape.events()[place];
+        let now = self.schedule.now();
+        let last = self.state().clocks.get(&event.lane).copied();
+        // What came first has its time from the beginning.
+        let (time, began) = last.unwrap_or_default();
+        let due = began.saturating_add(self.delay(event.time.saturating_sub(time)));
+        let left = due.saturating_sub(now);
+        if !left.is_zero() {
+            self.schedule.sleep(left);
+        }
+        let here = (event.time, self.schedule.now());
+        self.state().clocks.insert(event.lane, here);
+    }
+
     /// Leaves a held operation, once it has taken as long as on the tape.
     pub(super) fn leave(&self, operation: Operation) {
-        let events = self.tape.events();
-        let enter = &events[operation.enter];
-        let until = operation.leave.map_or(enter.time, |leave| events[leave].time);
-        let took = self.delay(until.saturating_sub(enter.time));
-        if !took.is_zero() {
-            self.schedule.sleep(took);
-        }
+        operation.leave.into_iter().for_each(|leave| self.pace(leave));
         self.over(operation);
     }
 

@@ -25,10 +25,10 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn of_client<T, E: Display>(run: impl FnOnce() -> Result<T, E>) -> Option<Self> {
-        match catch_unwind(AssertUnwindSafe(run)) {
+        match caught(run) {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(Self::client("error", &error.to_string())),
-            Err(panic) => Some(Self::client("panic", &panic_text(&*panic))),
+            Err(panic) => Some(Self::client("panic", &panic)),
         }
     }
 
@@ -40,7 +40,7 @@ impl Failure {
     /// ```
     /// use dextape_lab::Failure;
     ///
-    /// let failure = Failure::of_program(None, Some(6), "a.c:12: main: Assertion `x == 3' failed.\n");
+    /// let failure = Failure::of_program(None, Some(6), "a: src/a.c:12: main: Assertion `x == 3' failed.\n");
     /// assert_eq!(failure.unwrap().to_string(), "the client's signal 6: a.c:#: main: Assertion `x == #' failed.");
     /// assert_eq!(Failure::of_program(Some(0), None, "a warning\n"), None);
     /// ```
@@ -57,12 +57,21 @@ impl Failure {
         match panicked {
             // The place has numbers that matter.
             Some((_, place)) => {
-                let message = format!("panicked at {}", place.trim_end_matches(':'));
+                let message = format!("panicked at {}", anywhere(place.trim_end_matches(':')));
                 Some(Self::Client { how, message })
             }
-            None => Some(Self::client(&how, last().unwrap_or_default())),
+            None => Some(Self::client(&how, &anywhere(last().unwrap_or_default()))),
         }
     }
+}
+
+/// A message without what hangs on where and as what a program was built: folders of files, and the name of
+/// the program before a failed assertion.
+fn anywhere(message: &str) -> String {
+    let asserts = message.contains(": Assertion `");
+    let message = message.split_once(": ").filter(|_| asserts).map_or(message, |(_, rest)| rest);
+    let files = message.split(' ').map(|word| word.rsplit('/').next().unwrap_or(word));
+    files.collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a client in Rust that is answered from a tape, leniently and in simulated time, with the tape's seed:
@@ -80,7 +89,11 @@ pub fn answered<T, E: Display>(
     Ok(Failure::of_client(|| Schedule::simulate(seed, |on| client(&lenient.system(on)))))
 }
 
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+/// What a run gives, or what the panic says that ended it.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("it panicked").to_owned()
+    })
 }

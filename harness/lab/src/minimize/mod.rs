@@ -14,6 +14,7 @@ mod tests;
 mod units;
 
 pub use ended::answered;
+pub(crate) use ended::caught;
 pub use error::MinimizeError;
 pub use failure::{Driven, Failure, message_class};
 pub use options::{MinimizeOptions, Mode, Progress, ProgressFn};
