@@ -103,12 +103,20 @@ pub(crate) fn system() -> &'static Arc<dyn System> {
 /// How often a wait without a timeout says that it still waits.
 pub(crate) const CHECK: Duration = Duration::from_millis(500);
 
-/// A thread has waited since `began`, without a timeout. Panics where a replay knows that nothing comes.
+/// How long a thread waits without a timeout where nothing answers.
+const PATIENCE_WITH_NOTHING: Duration = Duration::from_secs(3);
+
+/// A thread has waited since `began`, without a timeout. Panics where a replay knows that nothing comes, and
+/// where nothing could be started: what is waited for is what the client asked for in vain.
 pub(crate) fn check_wait(began: Instant) {
     // Not `current`: who has asked for nothing starts nothing.
-    if let Some(current) = CURRENT.get() {
-        current.system.check_wait(began.elapsed());
-    }
+    let Some(current) = CURRENT.get() else { return };
+    let waited = began.elapsed();
+    current.system.check_wait(waited);
+    assert!(
+        current.backend.is_some() || waited < PATIENCE_WITH_NOTHING,
+        "it waits without a timeout, and nothing answers here"
+    );
 }
 
 fn current() -> &'static Current {

@@ -1,7 +1,9 @@
 //! The library half: what IOKit's client library and its message stubs do before anything reaches
 //! the kernel (groups A, D1 to D4, F6, G12, G21). It stands in front of every system.
 
-use super::shape::{CallShape, ClientRange, Request, StructureShape, Transfer, WakePort};
+use super::shape::{
+    CallShape, ClientRange, ReferenceShape, Request, StructureShape, Transfer, WakePort,
+};
 use super::{Rule, Rules};
 use crate::IoReturn;
 use crate::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX, SCALARS_MAX, VARIABLE_OUTPUT_SIZE};
@@ -193,6 +195,15 @@ fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
     } else {
         Ok(())
     }
+}
+
+/// True where the library sends a call over a live connection, and the kernel refuses it because its
+/// reference holds nothing (D3): the other side sees such a call, although [`send`] refuses it.
+#[must_use]
+pub fn kernel_refuses_reference(rules: Rules, shape: &CallShape) -> bool {
+    let sent = || request(rules, shape).is_ok_and(|request| request.reference_count == Some(0));
+    let may_wake = |it: ReferenceShape| wake_port(rules, it.wake_port).is_ok();
+    rules.on(Rule::D3) && shape.reference.is_some_and(may_wake) && sent()
 }
 
 /// What the kernel checks once the connection is found: D3 and A13.

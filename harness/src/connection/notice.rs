@@ -3,6 +3,7 @@
 use crate::call::{QueueId, ServiceId};
 use crate::registry::NoticeKind;
 use std::fmt;
+use std::task::Waker;
 use std::time::Duration;
 
 /// One notice.
@@ -25,4 +26,11 @@ pub trait NoticeQueue: Send + Sync + fmt::Debug {
 
     /// Takes the oldest notice if there is one.
     fn poll(&self) -> Option<Notice>;
+
+    /// Wakes `waker` once when a notice is there to be polled; at once where one is already. False where
+    /// this system cannot tell: whoever waits polls now and then.
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        let _ = waker;
+        false
+    }
 }

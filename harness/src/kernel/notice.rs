@@ -4,6 +4,7 @@ use crate::call::QueueId;
 use crate::connection::{Matching, Notice, NoticeQueue};
 use crate::schedule::{Monitor, Schedule};
 use std::collections::VecDeque;
+use std::task::Waker;
 use std::time::Duration;
 
 /// The notices that one client asked for.
@@ -11,12 +12,18 @@ use std::time::Duration;
 pub(super) struct MockNotices {
     id: QueueId,
     matching: Matching,
-    notices: Monitor<VecDeque<Notice>>,
+    waiting: Monitor<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    notices: VecDeque<Notice>,
+    wakers: Vec<Waker>,
 }
 
 impl MockNotices {
     pub(super) fn new(schedule: &Schedule, id: QueueId, matching: Matching) -> Self {
-        Self { id, matching, notices: Monitor::new(schedule, "a notice", VecDeque::new()) }
+        Self { id, matching, waiting: Monitor::new(schedule, "a notice", Waiting::default()) }
     }
 
     pub(super) fn matching(&self) -> &Matching {
@@ -24,8 +31,12 @@ impl MockNotices {
     }
 
     pub(super) fn post(&self, notice: Notice) {
-        self.notices.lock().push_back(notice);
-        self.notices.notify_all();
+        let mut waiting = self.waiting.lock();
+        waiting.notices.push_back(notice);
+        let wakers = std::mem::take(&mut waiting.wakers);
+        drop(waiting);
+        self.waiting.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -35,21 +46,32 @@ impl NoticeQueue for MockNotices {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Option<Notice> {
-        let now = || self.notices.schedule().now();
+        let now = || self.waiting.schedule().now();
         let deadline = timeout.map(|timeout| now().saturating_add(timeout));
-        let mut notices = self.notices.lock();
+        let mut waiting = self.waiting.lock();
         loop {
-            if let Some(notice) = notices.pop_front() {
+            if let Some(notice) = waiting.notices.pop_front() {
                 return Some(notice);
             }
             if deadline.is_some_and(|deadline| now() >= deadline) {
                 return None;
             }
-            notices.wait_until(deadline);
+            waiting.wait_until(deadline);
         }
     }
 
     fn poll(&self) -> Option<Notice> {
-        self.notices.lock().pop_front()
+        self.waiting.lock().notices.pop_front()
+    }
+
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        let mut waiting = self.waiting.lock();
+        if !waiting.notices.is_empty() {
+            drop(waiting);
+            waker.wake_by_ref();
+        } else if !waiting.wakers.iter().any(|known| known.will_wake(waker)) {
+            waiting.wakers.push(waker.clone());
+        }
+        true
     }
 }

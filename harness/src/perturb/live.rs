@@ -197,6 +197,10 @@ impl NoticeQueue for Gated<Arc<dyn NoticeQueue>> {
     fn poll(&self) -> Option<Notice> {
         self.pass(Operation::Poll, || self.inner.poll())
     }
+
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        self.inner.wake_when_ready(waker)
+    }
 }
 
 impl Gated<Mapping> {

@@ -123,18 +123,22 @@ impl Session {
             || spins.fetch_add(1, Ordering::Relaxed) >= SPINS
     }
 
-    /// True where a poll of `queue` by somebody would find something.
-    pub(super) fn is_ready(&self, state: &State, queue: u32) -> bool {
+    /// True where a poll of `queue` by somebody would find something: a completion ([`Kind::Take`]) or a
+    /// notice ([`Kind::TakeNotice`]).
+    pub(super) fn is_ready(&self, state: &State, kind: Kind, queue: u32) -> bool {
         let program = &self.program;
         let fits = |step: StepIndex| {
             step != NONE
-                && program.step(step).kind == Kind::Take
+                && program.step(step).kind == kind
                 && program.step(step).selector == queue
                 && state.gate_is_open(program, step)
         };
         match self.policy {
             Policy::AnyOrder | Policy::Nearest => program.keys.as_ref().is_some_and(|keys| {
-                let request = Request::Take { queue };
+                let request = match kind {
+                    Kind::TakeNotice => Request::TakeNotice { queue },
+                    _ => Request::Take { queue },
+                };
                 keys.find(&program.rules, &self.progress, &request, fits).is_some()
             }),
             _ => (0..self.progress.streams()).any(|stream| fits(state.head(stream))),

@@ -1,6 +1,6 @@
 //! Queues of completions and notices that are served from the tape.
 
-use super::program::{Outcome, Program, StepIndex};
+use super::program::{Kind, Outcome, Program, StepIndex};
 use super::request::Request;
 use super::session::{Clock, Session};
 use crate::call::{Completion, QueueId, ServiceId};
@@ -41,6 +41,20 @@ impl Source {
 
     fn poll(&self, request: &Request<'_>) -> Option<StepIndex> {
         self.session.poll(&self.clock, self.stream, request, &self.spins)
+    }
+
+    fn wake_when_ready(&self, kind: Kind, waker: &Waker) {
+        let session = &self.session;
+        let mut state = session.state();
+        // Counted before the look, so that a call which is made meanwhile tells.
+        session.progress.attend();
+        if state.divergence.is_some() || session.is_ready(&state, kind, self.number) {
+            session.progress.dismiss(1);
+            drop(state);
+            waker.wake_by_ref();
+        } else {
+            state.wakers.push((kind, self.number, waker.clone()));
+        }
     }
 
     fn outcome(&self, step: StepIndex) -> Outcome {
@@ -105,18 +119,7 @@ impl CompletionQueue for ReplayQueue {
     }
 
     fn wake_when_ready(&self, waker: &Waker) {
-        let session = &self.source.session;
-        let mut state = session.state();
-        // Counted before the look, so that a call which is made meanwhile tells.
-        session.progress.attend();
-        let ready = state.divergence.is_some() || session.is_ready(&state, self.source.number);
-        if ready {
-            session.progress.dismiss(1);
-            drop(state);
-            waker.wake_by_ref();
-        } else {
-            state.wakers.push((self.source.number, waker.clone()));
-        }
+        self.source.wake_when_ready(Kind::Take, waker);
     }
 
     /// A replayed completion reaches the queue at the moment at which it is taken.
@@ -167,6 +170,11 @@ impl NoticeQueue for ReplayNotices {
     fn poll(&self) -> Option<Notice> {
         let step = self.0.poll(&Request::TakeNotice { queue: self.0.number })?;
         self.notice(step)
+    }
+
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        self.0.wake_when_ready(Kind::TakeNotice, waker);
+        true
     }
 }
 

@@ -208,13 +208,13 @@ impl Session {
 
     fn ready_wakers(&self, state: &mut State) -> Vec<std::task::Waker> {
         let wakers = std::mem::take(&mut state.wakers);
-        let (ready, waiting) = wakers
-            .into_iter()
-            .partition(|(queue, _)| state.divergence.is_some() || self.is_ready(state, *queue));
+        let (ready, waiting) = wakers.into_iter().partition(|(kind, queue, _)| {
+            state.divergence.is_some() || self.is_ready(state, *kind, *queue)
+        });
         state.wakers = waiting;
         let ready: Vec<_> = ready;
         self.progress.dismiss(ready.len() as u32);
-        ready.into_iter().map(|(_, waker)| waker).collect()
+        ready.into_iter().map(|(_, _, waker)| waker).collect()
     }
 
     /// Tells everybody who waits that something has changed.

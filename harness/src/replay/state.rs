@@ -46,8 +46,8 @@ pub(super) struct State {
     /// Differences that a mask covered.
     pub(super) masked: u64,
 
-    /// Wakers by queue.
-    pub(super) wakers: Vec<(u32, Waker)>,
+    /// Wakers, and what each waits for: [`Kind::Take`] or [`Kind::TakeNotice`] of a queue.
+    pub(super) wakers: Vec<(Kind, u32, Waker)>,
 
     /// How many steps had been entered when somebody who waits without a timeout looked, and the time
     /// at which they were that many first.

@@ -7,6 +7,7 @@ use crate::journal::{Record, Token};
 use dextape::call::QueueId;
 use dextape::connection::{Notice, NoticeKind, NoticeQueue, System};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -63,5 +64,9 @@ impl NoticeQueue for RecordingNotices {
             self.took(notice);
         }
         notice
+    }
+
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        self.inner.wake_when_ready(waker)
     }
 }

@@ -5,6 +5,7 @@
 #include <IOKit/IOReturn.h>
 #include <MacTypes.h>
 #include <device/device_types.h>
+#include <libkern/OSTypes.h>
 #include <mach/mach_types.h>
 #include <stddef.h>
 #include <stdint.h>

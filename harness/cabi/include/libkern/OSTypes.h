@@ -4,4 +4,7 @@
 
 #include <MacTypes.h>
 
+typedef unsigned int UInt;
+typedef signed int SInt;
+
 #endif

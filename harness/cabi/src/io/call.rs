@@ -125,7 +125,9 @@ impl Arguments {
         match (sent, connect) {
             (Err(Stop::Fault), _) => Left::Fault,
             // An empty reference is the kernel's to refuse (D3), so that it is seen there.
-            (Err(Stop::Refused(code)), Some(connect)) if empty_reference(shape, code) => {
+            (Err(Stop::Refused(_)), Some(connect))
+                if library::kernel_refuses_reference(rules, shape) =>
+            {
                 match library::request(rules, shape) {
                     Ok(request) => self.reach(&request, connect, own),
                     Err(Stop::Fault) => Left::Fault,
@@ -343,12 +345,6 @@ fn variable_of<'a>(output: &'a MethodOutput<'_>) -> &'a [u8] {
 #[inline(always)]
 const fn travels(transfer: Transfer) -> bool {
     matches!(transfer, Transfer::None | Transfer::Inline { .. })
-}
-
-/// A reference that is there and holds nothing (D3).
-fn empty_reference(shape: &CallShape, code: IoReturn) -> bool {
-    let empty = |it: ReferenceShape| !it.pointer.is_null() && it.count == 0;
-    code == IoReturn::BAD_ARGUMENT && shape.reference.is_some_and(empty)
 }
 
 /// A copy of what is there; `None` where not all of it is, or where there is no memory for it. It takes

@@ -8,7 +8,8 @@ use crate::port::{self, Kind};
 use crate::raw::{In, Out};
 use dextape::IoReturn;
 use dextape::boundary::library::rights_dropped_by_close;
-use dextape::boundary::{Rules, WakePort, other};
+use dextape::boundary::other::{self, Serialised};
+use dextape::boundary::{Rules, WakePort};
 use dextape::connection::{Connection, Value};
 use std::collections::BTreeMap;
 
@@ -104,10 +105,13 @@ fn trap(connect: u32, index: u32, arguments: &[usize]) -> Kern {
 
 /// Properties without a serialised form are not sent at all (G19).
 fn set_properties(connect: u32, properties: Option<Value>) -> Kern {
-    match properties {
-        None => IoReturn::UNSUPPORTED.as_kern_return(),
-        Some(properties) => ask(connect, |connect| connect.set_properties(Some(&properties))),
-    }
+    let Some(properties) = properties else {
+        let (destination, _) = destination(connect);
+        let rules = Rules::all();
+        let refused = other::set_properties(rules, destination.check(rules), Serialised::of(None));
+        return refused.err().unwrap_or(IoReturn::SUCCESS).as_kern_return();
+    };
+    ask(connect, |connect| connect.set_properties(Some(&properties)))
 }
 
 /// The port that a client gives for notifications, of which it must have the receive right (D5).

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// How long a wait lasts at most where a notice may come, which nobody can be woken by.
+/// How long a wait lasts at most where a notice may come of a system that wakes nobody for it.
 const LOOK_FOR_NOTICES: Duration = Duration::from_millis(5);
 
 /// A receive right: messages that were sent to it, completions of the calls that it was the wake port
@@ -82,7 +82,13 @@ impl Port {
 
     /// The queue of completions behind it; made when it is first a wake port.
     pub(crate) fn completions(&self) -> &Arc<dyn CompletionQueue> {
-        self.completions.get_or_init(|| crate::start::system().completion_queue())
+        if let Some(made) = self.completions.get() {
+            return made;
+        }
+        let made = self.completions.get_or_init(|| crate::start::system().completion_queue());
+        // Who waits for this port already has not asked the queue to be woken.
+        self.notify();
+        made
     }
 
     /// Puts a message there. False where the port is gone.
@@ -103,7 +109,8 @@ impl Port {
     }
 
     /// Has notices come here.
-    pub(crate) fn watch(&self, watch: &Arc<Watch>) {
+    pub(crate) fn watch(self: &Arc<Self>, watch: &Arc<Watch>) {
+        watch.port.set(Arc::downgrade(self)).ok();
         self.state().watches.push(Arc::clone(watch));
         self.notify();
     }
@@ -170,11 +177,16 @@ impl Port {
         if !state.listeners.iter().any(|held| held.as_ptr() == Arc::as_ptr(signal)) {
             state.listeners.push(Arc::downgrade(signal));
         }
-        let look = state.watches.iter().any(|watch| watch.is_armed());
-        let members = state.members.clone();
+        let (watches, members) = (state.watches.clone(), state.members.clone());
         drop(state);
-        if let (Some(queue), Some(waker)) = (self.completions.get(), self.waker.get()) {
-            queue.wake_when_ready(waker);
+        let mut look = false;
+        if let Some(waker) = self.waker.get() {
+            if let Some(queue) = self.completions.get() {
+                queue.wake_when_ready(waker);
+            }
+            for watch in watches.iter().filter(|watch| watch.is_armed()) {
+                look |= !watch.notices.wake_when_ready(waker);
+            }
         }
         let most = look.then_some(LOOK_FOR_NOTICES);
         members.iter().filter_map(|member| member.listen(signal)).chain(most).min()
@@ -227,6 +239,8 @@ pub(crate) struct Watch {
     reference: OnceLock<[u64; 8]>,
     armed: AtomicBool,
     over: AtomicBool,
+    /// Where its messages go.
+    port: OnceLock<Weak<Port>>,
 }
 
 impl Watch {
@@ -246,6 +260,7 @@ impl Watch {
             reference: OnceLock::new(),
             armed,
             over: AtomicBool::new(false),
+            port: OnceLock::new(),
         })
     }
 
@@ -260,7 +275,12 @@ impl Watch {
 
     /// The client has seen all that its iterator held.
     pub(crate) fn arm(&self) {
-        self.armed.store(true, Ordering::Release);
+        if !self.armed.swap(true, Ordering::AcqRel)
+            && let Some(port) = self.port.get().and_then(Weak::upgrade)
+        {
+            // Who waits there has passed this one by.
+            port.notify();
+        }
     }
 
     fn is_armed(&self) -> bool {

@@ -227,4 +227,9 @@ impl NoticeQueue for LenientNotices {
     fn poll(&self) -> Option<Notice> {
         self.0.poll()
     }
+
+    fn wake_when_ready(&self, waker: &Waker) -> bool {
+        self.0.wake_when_ready(waker);
+        true
+    }
 }

@@ -227,11 +227,25 @@ pub(crate) fn trials() -> Vec<Trial> {
             let body = "done = dispatch_semaphore_create(0); mach_port_t p; IOCreateReceivePort(53, &p);\n\
                  dispatch_source_t source = dispatch_source_create(DISPATCH_SOURCE_TYPE_MACH_RECV, p, 0, dispatch_get_global_queue(0, 0));\n\
                  dispatch_set_context(source, &p); dispatch_source_set_event_handler_f(source, ready); dispatch_resume(source);\n\
+                 /* It waits already when the port becomes a wake port. */ usleep(30000);\n\
                  fire(c, p, one, \"a\", 1, 1); dispatch_semaphore_wait(done, DISPATCH_TIME_FOREVER);\n\
                  dispatch_source_cancel(source); dispatch_release(source); dispatch_release(done);\n\
                  mach_port_mod_refs(mach_task_self(), p, MACH_PORT_RIGHT_RECEIVE, -1);";
             assert_eq!(client(functions, body).run().well(), "size 112\n");
         }),
+        trial(
+            "asynchronous::a_receive_that_waits_before_the_port_is_a_wake_port",
+            &["gcc"],
+            || {
+                let functions = "static void *take(void *p) {\n\
+                 struct { mach_msg_header_t h; char rest[512]; } m; mach_port_t name = *(mach_port_t *)p;\n\
+                 printf(\"%x\\n\", mach_msg(&m.h, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof m, name, 20000, 0)); return NULL; }\n";
+                let body = "mach_port_t p; IOCreateReceivePort(53, &p); pthread_t t; pthread_create(&t, NULL, take, &p);\n\
+                 usleep(30000); fire(c, p, one, \"a\", 1, 1); pthread_join(t, NULL);\n\
+                 mach_port_mod_refs(mach_task_self(), p, MACH_PORT_RIGHT_RECEIVE, -1);";
+                assert_eq!(client(functions, body).run().well(), "0\n");
+            },
+        ),
         trial("asynchronous::a_block_as_the_compiler_lays_it_out", &["gcc"], || {
             // What clang makes of `^{ sum += add; }`, written down by hand.
             let functions = "extern void *_NSConcreteStackBlock[32]; static int sum;\n\

@@ -55,5 +55,20 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("environment::a_client_that_asks_for_nothing_hears_nothing", &["gcc"], || {
             assert_eq!(Program::c("printf(\"%u\\n\", mach_task_self());").run().well(), "259\n");
         });
-    bad.chain([silent]).collect()
+    // It asks in vain, and then waits for ever for what it asked for.
+    let waits = trial(
+        "environment::a_client_that_waits_for_nothing_comes_to_an_end",
+        &["gcc"],
+        || {
+            let body = "mach_port_t port; IOCreateReceivePort(53, &port); find(\"AppleSMC\");\n\
+             struct { mach_msg_header_t header; char rest[256]; } message; printf(\"waits\\n\");\n\
+             mach_msg(&message.header, MACH_RCV_MSG, 0, sizeof message, port, 0, MACH_PORT_NULL);";
+            let ran = Program::c(body).set("DEXTAPE_TAPE", "/nonexistent.tape.jsonl").run();
+            assert_eq!((ran.code, &ran.out[..]), (Some(101), "waits\n"), "{ran}");
+            let last = "\ndextape: so there is no service here\n\
+                    dextape: failed to mach_msg: it waits without a timeout, and nothing answers here\n";
+            assert!(ran.err.ends_with(last), "{ran}");
+        },
+    );
+    bad.chain([silent, waits]).collect()
 }

@@ -44,13 +44,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         assert_eq!(ran.well(), "3\n");
     });
     let further = trial("headers::what_clients_find_without_asking", &["gcc"], || {
-        // Of osx-cpu-temp, smcFanControl and Apple's sample: none of them includes what declares these.
+        // Of osx-cpu-temp, smcFanControl, libsmc and Apple's sample: none of them includes what declares these.
         let ran = Program::compile(
             &["gcc", "-Werror=implicit-function-declaration"],
             "c",
             "#include <IOKit/IOKitLib.h>\n#include <IOKit/hidsystem/IOHIDShared.h>\n#include <IOKit/usb/USB.h>\n\
              int main(int argc, char **argv) {\n\
-             io_async_ref64_t reference = {0}; reference[1] = (io_user_reference_t)(uintptr_t)argv;\n\
+             UInt one = 1; (void)one; io_async_ref64_t reference = {0}; reference[1] = (io_user_reference_t)(uintptr_t)argv;\n\
              printf(\"%d %d %zu %d %x %x\\n\", getopt(argc, argv, \"a\"), ntohs(0x0100), sizeof reference,\n\
              kIOHIDServerConnectType, (unsigned)kIOUSBPipeStalled, USBmakebmRequestType(kUSBIn, kUSBVendor, kUSBEndpoint));\n\
              return 0; }\n",
