@@ -28,10 +28,9 @@ use clap_complete::Shell;
 /// Record, replay and look at the traffic of macOS user clients.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 all is well; 1 a tape is invalid or a replay diverges; 2 the \
-                        question or this machine is at fault."
-)]
+#[command(after_help = "Exit codes: 0 all is well; 1 a tape is invalid, a replay diverges \
+                        or two tapes differ; 2 the \
+                        question or this machine is at fault.")]
 pub(crate) struct Cli {
     /// How results are written to stdout.
     #[arg(long, value_enum, default_value_t, global = true)]
@@ -58,6 +57,8 @@ enum Verb {
     Minimize(Minimize),
     /// Keep a minimised tape, with a test that fails as long as its failure comes again.
     Adopt(Adopt),
+    /// Compare two tapes, as people read diffs.
+    Diff(crate::task_diff::Diff),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -100,6 +101,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
     match asked.verb {
         Verb::Record(record) => task_record::run(registry, &record, &mut out),
         Verb::Replay(replay) => task_replay::run(registry, &replay, &mut out),
+        Verb::Diff(asked) => return crate::task_diff::run(&asked, out),
         Verb::Drive(drive) => task_drive::run(registry, &drive, &mut out),
         Verb::Import(import) => task_import::run(&import, &mut out),
         Verb::Iig(iig) => task_iig::run(&iig, &mut out),
@@ -108,7 +110,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Adopt(adopt) => task_adopt::run(&adopt, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
-        Verb::Show(show) => task_show::run(show, &mut out),
+        Verb::Show(show) => task_show::run(registry, show, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),
         Verb::List => task_list::run(registry, &mut out),

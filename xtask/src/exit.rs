@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Invalid(String),
     /// The question, a file or this machine is at fault.
     Environment(String),
+    /// Two tapes differ, which was the question and has been told.
+    Differs,
     /// Nobody reads the results any more, which is no failure of ours: `show | head`.
     ReaderGone,
 }
@@ -46,6 +48,7 @@ impl Failure {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Invalid(text) | Self::Environment(text) => text,
+            Self::Differs => "find the tapes the same",
             Self::ReaderGone => "write the results: nobody reads them",
         }
     }
@@ -64,6 +67,7 @@ impl Failure {
         match self {
             Self::Invalid(text) => Self::Invalid(change(text)),
             Self::Environment(text) => Self::Environment(change(text)),
+            Self::Differs => Self::Differs,
             Self::ReaderGone => Self::ReaderGone,
         }
     }
@@ -81,6 +85,7 @@ impl Failure {
 pub(crate) fn code(outcome: Result<(), Failure>) -> ExitCode {
     let (code, message) = match outcome {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
+        Err(Failure::Differs) => return INVALID.into(),
         Err(Failure::Invalid(message)) => (INVALID, message),
         Err(Failure::Environment(message)) => (USAGE, message),
     };

@@ -15,7 +15,7 @@
 //! how a run ends, `output` writes results, `progress` keeps people company meanwhile;
 //! `macho` reads programs for macOS as files.
 //!
-//! Exit codes: 0 where all is well; 1 where a tape is invalid or a replay diverges; 2 where the
+//! Exit codes: 0 where all is well; 1 where a tape is invalid, a replay diverges or two tapes differ; 2 where the
 //! question or this machine is at fault. Results go to stdout, all else to stderr.
 
 mod bench;
@@ -37,6 +37,7 @@ mod table;
 mod task_adopt;
 mod task_bench;
 mod task_completions;
+mod task_diff;
 mod task_doctor;
 mod task_drive;
 mod task_execute;
@@ -46,6 +47,7 @@ mod task_import;
 mod task_learn;
 mod task_list;
 mod task_minimize;
+mod task_picture;
 mod task_prove;
 mod task_record;
 mod task_recover;
@@ -69,7 +71,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Does what `args` ask for (the name of the program first) and gives the exit code: 0 where all is
-/// well, 1 where a tape is invalid or a replay diverges, 2 where the question or this machine is at
+/// well, 1 where a tape is invalid, a replay diverges or two tapes differ, 2 where the question or this machine is at
 /// fault.
 #[must_use]
 pub fn run(registry: &Registry, args: impl IntoIterator<Item = OsString>) -> ExitCode {

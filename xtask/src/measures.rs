@@ -23,6 +23,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: || measure("record"),
     },
     Bench { name: "read", about: "reading a tape", run: || measure("read") },
+    Bench {
+        name: "diff",
+        about: "two tapes of 100,000 events compared, and how they could be worst",
+        run: || measure("diff"),
+    },
     Bench { name: "show", about: "the transcript of a tape", run: || measure("show") },
 ];
 

@@ -48,6 +48,11 @@ impl Output {
         writeln!(self.to, "{line}").map_err(|error| Failure::output(&error))
     }
 
+    /// Writes a text of lines as it is.
+    pub(crate) fn text(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
+        write!(self.to, "{text}").map_err(|error| Failure::output(&error))
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.to.write_all(bytes).map_err(|error| Failure::output(&error))

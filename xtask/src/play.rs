@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use dextape::connection::System;
 use dextape::replay::{ReplayOptions, ReplayReport, Replayer};
 use dextape::schedule::{Schedule, TimeMode};
-use dextape::tape::Tape;
+use dextape::tape::{Sequence, Tape};
 use dextape_scenarios::{Parameters, Registry, Scenario, ScenarioError};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -67,6 +67,32 @@ pub(crate) fn play(
     } else {
         Err(Failure::Invalid(format!("use the whole tape: {report}")))
     }
+}
+
+/// Where a replay of `tape` to the scenario's client diverges, by the number of the event, and why; `None`
+/// where it does not.
+pub(crate) fn divergence(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    tape: &Arc<Tape>,
+) -> Result<Option<(Option<Sequence>, String)>, Failure> {
+    let options = ReplayOptions::default();
+    let replayer = Replayer::new(Arc::clone(tape), options).map_err(Failure::invalid)?;
+    let client = |schedule: &Schedule| {
+        let system: Arc<dyn System> = replayer.system(schedule);
+        scenario.client(parameters, &system, &mut Vec::new())
+    };
+    let header = tape.header();
+    // How the client took it is no matter here.
+    let _ = quietly(|| match header.time {
+        TimeMode::Simulated => Schedule::simulate(header.seed.unwrap_or_default(), client),
+        TimeMode::Free => client(&Schedule::free()),
+    });
+    Ok(match replayer.finish() {
+        Err(found) => Some((found.place.map(|place| place.sequence), found.message.clone())),
+        Ok(report) if report.is_complete() => None,
+        Ok(report) => Some((None, format!("the client did not use the whole tape: {report}"))),
+    })
 }
 
 fn client_failed(scenario: &dyn Scenario, error: &dyn std::fmt::Display) -> Failure {

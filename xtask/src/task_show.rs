@@ -1,7 +1,9 @@
 //! `show`: a tape as people read it.
 
+use crate::Registry;
 use crate::exit::Failure;
 use crate::output::{Format, Output};
+use crate::task_picture::Picture;
 use clap::Args;
 use dextape::protocol::Protocol;
 use dextape::tape::{
@@ -43,6 +45,8 @@ pub(crate) struct Show {
     /// Show selectors, fields and memories by the names of this protocol description.
     #[arg(long, value_name = "FILE")]
     protocol: Option<PathBuf>,
+    #[command(flatten)]
+    picture: Picture,
 }
 
 fn kind(name: &str) -> Result<Kind, String> {
@@ -53,7 +57,10 @@ fn kind(name: &str) -> Result<Kind, String> {
 }
 
 /// Shows a tape, reading it as a stream. What stands before a broken line is shown, too.
-pub(crate) fn run(asked: Show, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(registry: &Registry, asked: Show, out: &mut Output) -> Result<(), Failure> {
+    if asked.picture.is_asked() {
+        return asked.picture.show(registry, &asked.tape, asked.protocol.as_deref(), out);
+    }
     let mut reader = match asked.tape.to_str() {
         Some("-") => TapeReader::from_stream(Box::new(std::io::stdin())),
         _ => TapeReader::open(&asked.tape),

@@ -1,5 +1,6 @@
 //! What works on tapes as data.
 //!
+//! - [`diff`](diff()): two tapes beside each other, field by field.
 //! - [`drive`](drive()): the tape plays the client, a dext answers, and its answers are compared with
 //!   those of the tape.
 //! - [`import_imf`]: a log of IMF's interposer becomes a tape.
@@ -7,15 +8,24 @@
 //!   measures how well.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
+//!   [`Lenient`] answers a client from what is left of a tape.
+//! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
 
+mod diff;
 mod drive;
 mod import;
 mod learn;
 mod lenient;
 mod minimize;
+mod picture;
 mod regression;
 mod trial;
+mod view;
 
+pub use diff::{
+    Change, Diff, DiffCounts, DiffEntry, DiffOptions, DiffSide, DiffText, FieldChange,
+    VolatileField, diff,
+};
 pub use drive::{
     Difference, DifferenceKind, DriveError, DriveOptions, DriveReport, drive, planned_faults,
 };
@@ -28,5 +38,9 @@ pub use minimize::{
     Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
     ProgressFn, TRIMMED, answered, message_class, minimize,
 };
+#[cfg(feature = "tui")]
+pub use picture::terminal;
+pub use picture::{EVENTS_MAX, Mark, MarkKind, PageError, diff_page, fault_marks, page, perfetto};
 pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};
+pub use view::{Hex, NamedField, Names, Part};

@@ -57,6 +57,11 @@ impl Case {
         Self { unit, limit, counted: false, ..self }
     }
 
+    /// Without its instructions: of what takes long.
+    pub(crate) fn uncounted(self) -> Self {
+        Self { counted: false, ..self }
+    }
+
     /// At most this figure.
     pub(crate) fn at_most(self, figure: f64) -> Self {
         Self { goal: Some(("most", figure)), ..self }

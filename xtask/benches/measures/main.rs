@@ -6,6 +6,7 @@
 //! takes to start. Times on a shared machine move; counts and ratios hardly do.
 
 mod case;
+mod comparing;
 mod count;
 mod iokit;
 mod peers;
@@ -20,6 +21,7 @@ fn cases() -> Vec<Case> {
     let mut cases = replaying::strict();
     cases.extend(replaying::keyed());
     cases.extend(tapes::cases());
+    cases.extend(comparing::cases());
     cases
 }
 

@@ -72,10 +72,17 @@ fn file() -> &'static (PathBuf, u64) {
 }
 
 fn tape() -> Tape {
+    tape_of(|call| call)
+}
+
+/// The same, where each call has the values that `value` gives for its number.
+pub(crate) fn tape_of(value: impl Fn(u64) -> u64) -> Tape {
     let mut events = Vec::new();
     for call in 0..CALLS {
+        let number = call;
+        let call = value(number);
         let bytes: Vec<u8> = (0..190).map(|index| (call as u8).wrapping_add(index)).collect();
-        let sequence = call * 2 + 1;
+        let sequence = number * 2 + 1;
         let enter = Body::Call(Call {
             selector: 2,
             scalars: Scalars::clamped(&[call, 2]),

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod common;
+mod diff;
 mod doctor;
 mod drive;
 #[cfg(target_os = "linux")]

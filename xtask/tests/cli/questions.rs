@@ -68,7 +68,7 @@ fn completions_name_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let said = folder.run(&["completions", shell]);
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-        for verb in ["record", "replay", "show", "verify", "recover", "reseal"] {
+        for verb in ["record", "replay", "diff", "show", "verify", "recover", "reseal"] {
             assert!(said.out.contains(verb), "{shell} lacks {verb}");
         }
     }
