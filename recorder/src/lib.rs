@@ -6,3 +6,4 @@ pub mod iokit;
 pub mod journal;
 pub mod recording;
 pub mod seal;
+pub mod suite;

@@ -16,11 +16,12 @@ use crate::task_replay::Replay;
 use crate::task_reseal::Reseal;
 use crate::task_schema::Schema;
 use crate::task_show::Show;
+use crate::task_tapes::Tapes;
 use crate::task_verify::Verify;
 use crate::{
     Registry, task_adopt, task_bench, task_completions, task_doctor, task_drive, task_fidelity,
     task_iig, task_import, task_learn, task_list, task_minimize, task_prove, task_record,
-    task_recover, task_replay, task_reseal, task_schema, task_show, task_verify,
+    task_recover, task_replay, task_reseal, task_schema, task_show, task_tapes, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -69,6 +70,8 @@ enum Verb {
     Reseal(Reseal),
     /// Tell which way an app can be recorded on a Mac, and try a recording on this machine.
     Doctor(Doctor),
+    /// Tell which tapes of a test suite no test asks for, and which have expired.
+    Tapes(Tapes),
     /// List the scenarios and what can be set, the benches and the proofs.
     List,
     /// Measure, and print one table.
@@ -108,6 +111,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Learn(learn) => task_learn::run(&learn, &mut out),
         Verb::Minimize(minimize) => task_minimize::run(registry, &minimize, &mut out),
         Verb::Adopt(adopt) => task_adopt::run(&adopt, &mut out),
+        Verb::Tapes(tapes) => task_tapes::run(&tapes, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
         Verb::Show(show) => task_show::run(registry, show, &mut out),

@@ -55,6 +55,7 @@ mod task_replay;
 mod task_reseal;
 mod task_schema;
 mod task_show;
+mod task_tapes;
 mod task_verify;
 
 pub use bench::{Bench, Goal, Measure, Unit};

@@ -113,7 +113,7 @@ fn verify(registry: &Registry, path: &Path) -> Result<Verified, Failure> {
 
 /// Adds the tapes of a folder and of the folders in it, sorted; a file that was named is a tape
 /// whatever its name.
-fn collect(place: &Path, tapes: &mut Vec<PathBuf>) -> Result<(), Failure> {
+pub(crate) fn collect(place: &Path, tapes: &mut Vec<PathBuf>) -> Result<(), Failure> {
     if !fs_err::metadata(place).map_err(Failure::environment)?.is_dir() {
         tapes.push(place.to_owned());
         return Ok(());

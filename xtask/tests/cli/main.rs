@@ -15,4 +15,5 @@ mod minimize;
 
 mod questions;
 mod recordings;
+mod suite;
 mod tapes;
