@@ -29,6 +29,7 @@ mod guard;
 mod fault;
 mod raw;
 mod say;
+mod space;
 mod start;
 
 mod port;
@@ -39,4 +40,5 @@ mod dispatch;
 mod io;
 mod mach;
 
+pub use space::client_space;
 pub use start::{Backend, Finish, StartError, install, install_default};

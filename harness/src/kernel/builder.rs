@@ -3,6 +3,7 @@
 use super::{ClientProcess, MockSystem};
 use crate::boundary::{OpenPoints, Rules};
 use crate::fault::FaultPlan;
+use crate::memory::ClientSpace;
 use crate::schedule::Schedule;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub struct MockBuilder {
     rules: Rules,
     client: ClientProcess,
     faults: FaultPlan,
+    space: Option<Arc<dyn ClientSpace>>,
 }
 
 impl MockBuilder {
@@ -37,12 +39,19 @@ impl MockBuilder {
             rules: Rules::all(),
             client: ClientProcess::default(),
             faults: FaultPlan::default(),
+            space: None,
         }
     }
 
     /// Whose clients it serves.
     pub fn client(mut self, client: ClientProcess) -> Self {
         self.client = client;
+        self
+    }
+
+    /// How dexts reach the client's own memory by its addresses (I14), where the client is a process.
+    pub fn client_space(mut self, space: Arc<dyn ClientSpace>) -> Self {
+        self.space = Some(space);
         self
     }
 
@@ -68,6 +77,10 @@ impl MockBuilder {
     /// The system, without services yet.
     #[must_use]
     pub fn build(self) -> Arc<MockSystem> {
-        MockSystem::make(&self.schedule, self.rules, self.client, self.faults)
+        let mock = MockSystem::make(&self.schedule, self.rules, self.client, self.faults);
+        if let Some(space) = self.space {
+            mock.reach_client(space);
+        }
+        mock
     }
 }

@@ -18,12 +18,12 @@ use crate::connection::{
 };
 use crate::driverkit::{Finding, Leak, Provider, Service};
 use crate::fault::FaultPlan;
-use crate::memory::SharedBuffer;
+use crate::memory::{ClientSpace, SharedBuffer};
 use crate::schedule::{Monitor, Schedule};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A system whose services are mock dexts: the kernel between a client and what implements
 /// [`Service`] and [`UserClient`](crate::driverkit::UserClient).
@@ -85,6 +85,8 @@ pub(super) struct Kernel {
     connections: AtomicU64,
     queues: AtomicU64,
     teardowns: Arc<Monitor<u64>>,
+    /// The client's own memory, where it can be reached.
+    pub(super) space: OnceLock<Arc<dyn ClientSpace>>,
     /// Whose clients it serves.
     pub(super) client: ClientProcess,
     pub(super) faults: Faults,
@@ -281,6 +283,7 @@ impl MockSystem {
             connections: AtomicU64::new(0),
             queues: AtomicU64::new(0),
             teardowns: Arc::new(Monitor::new(schedule, "teardowns", 0)),
+            space: OnceLock::new(),
             client,
             faults: Faults::new(schedule, faults),
             end_observers: Mutex::default(),
@@ -288,6 +291,12 @@ impl MockSystem {
         let kernel = Arc::new(kernel);
         kernel.plan_times();
         Arc::new(Self { kernel })
+    }
+
+    /// Has dexts reach the client's own memory.
+    pub(super) fn reach_client(&self, space: Arc<dyn ClientSpace>) {
+        // The builder does it once.
+        let _ = self.kernel.space.set(space);
     }
 
     /// Starts a service and publishes it.

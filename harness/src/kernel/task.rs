@@ -7,7 +7,7 @@ use crate::boundary::{MapRequest, MappedRange, MappingTable, Rules};
 use crate::call::MemoryId;
 use crate::connection::Mapping;
 use crate::driverkit::bridge::ClientTask;
-use crate::memory::{ClientAddresses, Memory, Part};
+use crate::memory::{ClientAddresses, Memory, Part, client_part};
 use crate::registry::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -97,7 +97,9 @@ pub(super) struct TaskOfClient(pub(super) Weak<Kernel>);
 
 impl ClientTask for TaskOfClient {
     fn memory_at(&self, address: u64, length: u64) -> Option<Part> {
-        self.0.upgrade()?.task().own.memory_at(address, length)
+        let kernel = self.0.upgrade()?;
+        let own = kernel.task().own.memory_at(address, length);
+        own.or_else(|| client_part(kernel.space.get()?, address, length))
     }
 
     fn is_entitled(&self, key: &str) -> bool {

@@ -17,6 +17,7 @@ mod access;
 mod author;
 mod backing;
 mod client_addresses;
+mod client_space;
 mod data_queue;
 mod joined;
 mod pages;
@@ -34,6 +35,8 @@ pub(crate) use access::{check_range, check_word};
 pub use author::{Author, Found};
 pub use backing::Backing;
 pub use client_addresses::ClientAddresses;
+pub use client_space::ClientSpace;
+pub(crate) use client_space::client_part;
 pub use data_queue::{
     DATA_QUEUE_ENTRY_HEADER_SIZE, DATA_QUEUE_HEADER_SIZE, DataQueueMemory, QueueOutcome,
 };

@@ -209,6 +209,9 @@ impl ReplayConnection {
         }
         let words = program.arena.words(step.words + u32::from(step.scalars_in), step.scalars_out);
         let bytes = program.arena.bytes(step.reply_at, step.reply_length);
+        if let Request::Call(call) = request {
+            program.give_pointed(index, call);
+        }
         match program.rules.calls(step.connection, step.selector) {
             Some(rules) if step.result.is_success() => {
                 let (mut words, mut bytes) = (words.to_vec(), bytes.to_vec());

@@ -101,6 +101,7 @@ fn uncommon_matches(
         && structure_matches(program, step, rules, call.bytes)
         && reference_matches(program, rules, &held, call)
         && buffers_match(program, state, &held, call)
+        && program.points_alike(index, call)
         && state.symbols.agree(&symbol_pairs(rules, &held, call))
 }
 

@@ -56,6 +56,13 @@ impl Replayer {
         Ok(Self { session: Arc::new(Session::new(program, &options)) })
     }
 
+    /// How the client's own memory is reached: what its pointers lead to is compared and written from then
+    /// on. Without it the tape's [`Pointed`](crate::tape::Pointed) bytes are left alone. The first call
+    /// counts.
+    pub fn reach_client(&self, space: Arc<dyn crate::memory::ClientSpace>) {
+        let _ = self.session.program.space.set(space);
+    }
+
     /// The policy: the one of the options, or of the tape's header, or else the one that the tape's
     /// threads ask for.
     #[must_use]

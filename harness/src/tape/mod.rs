@@ -37,6 +37,7 @@ mod line;
 mod lines;
 mod naming;
 mod payload;
+mod pointed;
 mod reader;
 mod recover;
 mod reseal;
@@ -69,6 +70,7 @@ pub use header::{
 pub use limits::TapeLimits;
 pub use naming::{Names, Naming};
 pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};
+pub use pointed::Pointed;
 pub use reader::TapeReader;
 pub use recover::{Recovery, recover, recover_bytes};
 pub use reseal::{EDITED, ResealOptions, Resealed, reseal};

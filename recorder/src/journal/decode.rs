@@ -24,6 +24,8 @@ pub enum Content {
     Header(Box<Header>),
     /// A service, for the tape's header.
     Service(u32, ServiceIdentity),
+    /// Further fields of the next event of the lane, as the text of a JSON object.
+    Fields(String),
     /// An event. Where a body holds sequence numbers, these are tokens as numbers; the child of a
     /// fork is its ordinal among the forks of its process.
     Event(Body),
@@ -39,6 +41,7 @@ pub(super) fn decode(kind: u8, body: &[u8]) -> Result<Content, Fault> {
         kind::SERVICE => {
             Content::Service(bytes.number()?, super::header_code::take_identity(&mut bytes)?)
         }
+        kind::FIELDS => Content::Fields(bytes.maybe_text()?.unwrap_or_default()),
         _ => Content::Event(take_body(kind, &mut bytes)?),
     };
     if bytes.0.is_empty() { Ok(content) } else { Err(Fault("bytes left over")) }

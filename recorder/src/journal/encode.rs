@@ -20,6 +20,7 @@ impl Record<'_> {
         match self {
             Self::Header(_) => kind::HEADER,
             Self::Service { .. } => kind::SERVICE,
+            Self::Fields(_) => kind::FIELDS,
             Self::Matched { .. } => kind::MATCHED,
             Self::Property { .. } => kind::PROPERTY,
             Self::Watch { .. } => kind::WATCH,
@@ -88,6 +89,7 @@ impl Record<'_> {
                 sink.number(service);
                 super::header_code::put_identity(sink, identity);
             }
+            Self::Fields(text) => sink.maybe_text(Some(text)),
             Self::Matched { matching, outcome } => {
                 put_matching(sink, matching);
                 put_outcome(sink, outcome, |sink, services| put_numbers(sink, services));

@@ -43,4 +43,5 @@ kinds! {
     FORK = 73,
     EXEC = 74,
     NOTE = 75,
+    FIELDS = 76,
 }

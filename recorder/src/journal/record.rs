@@ -36,6 +36,9 @@ pub enum Record<'a> {
         identity: &'a ServiceIdentity,
     },
 
+    /// Further fields of the next event of the lane, as the text of a JSON object.
+    Fields(&'a str),
+
     /// Services were looked for.
     Matched {
         /// What was looked for.

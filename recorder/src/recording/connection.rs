@@ -1,5 +1,6 @@
 //! A connection that records its calls, maps and unmaps.
 
+use super::annotation::Looked;
 use super::calls::Origin;
 use super::context::Context;
 use super::memory::{RecordingMemory, WatchedMemory};
@@ -7,7 +8,7 @@ use super::queue::RecordingQueue;
 use super::redact::FieldPlace;
 use super::reference::Marked;
 use super::shared::{Lent, SharedBuffers, copy_store};
-use crate::journal::{Call, Record, Return, Structure, Token};
+use crate::journal::{Call, Data, Record, Return, Structure, Token};
 use dextape::IoReturn;
 use dextape::call::{ConnectionId, MapOptions};
 use dextape::connection::{
@@ -16,7 +17,7 @@ use dextape::connection::{
 };
 use dextape::limits::{ASYNC_REFERENCE_MAX, ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
 use dextape::memory::{Memory, RawReach};
-use dextape::tape::{Capture, MappedMemory, OutputKind};
+use dextape::tape::{Capture, MappedMemory, OutputKind, Pointed};
 use std::sync::{Arc, PoisonError};
 
 /// Entries of an asynchronous reference that are recorded: more than are accepted (D1), so that a
@@ -48,6 +49,8 @@ struct Underway {
     /// The dext may go on writing to a shared output: what it writes there comes as patches.
     asynchronous: bool,
     buffers: Buffers,
+    /// What pointers of the call led to when it was made.
+    pointed: Vec<Looked>,
 }
 
 impl RecordingConnection {
@@ -83,6 +86,32 @@ impl RecordingConnection {
                 StructureOutput::Shared(buffer) => Some(lend(buffer)),
                 _ => None,
             },
+        }
+    }
+
+    /// What pointers of a call lead to, as fields of its enter, which comes next.
+    fn look(&self, selector: u32, input: &MethodInput<'_>) -> Vec<Looked> {
+        let Some(pointers) = &self.context.session.pointers else { return Vec::new() };
+        let bytes = match &input.structure {
+            StructureInput::Bytes(bytes) => bytes,
+            _ => &[][..],
+        };
+        let looked = pointers.look(selector, input.scalars, bytes);
+        self.tell_pointed(selector, looked.iter().map(|looked| &looked.pointed));
+        looked
+    }
+
+    fn tell_pointed<'a>(&self, selector: u32, all: impl Iterator<Item = &'a Pointed>) {
+        let place = FieldPlace::Pointed { selector };
+        let passed =
+            |pointed: &Pointed| match self.context.hook().bytes(&place, &pointed.data).data() {
+                Data::Bytes(data) => Some(Pointed { field: pointed.field, data: data.to_vec() }),
+                // Left out as a whole.
+                _ => None,
+            };
+        let all: Vec<Pointed> = all.filter_map(passed).collect();
+        if !all.is_empty() {
+            self.context.fields(Some(self.number), Pointed::KEY, Pointed::to_json(&all));
         }
     }
 
@@ -126,9 +155,12 @@ impl RecordingConnection {
 
     /// Records the leave of a call.
     fn leave_call(&self, call: &Underway, result: IoReturn, output: &MethodOutput<'_>) {
-        let Underway { enter, selector, asked, asynchronous, buffers } = call;
+        let Underway { enter, selector, asked, asynchronous, buffers, pointed } = call;
         if enter.is_none() {
             return;
+        }
+        if let (Some(pointers), false) = (&self.context.session.pointers, pointed.is_empty()) {
+            self.tell_pointed(*selector, pointers.changed(pointed).iter());
         }
         let succeeded = result.ok().is_ok();
         // In-line outputs are what was returned; an out-of-line one is the whole buffer, which the
@@ -199,11 +231,12 @@ impl Connection for RecordingConnection {
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
         let buffers = self.lend(&input.structure, &output.structure);
+        let pointed = self.look(selector, input);
         let enter =
             self.enter(selector, input, output, &buffers, |call| self.append(&Record::Call(call)));
         buffers.called(enter);
         let asked = output.structure_asked();
-        let call = Underway { enter, selector, asked, asynchronous: false, buffers };
+        let call = Underway { enter, selector, asked, asynchronous: false, buffers, pointed };
         let result = self.inner.call_method(selector, input, output);
         self.leave_call(&call, result, output);
         result
@@ -226,6 +259,7 @@ impl Connection for RecordingConnection {
             &blanked[..count]
         });
         let queue_number = queue.as_ref().map(|queue| queue.number);
+        let pointed = self.look(selector, input);
         let enter = self.enter(selector, input, output, &buffers, |call| {
             self.append(&Record::AsyncCall { call, queue: queue_number, reference })
         });
@@ -247,7 +281,7 @@ impl Connection for RecordingConnection {
             calls.made(enter.get(), Origin { connection: self.number, selector });
         }
         let asked = output.structure_asked();
-        let call = Underway { enter, selector, asked, asynchronous: true, buffers };
+        let call = Underway { enter, selector, asked, asynchronous: true, buffers, pointed };
         let result = self.inner.call_async_method(selector, &inner_wake, input, output);
         self.leave_call(&call, result, output);
         result

@@ -83,6 +83,20 @@ impl Context {
         })
     }
 
+    /// Further fields of the calling thread's next event.
+    pub(crate) fn fields(&self, connection: Option<u32>, key: &str, value: serde_json::Value) {
+        if self.session.is_recording() {
+            let map = serde_json::Map::from_iter([(key.to_owned(), value)]);
+            let text = serde_json::Value::Object(map).to_string();
+            let time = self.time();
+            self.session.lanes.with(|lane| {
+                let stamp =
+                    Stamp { lane: lane.number, connection, cause: None, time: lane.time(time) };
+                self.session.journal.append(stamp, &Record::Fields(&text));
+            });
+        }
+    }
+
     /// Appends the leave of what `enter` began. Where the enter is not on the tape, neither is the
     /// leave.
     #[inline]

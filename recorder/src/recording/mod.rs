@@ -3,6 +3,7 @@
 //!
 //! Start with [`RecordingSession`].
 
+mod annotation;
 mod beside;
 mod calls;
 mod connection;
@@ -22,6 +23,7 @@ mod shared;
 mod system;
 mod watched;
 
+pub use annotation::{Annotations, ClientPointers};
 pub use beside::beside_the_client;
 pub use options::{LongWrites, RecordOptions};
 pub use redact::{FieldPlace, Redaction, Redactor};

@@ -1,6 +1,6 @@
 //! What a recording session is told before it begins.
 
-use super::Redactor;
+use super::{ClientPointers, Redactor};
 use crate::journal::JournalOptions;
 use dextape::limits::PAGE_SIZE;
 use dextape::tape::{Capture, FieldRule, Host, Scenario};
@@ -21,6 +21,9 @@ pub struct RecordOptions {
     pub rules: Vec<FieldRule>,
     /// What else is to be said of how it came about, such as faults that were planned.
     pub provenance: Vec<String>,
+    /// Client pointers inside calls, and how what they lead to is read. The rules of their annotations go
+    /// to [`rules`](Self::rules).
+    pub pointers: Option<ClientPointers>,
     /// What keeps secrets off the disk.
     pub redactor: Option<Arc<dyn Redactor>>,
     /// What becomes of long bytes that the client hands in.
@@ -41,6 +44,7 @@ impl Default for RecordOptions {
             policy: None,
             rules: Vec::new(),
             provenance: Vec::new(),
+            pointers: None,
             redactor: None,
             long_writes: LongWrites::default(),
             capture: Capture::Accessor,

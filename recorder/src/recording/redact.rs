@@ -37,6 +37,11 @@ pub enum FieldPlace<'a> {
         /// Selector of the call that completed, where it is known.
         selector: Option<u32>,
     },
+    /// What a client pointer of a call led to.
+    Pointed {
+        /// The call's selector.
+        selector: u32,
+    },
     /// Bytes of shared memory that the client wrote, or that it saw changed. A range that changed in
     /// part only is seen in part: go by the offset.
     Memory {

@@ -8,7 +8,7 @@ use super::redact::Hook;
 use super::reference::Marks;
 use super::shared::SharedBuffers;
 use super::system::RecordingSystem;
-use super::{LongWrites, RecordOptions};
+use super::{ClientPointers, LongWrites, RecordOptions};
 use crate::journal::{Journal, JournalError, Record, Stamp, Status};
 use dextape::connection::System;
 use dextape::schedule::{Schedule, TimeMode};
@@ -54,6 +54,7 @@ pub struct RecordingSession {
     pub(crate) numbers: Numbers,
     pub(crate) marks: Marks,
     pub(crate) hook: Hook,
+    pub(crate) pointers: Option<ClientPointers>,
     pub(crate) long_writes: LongWrites,
     pub(crate) capture: Capture,
     pub(crate) calls: Mutex<Calls>,
@@ -98,6 +99,7 @@ impl RecordingSession {
             numbers: Numbers::new(),
             marks: Marks::new(number),
             hook: Hook(options.redactor),
+            pointers: options.pointers,
             long_writes: options.long_writes,
             capture: options.capture,
             calls: Mutex::default(),

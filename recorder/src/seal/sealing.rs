@@ -5,7 +5,7 @@ use super::lookup::{Lookup, RUNS_MAX};
 use super::{SealError, SealOptions, SealReport};
 use crate::journal::{Content, Entry, JournalError, JournalReader};
 use dextape::tape::{Body, Digest, Event, Header, Payload, Sequence};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Lanes of a recording: more threads than any client has had, and a bound for a journal that was made
@@ -62,6 +62,10 @@ struct Stream {
     born: bool,
     /// The next event.
     head: Option<Entry>,
+    /// Its further fields.
+    fields: Option<String>,
+    /// Further fields of lanes whose next event has not come yet.
+    waiting: HashMap<u32, String>,
     /// Time of the last event: order within a journal never goes back for a time.
     time: u64,
     lookup: Lookup,
@@ -86,6 +90,8 @@ impl Sealing {
                 process,
                 born: !announced,
                 head: None,
+                fields: None,
+                waiting: HashMap::new(),
                 time: 0,
                 lookup: Lookup::default(),
             };
@@ -136,8 +142,15 @@ impl Sealing {
         self.last = index;
         let stream = &mut self.streams[index];
         let Some(entry) = stream.head.take() else { return Ok(None) };
+        let fields = stream.fields.take();
         stream.advance()?;
-        self.event(index, entry).map(Some)
+        let mut event = self.event(index, entry)?;
+        if let Some(Ok(fields)) = fields.map(|text| serde_json::from_str(&text))
+            && matches!(event.body, Body::Call(_) | Body::AsyncCall { .. } | Body::Return(_))
+        {
+            event.extra = fields;
+        }
+        Ok(Some(event))
     }
 
     /// The stream whose event is next.
@@ -171,7 +184,7 @@ impl Sealing {
                 Body::Gap { events: None, reason }
             }
             // `advance` keeps these back.
-            Content::Header(_) | Content::Service(..) => {
+            Content::Header(_) | Content::Service(..) | Content::Fields(_) => {
                 Body::Gap { events: Some(0), reason: String::new() }
             }
         };
@@ -291,9 +304,17 @@ impl Stream {
     /// Goes to the next event.
     fn advance(&mut self) -> Result<(), JournalError> {
         self.head = None;
+        // By lane: those of a lane come just before its event, with other lanes' events between them.
         for entry in &mut self.reader {
             let entry = entry?;
+            if let Content::Fields(text) = &entry.content {
+                if self.waiting.len() < LANES_MAX {
+                    self.waiting.insert(entry.stamp.lane, text.clone());
+                }
+                continue;
+            }
             if entry.is_event() {
+                self.fields = self.waiting.remove(&entry.stamp.lane);
                 self.head = Some(entry);
                 break;
             }

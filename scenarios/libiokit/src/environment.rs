@@ -15,6 +15,8 @@ pub struct Environment {
     pub(crate) answer: Answer,
     /// The tape to record.
     pub(crate) record: Option<PathBuf>,
+    /// What is known of the values in calls: a protocol description.
+    pub(crate) annotations: Option<PathBuf>,
     /// Exit with another code where events of a replayed tape are left over.
     pub(crate) strict: bool,
 }
@@ -44,6 +46,7 @@ const PATIENCE: &str = "DEXTAPE_PATIENCE";
 const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
+const ANNOTATIONS: &str = "DEXTAPE_ANNOTATIONS";
 const SLOWER: &str = "DEXTAPE_SLOWER";
 
 impl Environment {
@@ -98,7 +101,8 @@ impl Environment {
                 return Err(StartError::new(format!("read {STRICT} = {other:?}: expected 0 or 1")));
             }
         };
-        Ok(Self { answer, record: get(RECORD).map(PathBuf::from), strict })
+        let file = |name| get(name).map(PathBuf::from);
+        Ok(Self { answer, record: file(RECORD), annotations: file(ANNOTATIONS), strict })
     }
 }
 

@@ -16,15 +16,17 @@
 //! | 10 | waits so many milliseconds as the first scalar says |
 //! | 11 | fills the output descriptor with 0xab, and fails where a scalar was given |
 //! | 12 | the service is terminated |
+//! | 13 | reads as many bytes as the structure says at its first pointer, and writes them in capitals to its second; gives back its token, and the sum of the bytes |
 //!
 //! Memory type 0 has 128 bytes, memory type 4 has 1 MiB, and there is no other.
 
 use dextape::IoReturn;
 use dextape::connection::System;
 use dextape::driverkit::{
-    self, BufferMemoryDescriptor, Direction, DispatchQueue, ExternalMethodArguments,
-    MappingOptions, MemoryDescriptor, OsData, OsObject, OsSharedPtr, Provider, QueueOptions,
-    Service, UserClient, async_completion,
+    self, AddressSegment, BufferMemoryDescriptor, Direction, DispatchQueue,
+    ExternalMethodArguments, MappingOptions, MemoryDescriptor, OsData, OsObject, OsSharedPtr,
+    Provider, QueueOptions, Service, UserClient, async_completion,
+    create_memory_descriptor_from_client,
 };
 use dextape::kernel::{MockSystem, ServiceDescription};
 use dextape_scenarios::{Parameter, Parameters, Scenario, ScenarioError};
@@ -180,6 +182,47 @@ impl ProbeClient {
     }
 }
 
+/// Selector 13: token, two pointers, and a count of 4 bytes.
+fn follow(arguments: &mut ExternalMethodArguments<'_>) -> IoReturn {
+    let Some(request) = &arguments.structure_input else { return IoReturn::BAD_ARGUMENT };
+    let request = request.bytes();
+    let word = |at: usize| {
+        let bytes = request.get(at..at + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let (Some(token), Some(source), Some(room), Some(count)) =
+        (word(0), word(8), word(16), word(24))
+    else {
+        return IoReturn::BAD_ARGUMENT;
+    };
+    let length = (count & 0xffff_ffff).min(4096);
+    let mapped = |address, direction| {
+        let segment = AddressSegment { address, length };
+        let memory = create_memory_descriptor_from_client(direction, &[segment])?;
+        let memory = OsSharedPtr::adopt(memory);
+        memory.create_mapping(MappingOptions::NONE, 0, 0, 0, 0).map(OsSharedPtr::adopt)
+    };
+    // Without the option it would be written to a copy (I14).
+    let through = Direction::IN | Direction::DISABLE_COPY_ON_WRITE;
+    let (source, room) = match (mapped(source, Direction::OUT), mapped(room, through)) {
+        (Ok(source), Ok(room)) => (source, room),
+        (Err(code), _) | (_, Err(code)) => return code,
+    };
+    let mut bytes = vec![0; length as usize];
+    if source.copy_out(0, &mut bytes).is_err() {
+        return IoReturn::VM_ERROR;
+    }
+    let sum = bytes.iter().copied().map(u64::from).sum();
+    bytes.make_ascii_uppercase();
+    if room.copy_in(0, &bytes).is_err() {
+        return IoReturn::VM_ERROR;
+    }
+    for (output, value) in arguments.scalar_output.iter_mut().zip([token, sum]) {
+        *output = value;
+    }
+    IoReturn::SUCCESS
+}
+
 impl UserClient for ProbeClient {
     fn start(&self, _provider: &Provider) -> IoReturn {
         match DispatchQueue::create_with_options("probe", QueueOptions::REENTRANT) {
@@ -273,6 +316,7 @@ impl UserClient for ProbeClient {
                     .unwrap_or_default();
                 found.into_iter().for_each(|service| system.terminate(service));
             }
+            13 => return follow(arguments),
             _ => return IoReturn::UNSUPPORTED,
         }
         IoReturn::SUCCESS

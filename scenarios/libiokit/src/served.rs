@@ -4,13 +4,14 @@ use crate::environment::{Answer, Environment};
 use dextape::IoReturn;
 use dextape::connection::System;
 use dextape::kernel::MockSystem;
+use dextape::protocol::Protocol;
 use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Capture, Tape};
-use dextape_cabi::{Backend, Finish, StartError};
+use dextape_cabi::{Backend, Finish, StartError, client_space};
 use dextape_lab::{Lenient, is_marked};
 use dextape_plugin::Plugin;
-use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
 use std::num::NonZeroU32;
@@ -65,7 +66,9 @@ impl Served {
             }
             Answer::Plugin { path, slower } => (plugin(path, *slower)?, None),
         };
-        let recording = environment.record.as_deref().map(Recording::start).transpose()?;
+        let annotations = environment.annotations.as_deref().map(annotations).transpose()?;
+        let record = |tape| Recording::start(tape, annotations);
+        let recording = environment.record.as_deref().map(record).transpose()?;
         let system = match &recording {
             Some(recording) => recording.session.wrap(system),
             None => system,
@@ -88,9 +91,21 @@ fn mock(
     }
     let failed = |error| StartError::new(format!("start scenario {name}: {error}"));
     scenario.prepare(&mut parameters).map_err(failed)?;
-    let mock = MockSystem::new(&Schedule::free_slower(slower));
+    let mock = mock_of_this_process(slower);
     scenario.publish(&parameters, &mock).map_err(failed)?;
     Ok(mock)
+}
+
+/// A mock whose dexts reach the memory of this process by its addresses.
+fn mock_of_this_process(slower: NonZeroU32) -> Arc<MockSystem> {
+    MockSystem::builder(&Schedule::free_slower(slower)).client_space(client_space()).build()
+}
+
+/// Reads what is known of the values in calls.
+fn annotations(path: &Path) -> Result<Annotations, StartError> {
+    let read = Protocol::read(path)
+        .map_err(|error| StartError::new(format!("read {}: {error}", path.display())));
+    Ok(Annotations::new(&read?))
 }
 
 fn replayer(
@@ -107,7 +122,9 @@ fn replayer(
         options.on_divergence = OnDivergence::Answer(code);
     }
     let failed = |error| StartError::new(format!("replay {}: {error}", path.display()));
-    Replayer::new(tape, options).map_err(failed)
+    let replayer = Replayer::new(tape, options).map_err(failed)?;
+    replayer.reach_client(client_space());
+    Ok(replayer)
 }
 
 /// What is left of a tape that was minimised for a client, with usual answers to all else.
@@ -119,7 +136,7 @@ fn lenient(path: &Path, tape: Arc<Tape>) -> Result<Arc<dyn System>, StartError> 
 /// The dext of a library that somebody else made, in free time.
 fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError> {
     let plugin = Plugin::load(path).map_err(StartError::new)?;
-    let mock = MockSystem::new(&Schedule::free_slower(slower));
+    let mock = mock_of_this_process(slower);
     let failed = |code: IoReturn| {
         StartError::new(format!("start the dext of the plug-in {}: {code}", path.display()))
     };
@@ -128,8 +145,14 @@ fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError
 }
 
 impl Recording {
-    fn start(tape: &Path) -> Result<Self, StartError> {
-        let options = RecordOptions { capture: Capture::SyncPoints, ..RecordOptions::default() };
+    fn start(tape: &Path, annotations: Option<Annotations>) -> Result<Self, StartError> {
+        let annotations = annotations.map(Arc::new);
+        let options = RecordOptions {
+            capture: Capture::SyncPoints,
+            rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
+            pointers: annotations.map(|it| ClientPointers::new(it, client_space())),
+            ..RecordOptions::default()
+        };
         let session = RecordingSession::start(&journal_of(tape), options)
             .map_err(|error| StartError::new(format!("record {}: {error}", tape.display())))?;
         Ok(Self { session, tape: tape.to_owned() })

@@ -1,7 +1,7 @@
 //! Somebody else's client, unchanged: the crate `macsmc`.
 
 use crate::tools::{Tools, trial, well};
-use dextape::tape::{Body, Comparison, Field, FieldRule, Tape};
+use dextape::tape::{Body, Tape};
 use libtest_mimic::Trial;
 use std::path::Path;
 use std::process::Command;
@@ -30,6 +30,32 @@ Public keys (11):
 [zRDB] type [flag] 666C6167 len [ 1] attr [50] -> NOT READABLE, code 85
 [zSEN] type [flag] 666C6167 len [ 1] attr [91] -> 01
 ";
+
+/// Between the fields of its structure the crate hands in whatever lies there.
+const ANNOTATIONS: &str = r#"
+format = 1
+name = "AppleSMC"
+[selectors.2]
+name = "call"
+input = "ParamStruct"
+[structures.ParamStruct]
+fields = [
+    { name = "key", type = "u32", show = "four_characters" },
+    { name = "version", type = "bytes", count = 6 },
+    { name = "gap", type = "u16", kind = "padding" },
+    { name = "limits", type = "bytes", count = 16 },
+    { name = "size", type = "u32" },
+    { name = "data_type", type = "u32", show = "four_characters" },
+    { name = "attributes", type = "u8" },
+    { name = "more", type = "bytes", count = 3, kind = "padding" },
+    { name = "result", type = "u8" },
+    { name = "status", type = "u8" },
+    { name = "command", type = "u8" },
+    { name = "last", type = "u8", kind = "padding" },
+    { name = "index", type = "u32" },
+    { name = "value", type = "bytes", count = 32 },
+]
+"#;
 
 /// What the dump says, decoded by hand: 1C40 is 7232 quarters, 2B40 is 11072 of 256 parts, 45400000 is 3072.
 /// The crate does not look at the result inside the structure, so what cannot be read is 0.
@@ -73,7 +99,9 @@ fn printed(tools: &Tools) {
 fn recorded(tools: &Tools) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("smc.tape.jsonl");
+    fs_err::write(folder.path().join("smc.toml"), ANNOTATIONS).unwrap();
     let mut command = tools.macsmc_recorded(folder.path(), &path);
+    command.env("DEXTAPE_ANNOTATIONS", "smc.toml");
     let said = well(&dumped(&mut command, folder.path()).output().unwrap());
     check(&said);
     let tape = Tape::read(&path).unwrap();
@@ -83,14 +111,6 @@ fn recorded(tools: &Tools) {
     // first; `F0Tg`, `F0Sf` and others are not there, which one call says.
     assert!(calls > 3 * 10, "{calls}");
 
-    // Between the fields of its structure the crate hands in whatever lies there.
-    let mut tape = tape;
-    for (offset, length) in [(10, 2), (37, 3), (43, 1)] {
-        let field = Field::StructureInput(offset, length);
-        let rule = FieldRule { selector: Some(2), on: None, field, comparison: Comparison::Masked };
-        tape.header_mut().rules.push(rule);
-    }
-    tape.write(&path).unwrap();
     let mut replay = tools.macsmc(folder.path(), ("DEXTAPE_TAPE", path.as_ref()));
     let replayed = replay.env("DEXTAPE_STRICT", "1").output().unwrap();
     assert_eq!(well(&replayed), said);

@@ -18,7 +18,7 @@ use crate::tape::{
     Body, Call, Digest, Event, OutputKind, Payload, Return, Sequence, Structure, Tape,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Why a tape cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +116,8 @@ impl Program {
             keys: None,
             courses: None,
             rules,
+            pointed: HashMap::new(),
+            space: OnceLock::new(),
             gaps: Vec::new(),
             ends: HashMap::new(),
         };
@@ -134,6 +136,9 @@ impl Program {
         };
         for (index, event) in events.iter().enumerate() {
             compiler.event(index as u32, event)?;
+            if !event.extra.is_empty() {
+                compiler.pointed(event)?;
+            }
         }
         let Compiler { mut program, opaque_input, .. } = compiler;
         program.policy = named.unwrap_or_else(|| program.suggested_policy());

@@ -6,6 +6,7 @@ mod compile;
 mod courses;
 mod keys;
 mod layout;
+mod pointed;
 mod rules;
 mod shared;
 mod step;

@@ -3,15 +3,17 @@
 use super::arena::Arena;
 use super::courses::Courses;
 use super::keys::KeyTable;
+use super::pointed::PointedBytes;
 use super::rules::FieldRules;
 use crate::IoReturn;
 use crate::call::{AsyncReference, Scalars};
 use crate::connection::NoticeKind;
+use crate::memory::ClientSpace;
 use crate::replay::{Place, Policy};
 use crate::schedule::TimeMode;
 use crate::tape::{Capture, Event, Tape};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a step; [`NONE`] where there is none. So are the others.
 pub(in crate::replay) type StepIndex = u32;
@@ -257,6 +259,10 @@ pub(in crate::replay) struct Program {
     /// For the nearest of several steps.
     pub(in crate::replay) courses: Option<Courses>,
     pub(in crate::replay) rules: FieldRules,
+    /// What pointers of a step led to: when the call was made, and what was changed when it returned.
+    pub(in crate::replay) pointed: HashMap<StepIndex, PointedBytes>,
+    /// The client's own memory, where it can be reached.
+    pub(in crate::replay) space: OnceLock<Arc<dyn ClientSpace>>,
     /// Events are missing at some place.
     pub(in crate::replay) gaps: Vec<EventIndex>,
     /// The event that ended each connection from the device's side.

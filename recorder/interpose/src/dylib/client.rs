@@ -1,5 +1,6 @@
 //! Reading what the program's pointers lead to.
 
+use dextape::memory::ClientSpace;
 use mach2::kern_return::KERN_SUCCESS;
 use mach2::traps::mach_task_self;
 use mach2::vm::mach_vm_read_overwrite;
@@ -70,4 +71,18 @@ pub(super) fn copy_of(address: u64, length: usize) -> Option<Vec<u8>> {
     bytes.try_reserve_exact(length).ok()?;
     bytes.resize(length, 0);
     copy_from(address, &mut bytes).then_some(bytes)
+}
+
+/// The program's memory, to be looked at: a recorder writes nowhere.
+#[derive(Debug)]
+pub(super) struct Space;
+
+impl ClientSpace for Space {
+    fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        copy_from(address, into)
+    }
+
+    fn write(&self, _address: u64, _bytes: &[u8]) -> bool {
+        false
+    }
 }

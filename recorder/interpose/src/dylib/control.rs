@@ -18,7 +18,13 @@ extern "C" fn load() {
     let _ = catch_unwind(|| {
         // SAFETY: a name, and before the program has threads that could change the environment.
         let value = unsafe { getenv(c"DEXTAPE_RECORD".as_ptr()) };
-        if let Some(tape) = path_of(value) {
+        let tape = path_of(value);
+        // SAFETY: as above.
+        let value = unsafe { getenv(c"DEXTAPE_ANNOTATIONS".as_ptr()) };
+        if let Some(annotations) = path_of(value) {
+            recorder::annotated_by(annotations);
+        }
+        if let Some(tape) = tape {
             recorder::ask(tape);
         }
         // Before any handler of the program's, so that it runs after them.

@@ -1,5 +1,6 @@
 //! The recording in progress: what was asked for, when it begins, and how it ends.
 
+use super::client;
 use super::pages::{At, Shown};
 use super::port::Ports;
 use super::system::Originals;
@@ -8,16 +9,17 @@ use crate::journal_name::{journal_of, tape_of};
 use crate::numbers::Numbers;
 use dextape::call::MemoryId;
 use dextape::connection::{Connection, System};
+use dextape::protocol::Protocol;
 use dextape::tape::Capture;
 use dextape_recorder::iokit;
 use dextape_recorder::journal::JournalError;
-use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// A recording.
 pub(super) struct Recorder {
@@ -59,6 +61,22 @@ enum State {
 static STATE: RwLock<State> = RwLock::new(State::Idle);
 /// False where the state is idle: then a replacement costs one load.
 static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// The protocol description that says which values in calls are handles and pointers.
+static ANNOTATIONS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has recordings follow a protocol description.
+pub(super) fn annotated_by(path: PathBuf) {
+    // The library is loaded once.
+    let _ = ANNOTATIONS.set(path);
+}
+
+fn annotations() -> Result<Option<Arc<Annotations>>, String> {
+    let Some(path) = ANNOTATIONS.get() else { return Ok(None) };
+    let protocol =
+        Protocol::read(path).map_err(|error| format!("read {}: {error}", path.display()))?;
+    Ok(Some(Arc::new(Annotations::new(&protocol))))
+}
 
 /// Has the recording begin with the program's next call.
 pub(super) fn ask(tape: PathBuf) {
@@ -124,8 +142,13 @@ pub(super) fn stop() -> bool {
 }
 
 impl Recorder {
-    fn start(tape: &Path) -> Result<Self, JournalError> {
+    fn start(tape: &Path) -> Result<Self, String> {
+        let annotations = annotations()?;
         let options = || RecordOptions {
+            rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
+            pointers: annotations
+                .as_ref()
+                .map(|it| ClientPointers::new(Arc::clone(it), Arc::new(client::Space))),
             host: iokit::this_host(),
             page_size: iokit::this_page_size(),
             capture: Capture::SyncPoints,
@@ -144,7 +167,7 @@ impl Recorder {
             }
             other => other,
         };
-        let session = started?;
+        let session = started.map_err(|error| error.to_string())?;
         watch::recording_in(process);
         let originals = Originals::new();
         let system = session.wrap(Arc::clone(&originals) as Arc<dyn System>);

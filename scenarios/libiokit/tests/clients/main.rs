@@ -25,6 +25,8 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod ownership;
 #[cfg(target_os = "linux")]
+mod pointers;
+#[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
 mod rules;
@@ -47,6 +49,7 @@ fn main() {
         ownership::trials(),
         agreement::trials(),
         endurance::trials(),
+        pointers::trials(),
         scenarios::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
