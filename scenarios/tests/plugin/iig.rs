@@ -90,7 +90,15 @@ kern_return_t IMPL(Ticker, Start) {
   if (ret == kIOReturnSuccess) ret = IOTimerDispatchSource::Create(ivars->queue, &ivars->timer);
   if (ret == kIOReturnSuccess) ret = CreateActionTick(sizeof(uint64_t), &ivars->tick);
   if (ret == kIOReturnSuccess) ret = ivars->timer->SetHandler(ivars->tick);
-  *static_cast<uint64_t *>(ivars->tick->GetReference()) = 100;
+  // A buffer that is mapped the short way, with what a tick counts.
+  IOBufferMemoryDescriptor *buffer = nullptr;
+  uint64_t address = 0, length = 0, each = 100;
+  if (ret == kIOReturnSuccess) ret = IOBufferMemoryDescriptor::Create(kIOMemoryDirectionInOut, sizeof each, 0, &buffer);
+  if (ret == kIOReturnSuccess) ret = buffer->Map(0, 0, 0, 0, &address, &length);
+  if (ret != kIOReturnSuccess || length != sizeof each) return kIOReturnNoMemory;
+  memcpy(reinterpret_cast<void *>(address), &each, sizeof each);
+  memcpy(ivars->tick->GetReference(), reinterpret_cast<const void *>(address), sizeof each);
+  OSSafeReleaseNULL(buffer);
   if (ret == kIOReturnSuccess) ivars->timer->WakeAtTime(kIOTimerClockUptimeRaw, mach_absolute_time() + 1000000, 0);
   return ret;
 }

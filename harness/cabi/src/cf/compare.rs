@@ -1,5 +1,6 @@
 //! When two objects are equal.
 
+use super::data;
 use super::number::Magnitude;
 use super::object::{Body, CfRef, Item};
 use std::hash::{DefaultHasher, Hasher};
@@ -29,7 +30,10 @@ pub(super) fn equal(a: CfRef, b: CfRef) -> bool {
             (Magnitude::Whole(a), Magnitude::Whole(b)) => a == b,
             (a, b) => a.as_float() == b.as_float(),
         },
-        (Body::String(a), Body::String(b)) | (Body::Data(a), Body::Data(b)) => copy(a) == copy(b),
+        (Body::String(a), Body::String(b)) => copy(a) == copy(b),
+        (Body::Data(_) | Body::Borrowed(..), Body::Data(_) | Body::Borrowed(..)) => {
+            data::copied(a) == data::copied(b)
+        }
         (Body::Array(a), Body::Array(b)) | (Body::Set(a), Body::Set(b)) => {
             items(&copy(a), &copy(b))
         }
@@ -52,7 +56,10 @@ pub(super) fn hash(value: CfRef) -> usize {
     match &value.object().body {
         Body::Boolean(value) => hasher.write_u8(u8::from(*value)),
         Body::Number(number) => hasher.write_u64(number.value.as_float().to_bits()),
-        Body::String(bytes) | Body::Data(bytes) => hasher.write(&copy(bytes)),
+        Body::String(bytes) => hasher.write(&copy(bytes)),
+        Body::Data(_) | Body::Borrowed(..) => {
+            hasher.write(&data::copied(value).unwrap_or_default());
+        }
         Body::Array(items) | Body::Set(items) => hasher.write_usize(copy(items).len()),
         Body::Dictionary(pairs) => hasher.write_usize(copy(pairs).len()),
         _ => hasher.write_usize(value.address()),

@@ -48,9 +48,7 @@ fn value(object: CfRef, depth: u32) -> Option<Value> {
         Body::Boolean(value) => Value::Boolean(*value),
         Body::Number(number) => Value::Number(number.value.as_whole().cast_unsigned()),
         Body::String(_) => Value::String(text_of(object)?),
-        Body::Data(bytes) => {
-            Value::Data(bytes.read().unwrap_or_else(PoisonError::into_inner).clone())
-        }
+        Body::Data(_) | Body::Borrowed(..) => Value::Data(super::data::copied(object)?),
         Body::Array(items) | Body::Set(items) => {
             let items = items.read().unwrap_or_else(PoisonError::into_inner).clone();
             let values = items.iter().map(|item| value(item.word(), depth));

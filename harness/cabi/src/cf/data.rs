@@ -18,6 +18,15 @@ fn bytes_mut<'a>(data: CfRef) -> Option<RwLockWriteGuard<'a, Vec<u8>>> {
     }
 }
 
+/// The bytes of data, whoever has them; `None` for what is none.
+pub(super) fn copied(data: CfRef) -> Option<Vec<u8>> {
+    match &data.object().body {
+        Body::Data(bytes) => Some(bytes.read().unwrap_or_else(PoisonError::into_inner).clone()),
+        Body::Borrowed(address, length) => Some(In::<u8>::at(*address).to_vec(*length)),
+        _ => None,
+    }
+}
+
 fn make(bytes: Vec<u8>) -> CfRef {
     Owned::make(Body::Data(RwLock::new(bytes))).give()
 }
@@ -31,9 +40,19 @@ export! {
         make(from.to_vec(usize::try_from(length).unwrap_or(0)))
     }
 
+    /// The bytes stay the client's, also when the object goes: nothing is told of its allocators here.
+    fn CFDataCreateWithBytesNoCopy(
+        _allocator: CfRef,
+        from: In<u8>,
+        length: Index,
+        _deallocator: CfRef,
+    ) -> CfRef {
+        let length = usize::try_from(length).unwrap_or(0);
+        Owned::make(Body::Borrowed(from.address(), length)).give()
+    }
+
     fn CFDataCreateCopy(_allocator: CfRef, data: CfRef) -> CfRef {
-        let copy = bytes(data).map(|bytes| bytes.clone());
-        make(copy.unwrap_or_default())
+        make(copied(data).unwrap_or_default())
     }
 
     fn CFDataCreateMutable(_allocator: CfRef, _capacity: Index) -> CfRef {
@@ -41,8 +60,7 @@ export! {
     }
 
     fn CFDataCreateMutableCopy(_allocator: CfRef, _capacity: Index, data: CfRef) -> CfRef {
-        let copy = bytes(data).map(|bytes| bytes.clone());
-        make(copy.unwrap_or_default())
+        make(copied(data).unwrap_or_default())
     }
 
     fn CFDataAppendBytes(data: CfRef, from: In<u8>, length: Index) {
@@ -59,11 +77,17 @@ export! {
     }
 
     fn CFDataGetLength(data: CfRef) -> Index {
-        bytes(data).map_or(0, |bytes| bytes.len() as Index)
+        match data.object().body {
+            Body::Borrowed(_, length) => length as Index,
+            _ => bytes(data).map_or(0, |bytes| bytes.len() as Index),
+        }
     }
 
     fn CFDataGetBytePtr(data: CfRef) -> *const u8 {
-        bytes(data).map_or(std::ptr::null(), |bytes| bytes.as_ptr())
+        match data.object().body {
+            Body::Borrowed(address, _) => std::ptr::with_exposed_provenance(address as usize),
+            _ => bytes(data).map_or(std::ptr::null(), |bytes| bytes.as_ptr()),
+        }
     }
 
     fn CFDataGetMutableBytePtr(data: CfRef) -> *mut u8 {
@@ -73,7 +97,7 @@ export! {
     fn CFDataGetBytes(data: CfRef, range: Range, to: Out<u8>) {
         let start = usize::try_from(range.location).unwrap_or(usize::MAX);
         let length = usize::try_from(range.length).unwrap_or(0);
-        let part = bytes(data).and_then(|bytes| {
+        let part = copied(data).and_then(|bytes| {
             bytes.get(start..start.checked_add(length)?).map(<[u8]>::to_vec)
         });
         if let Some(part) = part {

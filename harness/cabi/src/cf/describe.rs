@@ -15,8 +15,8 @@ pub(super) fn describe(object: CfRef) -> String {
             Magnitude::Floating(value) => value.to_string(),
         },
         Body::String(_) => super::text_of(object).unwrap_or_default(),
-        Body::Data(bytes) => {
-            let bytes = bytes.read().unwrap_or_else(PoisonError::into_inner);
+        Body::Data(_) | Body::Borrowed(..) => {
+            let bytes = super::data::copied(object).unwrap_or_default();
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("<{hex}>")
         }

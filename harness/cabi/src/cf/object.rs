@@ -69,6 +69,8 @@ pub(crate) enum Body {
     String(RwLock<Vec<u8>>),
     /// `CFData`.
     Data(RwLock<Vec<u8>>),
+    /// `CFData` without bytes of its own: the client's address, and so many bytes there.
+    Borrowed(u64, usize),
     /// `CFArray`.
     Array(RwLock<Vec<Item>>),
     /// `CFSet`.
@@ -136,7 +138,7 @@ impl Body {
             Self::Boolean(_) => type_id::BOOLEAN,
             Self::Number(_) => type_id::NUMBER,
             Self::String(_) => type_id::STRING,
-            Self::Data(_) => type_id::DATA,
+            Self::Data(_) | Self::Borrowed(..) => type_id::DATA,
             Self::Array(_) => type_id::ARRAY,
             Self::Set(_) => type_id::SET,
             Self::Dictionary(_) => type_id::DICTIONARY,

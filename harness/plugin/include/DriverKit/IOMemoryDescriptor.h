@@ -40,6 +40,18 @@ class IOMemoryDescriptor : public OSObject {
                                            alignment, out);
     });
   }
+  /* A mapping that lasts as long as the descriptor. */
+  kern_return_t Map(uint64_t options, uint64_t address, uint64_t length, uint64_t alignment,
+                    uint64_t *mapped, uint64_t *mappedLength) {
+    IOMemoryMap *map = nullptr;
+    kern_return_t made = CreateMapping(options, address, 0, length, alignment, &map);
+    if (made != kIOReturnSuccess) return made;
+    *mapped = map->GetAddress();
+    *mappedLength = map->GetLength();
+    // The memory is the descriptor's, and stays where it is.
+    map->release();
+    return kIOReturnSuccess;
+  }
   static kern_return_t CreateSubMemoryDescriptor(uint64_t options, uint64_t offset, uint64_t length,
                                                  IOMemoryDescriptor *of, IOMemoryDescriptor **memory) {
     return dextape::make(memory, [&](dextape_handle *out) {

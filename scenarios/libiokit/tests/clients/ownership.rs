@@ -33,6 +33,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             let silent = Program::c("find(\"AppleSMC\");").on("smc").set("DEXTAPE_LEAKS", "no");
             assert_eq!(silent.run().well(), "");
         }),
+        // As SoftU2F does it: the bytes are filled in after the data was made of them.
+        trial("ownership::data_without_a_copy_is_the_clients_memory", &["gcc"], || {
+            let body = "unsigned char bytes[4] = {1}, out[2]; CFDataRef d = CFDataCreateWithBytesNoCopy(NULL, bytes, 4, kCFAllocatorNull);\n\
+                 bytes[1] = 2; CFDataRef copy = CFDataCreateCopy(NULL, d); bytes[3] = 9; CFDataGetBytes(d, (CFRange){2, 2}, out);\n\
+                 printf(\"%d %d %d %d\", (int)CFDataGetLength(d), CFDataGetBytePtr(d) == bytes, out[1], CFDataGetBytePtr(copy)[1]);\n\
+                 printf(\" %d\", CFEqual(d, copy)); bytes[3] = 0;\n\
+                 printf(\" %d %d\\n\", CFEqual(d, copy) && CFHash(d) == CFHash(copy), CFGetTypeID(d) == CFDataGetTypeID());\n\
+                 CFRelease(copy); CFRelease(d);";
+            let ran = Program::c(body).set("DEXTAPE_LEAKS", "all").run();
+            assert_eq!(ran.well(), "4 1 9 2 0 1 1\n");
+        }),
         trial("ownership::a_rights_count_is_the_clients", &["gcc"], || {
             let body = "mach_port_t p; mach_port_urefs_t n; mach_port_t me = mach_task_self(); mach_port_allocate(me, MACH_PORT_RIGHT_RECEIVE, &p);\n\
                  printf(\"%x\", (unsigned)mach_port_insert_right(me, p, p, MACH_MSG_TYPE_MAKE_SEND));\n\
