@@ -6,6 +6,10 @@ use super::operations::{CallData, Names, Operation};
 use super::place::{At, Place, inputs, outputs};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Most fields that a value stands in which is taken for a handle where a field has no other: one that gives it,
+/// and some that take it.
+const RARE_MAX: u32 = 6;
+
 /// Fields whose values name the same things: one set of symbols each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flows {
@@ -29,12 +33,21 @@ impl Flows {
     /// Finds what flows in all of these runs.
     pub(super) fn find(runs: &[Vec<Operation>], names: &Names) -> Self {
         let seen = values(runs);
-        // What says something: several values, or others in each run.
+        // In how many places each value stands.
+        let mut places: HashMap<u64, u32> = HashMap::new();
+        for values in seen.values() {
+            let all: BTreeSet<u64> = values.iter().flat_map(|it| it.distinct.clone()).collect();
+            all.into_iter().for_each(|value| *places.entry(value).or_default() += 1);
+        }
+        // What says something: several values, or others in each run, or one that hardly stands elsewhere.
         let mut telling: BTreeSet<Place> = BTreeSet::new();
         for (place, values) in &seen {
             let first = &values[0].distinct;
             let several = values.iter().all(|it| it.distinct.len() != 1);
-            if several || values.iter().any(|it| it.distinct != *first) {
+            let rare = |value: &u64| places[value] <= RARE_MAX;
+            if several
+                || values.iter().any(|it| it.distinct != *first || it.distinct.iter().all(rare))
+            {
                 telling.insert(*place);
             }
         }
@@ -53,8 +66,7 @@ impl Flows {
             .collect();
         let mut this = Self::default();
         for (place, firsts) in first_uses(runs, &telling, &sources) {
-            let values: BTreeSet<u64> = firsts.iter().map(|(value, _)| *value).collect();
-            if let Some(cover) = cover(&firsts).filter(|_| values.len() > 1) {
+            if let Some(cover) = cover(&firsts) {
                 this.join(place, &cover, names);
             }
         }

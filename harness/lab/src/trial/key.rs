@@ -14,6 +14,8 @@ pub(super) struct Made {
     pub(super) selector: u32,
     /// Connection, selector, counts and lengths: what two calls must have in common at least.
     pub(super) shape: String,
+    /// The same, but of every connection that was opened like this one.
+    pub(super) kind: String,
     /// Scalars, then words of the structure.
     pub(super) inputs: Vec<u64>,
     pub(super) scalars: usize,
@@ -56,17 +58,19 @@ pub(super) fn calls(tape: &Tape) -> Result<Vec<Made>, TapeError> {
                     Structure::Null { size } => (Vec::new(), *size),
                     Structure::None => (Vec::new(), 0),
                 };
-                let shape = format!(
-                    "{on} {} {selector} {scalar_count} {length} {scalars_asked} {output:?}",
+                let asked = format!(
+                    "{} {selector} {scalar_count} {length} {scalars_asked} {output:?}",
                     event.body.name()
                 );
+                let kind = on.split(" #").next().unwrap_or_default();
                 let scalars = call.scalars.to_vec();
                 places.insert(event.sequence, made.len());
                 made.push(Made {
                     sequence: event.sequence,
                     on: opened.get(&number).cloned(),
                     selector: *selector,
-                    shape,
+                    shape: format!("{on} {asked}"),
+                    kind: format!("{kind} {asked}"),
                     scalars: scalars.len(),
                     inputs: scalars.into_iter().chain(structure).collect(),
                     scalars_out: Vec::new(),
@@ -92,7 +96,7 @@ impl Made {
     /// The shape, and every input that is not volatile.
     pub(super) fn key(&self, volatile: &Fields) -> String {
         let none = BTreeSet::new();
-        let volatile = volatile.get(&self.shape).unwrap_or(&none);
+        let volatile = volatile.get(&self.kind).unwrap_or(&none);
         let inputs = self.inputs.iter().enumerate();
         let stable: Vec<u64> =
             inputs.filter(|(at, _)| !volatile.contains(at)).map(|(_, value)| *value).collect();
@@ -121,7 +125,7 @@ impl Made {
     }
 }
 
-/// The values of each field of each shape, by run.
+/// The values of each field of each kind, by run.
 type Sets<'a, F> = BTreeMap<(&'a str, F), BTreeMap<usize, BTreeSet<u64>>>;
 
 /// The fields that have not the same set of values in every run that has such calls.
@@ -137,28 +141,28 @@ fn unlike<'a, F: Ord + Copy>(sets: &Sets<'a, F>) -> BTreeSet<(&'a str, F)> {
     fields
 }
 
-/// The inputs of each shape that are volatile: the runs of `before` have not the same set of values there, or
+/// The inputs of each kind that are volatile: the runs of `before` have not the same set of values there, or
 /// `own` hands in what none of them has, and was given each such value by its driver before.
 pub(super) fn volatile_inputs(before: &[&[Made]], own: &[Made]) -> Fields {
     let mut sets: Sets<'_, usize> = BTreeMap::new();
     for (number, run) in before.iter().enumerate() {
         for call in run.iter() {
             for (at, value) in call.inputs.iter().enumerate() {
-                let runs = sets.entry((&call.shape, at)).or_default();
+                let runs = sets.entry((&call.kind, at)).or_default();
                 runs.entry(number).or_default().insert(*value);
             }
         }
     }
     let mut volatile = Fields::new();
-    for (shape, at) in unlike(&sets) {
-        volatile.entry(shape.to_owned()).or_default().insert(at);
+    for (kind, at) in unlike(&sets) {
+        volatile.entry(kind.to_owned()).or_default().insert(at);
     }
     let mut given: BTreeSet<u64> = BTreeSet::new();
     // By field: whether all that is new was given.
     let mut new: BTreeMap<(&str, usize), bool> = BTreeMap::new();
     for call in own {
         for (at, value) in call.inputs.iter().enumerate() {
-            let field = (call.shape.as_str(), at);
+            let field = (call.kind.as_str(), at);
             let known =
                 sets.get(&field).is_none_or(|runs| runs.values().any(|it| it.contains(value)));
             if !known {
@@ -167,9 +171,9 @@ pub(super) fn volatile_inputs(before: &[&[Made]], own: &[Made]) -> Fields {
         }
         given.extend(call.outputs().map(|(_, value)| value).filter(|value| *value != 0));
     }
-    for ((shape, at), all_given) in new {
+    for ((kind, at), all_given) in new {
         if all_given {
-            volatile.entry(shape.to_owned()).or_default().insert(at);
+            volatile.entry(kind.to_owned()).or_default().insert(at);
         }
     }
     volatile
@@ -215,15 +219,14 @@ pub(super) fn volatile_outputs(before: &[&[Made]], own: &[Made], inputs: &Fields
     let mut sets: Sets<'_, Out> = BTreeMap::new();
     let mut answers: BTreeMap<(String, usize), &Made> = BTreeMap::new();
     let mut volatile: BTreeSet<(&str, Out)> = BTreeSet::new();
-    let mut shapes: BTreeMap<&str, Vec<Vec<&Made>>> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, Runs<'_>> = BTreeMap::new();
     for (run, calls) in before.iter().enumerate() {
         let mut repeats: BTreeMap<String, usize> = BTreeMap::new();
         for call in calls.iter() {
-            let runs = shapes.entry(&call.shape).or_default();
-            runs.resize(before.len(), Vec::new());
-            runs[run].push(call);
+            let runs = kinds.entry(&call.kind).or_default();
+            runs.entry((run, &call.shape)).or_default().push(call);
             for (field, value) in call.outputs() {
-                let runs = sets.entry((&call.shape, out(field))).or_default();
+                let runs = sets.entry((&call.kind, out(field))).or_default();
                 runs.entry(run).or_default().insert(value);
             }
             let key = call.key(inputs);
@@ -232,17 +235,17 @@ pub(super) fn volatile_outputs(before: &[&[Made]], own: &[Made], inputs: &Fields
             *repeat += 1;
             for ((field, one), (same, other)) in first.outputs().zip(call.outputs()) {
                 if field == same && one != other {
-                    volatile.insert((&call.shape, out(field)));
+                    volatile.insert((&call.kind, out(field)));
                 }
             }
         }
     }
     volatile.extend(unlike(&sets));
     let mut named: BTreeSet<(&str, Out)> = BTreeSet::new();
-    for (shape, field) in sets.keys().filter(|field| !volatile.contains(*field)) {
-        let others = volatile.range((*shape, (0, 0))..=(*shape, (1, u64::MAX)));
-        if others.into_iter().any(|(_, other)| names(&shapes[shape], *field, *other)) {
-            named.insert((shape, *field));
+    for (kind, field) in sets.keys().filter(|field| !volatile.contains(*field)) {
+        let others = volatile.range((*kind, (0, 0))..=(*kind, (1, u64::MAX)));
+        if others.into_iter().any(|(_, other)| names(&kinds[kind], *field, *other)) {
+            named.insert((kind, *field));
         }
     }
     volatile.extend(named);
@@ -250,17 +253,17 @@ pub(super) fn volatile_outputs(before: &[&[Made]], own: &[Made], inputs: &Fields
     let mut calls = 0;
     for call in own {
         let is_new = |(at, value): &(Field, u64)| {
-            let field = (call.shape.as_str(), out(*at));
+            let field = (call.kind.as_str(), out(*at));
             !volatile.contains(&field)
                 && sets.get(&field).is_some_and(|runs| runs.values().all(|it| !it.contains(value)))
         };
         let new: Vec<Out> = call.outputs().filter(is_new).map(|(at, _)| out(at)).collect();
         calls += u64::from(!new.is_empty());
-        unforeseen.extend(new.into_iter().map(|at| (call.shape.as_str(), at)));
+        unforeseen.extend(new.into_iter().map(|at| (call.kind.as_str(), at)));
     }
     let told = |fields: BTreeSet<(&str, Out)>| {
-        let answer = |(shape, at): (&str, Out)| {
-            let call = shapes.get(shape)?.iter().flatten().next()?;
+        let answer = |(kind, at): (&str, Out)| {
+            let call = kinds.get(kind)?.values().flatten().next()?;
             Some((call.on.clone()?, call.selector, field(at)))
         };
         fields.into_iter().filter_map(answer).collect()
@@ -268,21 +271,26 @@ pub(super) fn volatile_outputs(before: &[&[Made]], own: &[Made], inputs: &Fields
     Volatile { known: told(volatile), unforeseen: told(unforeseen), calls }
 }
 
-/// True where in each run the values of both fields come in pairs, several and again and again.
-fn names(runs: &[Vec<&Made>], one: Out, other: Out) -> bool {
+/// Calls of a kind, by run and shape.
+type Runs<'a> = BTreeMap<(usize, &'a str), Vec<&'a Made>>;
+
+/// True where on each connection of each run the values of both fields come in pairs, several and again and
+/// again.
+fn names(runs: &Runs<'_>, one: Out, other: Out) -> bool {
     let of = |call: &Made, at: Out| match at {
         (0, index) => call.scalars_out.get(index as usize).copied(),
         (_, offset) => call.output.get(offset as usize / WORD).copied(),
     };
-    let mut again = false;
-    let all = runs.iter().filter(|calls| !calls.is_empty()).all(|calls| {
+    let (mut several, mut again) = (false, false);
+    let all = runs.values().all(|calls| {
         let (mut there, mut back) = (BTreeMap::new(), BTreeMap::new());
         let one_to_one = calls.iter().all(|call| {
             let (one, other) = (of(call, one), of(call, other));
             *there.entry(one).or_insert(other) == other && *back.entry(other).or_insert(one) == one
         });
-        again |= calls.len() >= there.len() * 2;
-        one_to_one && there.len() > 1
+        several |= there.len() > 1;
+        again |= there.len() > 1 && calls.len() >= there.len() * 2;
+        one_to_one
     });
-    all && again
+    all && several && again
 }

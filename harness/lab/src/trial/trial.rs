@@ -234,7 +234,7 @@ fn in_order(ours: &[Made], theirs: &[Made], rules: &[FieldRule]) -> Result<u64, 
     let mut kinds: BTreeMap<(&str, usize), bool> = BTreeMap::new();
     for call in ours.iter().chain(theirs) {
         for at in 0..call.inputs.len() {
-            kinds.entry((&call.shape, at)).or_insert_with(|| {
+            kinds.entry((&call.kind, at)).or_insert_with(|| {
                 rules.iter().any(|rule| {
                     rule.selector.is_none_or(|selector| selector == call.selector)
                         && rule.on.as_ref().is_none_or(|on| Some(on) == call.on.as_ref())
@@ -245,7 +245,7 @@ fn in_order(ours: &[Made], theirs: &[Made], rules: &[FieldRule]) -> Result<u64, 
     }
     let compared = |call: &Made| -> (String, Vec<u64>) {
         let inputs = call.inputs.iter().enumerate();
-        let inputs = inputs.filter(|(at, _)| !kinds[&(call.shape.as_str(), *at)]);
+        let inputs = inputs.filter(|(at, _)| !kinds[&(call.kind.as_str(), *at)]);
         (call.shape.clone(), inputs.map(|(_, value)| *value).collect())
     };
     let mut numbers: BTreeMap<(String, Vec<u64>), usize> = BTreeMap::new();
