@@ -9,6 +9,9 @@
 //! Where there is no contract one can be learned, from a tape ([`Contract::from_tape`]) or by asking
 //! ([`probe`]).
 //!
+//! With the feature `proptest`, [`exercise`] holds a dext against a reference model, in sequences of what up to
+//! three clients can do.
+//!
 //! A dext that panics prints its panic as any program does, with the line; the battery goes on.
 
 mod bench;
@@ -16,11 +19,19 @@ mod checks;
 mod client;
 mod contract;
 mod learn;
+#[cfg(feature = "proptest")]
+mod machine;
+#[cfg(feature = "proptest")]
+mod moves;
 mod probe;
 mod report;
 
 pub use contract::{
     Amount, Argument, Asynchrony, Contract, Justification, MemoryContract, MethodContract,
+};
+#[cfg(feature = "proptest")]
+pub use machine::{
+    Asked, CLIENTS, Counterexample, Expected, Machine, MachineState, Model, Transition, exercise,
 };
 pub use probe::probe;
 pub use report::{Problem, ProblemKind, Report, Subject};
