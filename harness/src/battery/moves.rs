@@ -19,11 +19,10 @@ pub(super) fn asked(attempt: &Attempt, contract: &Contract) -> Option<Asked> {
         && method.bytes_in.allows(length, length)
         && method.scalars_out.allows(attempt.scalars_asked as u64, length)
         && method.bytes_out.allows(bytes_asked, length)
-        && match (attempt.wake, method.asynchrony) {
-            (Wake::Sync, Asynchrony::Always) | (Wake::Port, Asynchrony::Never) => false,
-            (Wake::NoPort, _) => false,
-            _ => true,
-        };
+        && !matches!(
+            (attempt.wake, method.asynchrony),
+            (Wake::Sync, Asynchrony::Always) | (Wake::Port, Asynchrony::Never) | (Wake::NoPort, _)
+        );
     legal.then(|| Asked {
         selector: attempt.selector,
         scalars: attempt.scalars.clone(),

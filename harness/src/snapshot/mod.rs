@@ -5,6 +5,7 @@
 //! test that asserts it.
 
 mod assert;
+mod mask;
 
 #[doc(hidden)]
 pub use assert::transcript;
