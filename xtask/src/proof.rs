@@ -34,6 +34,8 @@ pub struct ProofRun {
     pub passed: u64,
     /// Time it took, with what it takes to build the test.
     pub took: Duration,
+    /// What the tests have measured: lines of their output that begin with `figures: `.
+    pub figures: Vec<String>,
     /// The test's output where it failed, or where no test was found.
     pub failure: Option<String>,
 }
@@ -53,7 +55,7 @@ impl Proof {
             Some(target) => command.args(["--test", target]),
             None => command.arg("--lib"),
         };
-        command.args(["--", self.test]).env(self.variable, cases.to_string());
+        command.args(["--", self.test, "--show-output"]).env(self.variable, cases.to_string());
         let output = command.output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         let passed = passed(&text);
@@ -63,7 +65,9 @@ impl Proof {
         } else if passed == 0 {
             failure = Some(format!("no test of package {} is named {}", self.package, self.test));
         }
-        Ok(ProofRun { cases, passed, took: start.elapsed(), failure })
+        let figures = text.lines().filter_map(|line| line.strip_prefix("figures: "));
+        let figures = figures.map(str::to_owned).collect();
+        Ok(ProofRun { figures, cases, passed, took: start.elapsed(), failure })
     }
 }
 

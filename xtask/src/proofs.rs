@@ -75,6 +75,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 200_000,
     },
     Proof {
+        name: "raw-attribution",
+        about: "of raw memory that client and dext write at random no change is attributed wrong",
+        package: "dextape-recorder",
+        target: Some("raw_attribution"),
+        test: "by_",
+        variable: "DEXTAPE_RAW_ATTRIBUTION",
+        sample: 300,
+        full: 3_000,
+    },
+    Proof {
         name: "iokit-fuzz",
         about: "random arguments through the C functions get the documented code, fault or result",
         package: "dextape-libiokit",

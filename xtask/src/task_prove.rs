@@ -23,7 +23,7 @@ pub(crate) fn run(
     }
     let commit = commit();
     let mut table = Table::new(&["proof", "cases", "tests", "seconds", "verdict<", "shows<"]);
-    let mut failures = Vec::new();
+    let (mut failures, mut figures) = (Vec::new(), Vec::new());
     for proof in &proofs {
         let spinner = progress::spinner(format!("proof {}", proof.name));
         let cases = if sample { proof.sample } else { proof.full };
@@ -49,8 +49,10 @@ pub(crate) fn run(
                 "tests": run.passed,
                 "seconds": run.took.as_secs_f64(),
                 "holds": run.failure.is_none(),
+                "figures": run.figures,
             }))?,
         }
+        figures.extend(run.figures);
         if let Some(failure) = run.failure {
             eprintln!("proof {}:\n{failure}", proof.name);
             failures.push(proof.name);
@@ -58,6 +60,7 @@ pub(crate) fn run(
     }
     if out.format() == Format::Text {
         out.line(table)?;
+        figures.iter().try_for_each(|figure| out.line(figure))?;
         out.line(format!("commit {commit}"))?;
     }
     if failures.is_empty() {

@@ -99,13 +99,12 @@ impl Memory for Backing {
     }
 
     fn update_word(&self, offset: u64, width: Width, update: Update) -> Result<u64, AccessError> {
-        let length = width.bytes() as usize;
-        let bytes = |word: u64| word.to_le_bytes()[..length].to_vec();
+        let fits = self.may_write(offset, width.bytes());
         self.written.during_update(
             offset,
-            || self.words.load_word(offset, width).map(bytes).unwrap_or_default(),
+            if fits { width.bytes() as usize } else { 0 },
             || self.words.update_word(offset, width, update),
-            |old| old.as_ref().map(|old| bytes(update.apply(*old, width))).unwrap_or_default(),
+            |old| old.as_ref().ok().map(|old| (*old, update.apply(*old, width))),
         )
     }
 

@@ -18,6 +18,7 @@ mod author;
 mod backing;
 mod client_addresses;
 mod client_space;
+mod comparison;
 mod data_queue;
 mod joined;
 mod pages;
@@ -37,6 +38,7 @@ pub use backing::Backing;
 pub use client_addresses::ClientAddresses;
 pub use client_space::ClientSpace;
 pub(crate) use client_space::client_part;
+pub use comparison::{Compared, Comparison, Sight};
 pub use data_queue::{
     DATA_QUEUE_ENTRY_HEADER_SIZE, DATA_QUEUE_HEADER_SIZE, DataQueueMemory, QueueOutcome,
 };

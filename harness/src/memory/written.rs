@@ -15,6 +15,9 @@ const TRIES: usize = 1000;
 /// Set in a note beside the byte that was written.
 const WRITTEN: u16 = 0x100;
 
+/// A note of a write whose byte is not known yet.
+const ANY: u16 = 0x300;
+
 /// Notes of the writes to a memory from a moment on, for one who asks.
 #[derive(Clone, Debug)]
 pub struct WriteNotes {
@@ -46,14 +49,18 @@ impl Marks {
     }
 
     fn note(&self, offset: u64, bytes: &[u8]) {
+        self.note_each(offset, bytes, |byte| WRITTEN | u16::from(*byte));
+    }
+
+    fn note_each<T>(&self, offset: u64, all: &[T], note_of: impl Fn(&T) -> u16) {
         let mut at = usize::try_from(offset).unwrap_or(usize::MAX);
-        let mut rest = bytes;
+        let mut rest = all;
         while let (Some(block), false) = (self.blocks.get(at / BLOCK), rest.is_empty()) {
             let within = at % BLOCK;
             let (now, later) = rest.split_at(rest.len().min(BLOCK - within));
             let notes = block.bytes.get_or_init(|| (0..BLOCK).map(|_| AtomicU16::new(0)).collect());
             for (note, byte) in notes[within..].iter().zip(now) {
-                note.store(WRITTEN | u16::from(*byte), Ordering::SeqCst);
+                note.store(note_of(byte), Ordering::SeqCst);
             }
             block.noted.store(true, Ordering::SeqCst);
             (at, rest) = (at + now.len(), later);
@@ -83,9 +90,9 @@ impl WriteNotes {
     }
 
     /// Calls `told` with each byte of a range that was written since it was last asked for, its offset
-    /// and what was written there last, and forgets it. A write that is being made is told now, or
+    /// and what was written there last, where that is known, and forgets it. A write that is being made is told now, or
     /// both now and the next time; never only too late.
-    pub fn take(&self, offset: u64, length: usize, mut told: impl FnMut(u64, u8)) {
+    pub fn take(&self, offset: u64, length: usize, mut told: impl FnMut(u64, Option<u8>)) {
         let start = usize::try_from(self.start.saturating_add(offset)).unwrap_or(usize::MAX);
         let end = start.saturating_add(length);
         let mut at = start;
@@ -102,7 +109,8 @@ impl WriteNotes {
                 for (index, note) in notes[at - first..until - first].iter().enumerate() {
                     if note.load(Ordering::SeqCst) & WRITTEN != 0 {
                         let noted = note.swap(0, Ordering::SeqCst);
-                        told((at + index - start) as u64 + offset, noted as u8);
+                        let byte = (noted & ANY != ANY).then_some(noted as u8);
+                        told((at + index - start) as u64 + offset, byte);
                     }
                 }
             }
@@ -123,8 +131,8 @@ pub struct Attribution {
     settled: bool,
     finished: bool,
     /// What was noted at the last look at a byte, and at this one. A note may come before its write.
-    earlier: HashMap<u64, u8>,
-    now: HashMap<u64, u8>,
+    earlier: HashMap<u64, Option<u8>>,
+    now: HashMap<u64, Option<u8>>,
 }
 
 impl Attribution {
@@ -154,7 +162,7 @@ impl Attribution {
     #[must_use]
     pub fn author(&self, offset: u64, byte: u8) -> Author {
         let noted = [self.now.get(&offset), self.earlier.get(&offset)];
-        if noted.iter().flatten().any(|noted| **noted == byte) {
+        if noted.iter().flatten().any(|noted| **noted == Some(byte)) {
             Author::Dext
         } else if noted.iter().any(Option::is_some) || !self.notes.are_complete() {
             Author::Unknown
@@ -170,7 +178,8 @@ impl Attribution {
             // The write has been made, been seen and been noted behind it.
             self.now.retain(|at, noted| {
                 let index = at.checked_sub(offset).and_then(|index| usize::try_from(index).ok());
-                index.and_then(|index| bytes.get(index)) != Some(&*noted)
+                let there = index.and_then(|index| bytes.get(index)).copied();
+                there.is_none() || there != *noted
             });
         }
         if self.settled {
@@ -239,25 +248,31 @@ impl Written {
         result
     }
 
-    /// As [`during`](Self::during), where `written` knows afterwards what was written. Nobody knows before:
-    /// that somebody writes there is noted with what is there now.
+    /// As [`during`](Self::during), where `written` knows afterwards what was there and what was written
+    /// over it. What stays as it was is not noted: it is whoever's it was.
     pub(super) fn during_update<R>(
         &self,
         offset: u64,
-        before: impl FnOnce() -> Vec<u8>,
+        length: usize,
         update: impl FnOnce() -> R,
-        written: impl FnOnce(&R) -> Vec<u8>,
+        written: impl FnOnce(&R) -> Option<(u64, u64)>,
     ) -> R {
         let _underway = Underway::of(&self.in_flight);
         let asking = self.asking();
         if asking.is_empty() {
             return update();
         }
-        let before = before();
-        asking.iter().for_each(|marks| marks.note(offset, &before));
+        asking.iter().for_each(|marks| marks.note_each(offset, &[(); 8][..length], |()| ANY));
         let result = update();
-        let written = written(&result);
-        asking.iter().for_each(|marks| marks.note(offset, &written));
+        if let Some((old, new)) = written(&result) {
+            let changed = old.to_le_bytes().into_iter().zip(new.to_le_bytes()).enumerate();
+            for (index, (old, new)) in changed.take(length) {
+                if old == new {
+                    continue;
+                }
+                asking.iter().for_each(|marks| marks.note(offset + index as u64, &[new]));
+            }
+        }
         result
     }
 }
@@ -294,10 +309,11 @@ mod tests {
         backing.copy_out(0, &mut [0; 64]).unwrap();
         let told = |notes: &super::WriteNotes| {
             let mut all = Vec::new();
-            notes.take(0, 24, |at, byte| all.push((at, byte)));
+            notes.take(0, 24, |at, byte| all.push((at, byte.unwrap_or(0xff))));
             all
         };
-        let all = [(3, 1), (4, 1), (8, 1), (9, 2), (10, 3), (11, 4), (16, 2), (17, 1)];
+        // Of the update, the byte that stays the same was written by nobody.
+        let all = [(3, 1), (4, 1), (8, 1), (9, 2), (10, 3), (11, 4), (16, 2), (17, 0xff)];
         assert_eq!(told(&one), all);
         assert_eq!(told(&one), []);
         let from_there: Vec<_> = all[2..].iter().map(|(at, byte)| (at - 8, *byte)).collect();

@@ -6,22 +6,13 @@
 use super::pages::Alias;
 use crate::raw::try_copy_from;
 use crate::say::say;
-use dextape::memory::{
-    Attribution, Author, Backing, Change, Found, Memory, Scan, ScanSource, Shadow,
-};
-use std::ops::Range;
+use dextape::memory::{Author, Backing, Comparison, Memory, ScanSource, Shadow, Sight};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Bytes of a mapping that are looked at whatever the time.
-const ALWAYS: u64 = 1 << 20;
-
 /// Time for what is beyond, at one sync point of one mapping.
 const BUDGET: Duration = Duration::from_millis(1);
-
-/// Mappings beyond this are not looked at.
-const SIZE_MAX: u64 = 1 << 28;
 
 /// How long a client asks for nothing before it counts as waiting for a change, and how often that is
 /// looked at.
@@ -36,7 +27,7 @@ pub(super) enum Look {
     /// Nothing; the client has pages that it must not touch.
     Forbidden(#[expect(dead_code, reason = "held")] Arc<Backing>),
     /// It tells whoever watches.
-    Show(Mutex<Show>),
+    Show(Box<Mutex<Show>>),
     /// It brings what the tape has changed to the client's pages.
     Bring(Arc<Bring>),
 }
@@ -44,12 +35,9 @@ pub(super) enum Look {
 /// What was seen of a mapping.
 #[derive(Debug)]
 pub(super) struct Show {
-    scan: Scan,
+    comparison: Comparison,
     /// Where the bytes are: the store's own pages, which stay as long as the memory is held.
     source: u64,
-    authors: Option<Attribution>,
-    /// It was said that not everything is seen each time.
-    said: bool,
 }
 
 /// Pages for what comes from a tape.
@@ -66,19 +54,13 @@ pub(super) struct Bring {
 impl Look {
     /// For memory of this process at `source`, which a recorder watches.
     pub(super) fn show(memory: &Arc<dyn Memory>, source: u64) -> Self {
-        let size = memory.size();
-        let scan = (size <= SIZE_MAX).then(|| Scan::try_new(size)).flatten();
-        let Some(scan) = scan else {
-            let reason = format!(
-                "its {size} bytes are more than are compared ({SIZE_MAX}): nothing that the client sees \
-                 there is recorded"
-            );
-            say(&reason);
-            memory.found(Found::Uncaptured { reason: &reason });
-            return Self::Nothing;
-        };
-        let authors = memory.note_writes().map(Attribution::new);
-        Self::Show(Mutex::new(Show { scan, source, authors, said: false }))
+        match Comparison::begin(&**memory, true, false) {
+            Ok(comparison) => Self::Show(Box::new(Mutex::new(Show { comparison, source }))),
+            Err(reason) => {
+                say(&reason);
+                Self::Nothing
+            }
+        }
     }
 
     /// For what comes from a tape.
@@ -105,85 +87,33 @@ impl Look {
 }
 
 /// The store's pages, compared where they are.
-struct Pages<'a> {
-    source: u64,
-    authors: &'a mut Option<Attribution>,
-}
+struct Pages(u64);
 
-impl ScanSource for Pages<'_> {
+impl ScanSource for Pages {
     fn read(&mut self, offset: u64, into: &mut [u8]) -> bool {
-        try_copy_from(self.source + offset, into).is_some()
+        try_copy_from(self.0 + offset, into).is_some()
     }
 
     fn holds(&mut self, offset: u64, bytes: &[u8]) -> Option<bool> {
-        let there =
-            std::ptr::with_exposed_provenance::<libc::c_void>((self.source + offset) as usize);
-        // SAFETY: the range is inside the memory, whose store stays mapped while `Show`'s caller holds it.
-        // Others may write there meanwhile, which C's function must stand, as it is not Rust's read:
-        // whatever it answers is looked at again at the next sync point.
+        let there = std::ptr::with_exposed_provenance::<libc::c_void>((self.0 + offset) as usize);
+        // SAFETY: the range is inside the memory, whose store stays mapped while the caller of
+        // `Show::look` holds it. Others may write there meanwhile, which C's function must stand, as it
+        // is not Rust's read: whatever it answers is looked at again at the next sync point.
         Some(unsafe { libc::memcmp(there, bytes.as_ptr().cast(), bytes.len()) } == 0)
-    }
-
-    fn before(&mut self, _range: &Range<u64>) {
-        if let Some(authors) = self.authors {
-            authors.before();
-        }
-    }
-
-    fn after(&mut self, range: &Range<u64>) {
-        if let Some(authors) = self.authors {
-            authors.after(range.start, (range.end - range.start) as usize);
-        }
-    }
-
-    fn done(&mut self, offset: u64, bytes: &[u8]) {
-        if let Some(authors) = self.authors {
-            authors.done(offset, bytes);
-        }
-    }
-}
-
-impl Pages<'_> {
-    fn author(&self, change: &Change<'_>, index: usize) -> Author {
-        match (change.since, &self.authors) {
-            // What is there when it is mapped the client has not written.
-            (None, _) => Author::Dext,
-            (_, Some(authors)) => authors.author(change.offset + index as u64, change.bytes[index]),
-            (_, None) => Author::Unknown,
-        }
     }
 }
 
 impl Show {
     fn look(&mut self, memory: &Arc<dyn Memory>, last: bool) {
-        let Self { scan, source, authors, said } = self;
-        let mut pages = Pages { source: *source, authors };
         let began = Instant::now();
-        let whole = last || !*said && scan.is_new();
-        let mut more = |looked| whole || looked < ALWAYS || began.elapsed() < BUDGET;
-        let looked = scan.look(0, &mut pages, &mut more, &mut |pages, change| {
-            let mut start = 0;
-            while start < change.bytes.len() {
-                let author = pages.author(&change, start);
-                let end = (start + 1..change.bytes.len())
-                    .find(|index| pages.author(&change, *index) != author)
-                    .unwrap_or(change.bytes.len());
-                let (offset, bytes) = (change.offset + start as u64, &change.bytes[start..end]);
-                memory.found(Found::Changed { offset, bytes, author });
-                start = end;
-            }
-        });
-        if looked.whole {
-            memory.found(Found::AllTold);
-        } else if looked.there && !std::mem::replace(said, true) {
-            let reason = format!(
-                "its {} bytes take longer to compare than a sync point may take: they are looked at in \
-                 parts, so what the client sees there can come later on the tape, or not at all where it \
-                 changes again before its part's turn",
-                scan.size()
-            );
-            memory.found(Found::Uncaptured { reason: &reason });
-        }
+        let sight = Sight {
+            quiet: None,
+            lasts: &mut || false,
+            whole: last,
+            time: &mut || began.elapsed() < BUDGET,
+        };
+        // What is said of it is on the tape.
+        let _compared = self.comparison.look(&**memory, &mut Pages(self.source), sight);
     }
 }
 

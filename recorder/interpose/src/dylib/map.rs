@@ -3,7 +3,7 @@
 use super::client;
 use super::edge::{Once, through};
 use super::original::{self, Kern, Name};
-use super::pages::{At, ClientPages, SIZE_MAX, uncaptured};
+use super::pages::{At, ClientPages, uncaptured};
 use super::passage::{Passage, with};
 use super::recorder::Recorder;
 use super::region::ordinary;
@@ -49,11 +49,7 @@ unsafe fn map(
         let length = unsafe { client::read(of_size) }.unwrap_or(0);
         // Whole pages are mapped (F10).
         let size = accessible_size(address, length).unwrap_or(length);
-        let region = if size > SIZE_MAX {
-            Err(format!("its {size} bytes are more than are compared ({SIZE_MAX})"))
-        } else {
-            ordinary(address, size, options)
-        };
+        let region = ordinary(address, size, options);
         let pages = Arc::new(ClientPages::new(address, size, region.is_ok()));
         let (memory, fresh) = recorder.memory_at(address);
         told = Some((region, fresh));

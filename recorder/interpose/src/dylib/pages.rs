@@ -1,25 +1,19 @@
 //! Mapped memory as the recorder sees it: by comparison, at sync points and while the program waits.
 
 use super::client::copy_from;
-use super::quiet::{Quiet, UNQUIET};
+use super::quiet::Quiet;
 use super::recorder::say;
 use super::region::Region;
 use super::watch;
 use dextape::connection::Mapping;
 use dextape::memory::{
-    AccessError, Author, Found, Memory, RawReach, Scan, ScanSource, Update, Width,
+    AccessError, Compared, Comparison, Found, Memory, RawReach, ScanSource, Sight, Update, Width,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Bytes of a mapping that are looked at whatever the time.
-const ALWAYS: u64 = 1 << 20;
 
 /// Time for what is beyond, at one sync point of one mapping.
 const BUDGET: Duration = Duration::from_millis(1);
-
-/// Mappings beyond this are not looked at: the recorder needs as much memory of its own.
-pub(super) const SIZE_MAX: u64 = 1 << 28;
 
 /// Memory of the dext at an address of this process. It is read by the kernel on our behalf, so that
 /// nothing faults where another thread unmaps it meanwhile, and never written.
@@ -92,13 +86,7 @@ impl ScanSource for Source {
 #[derive(Debug)]
 struct Seen {
     mapping: Mapping,
-    scan: Scan,
-    /// Only the dext can write there.
-    read_only: bool,
-    /// Nobody had it mapped before.
-    fresh: bool,
-    /// It was said that not everything is seen each time.
-    said: bool,
+    comparison: Comparison,
 }
 
 /// How a sync point looks.
@@ -127,7 +115,7 @@ impl Shown {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.is_empty() {
             watch::sync_point();
-            all.retain_mut(|seen| seen.look(at));
+            all.retain_mut(|seen| seen.look(at).there);
         }
     }
 
@@ -153,7 +141,11 @@ impl Shown {
     pub(super) fn try_look(&self) -> bool {
         let Ok(mut all) = self.0.try_lock() else { return false };
         let mut changed = false;
-        all.retain_mut(|seen| seen.look_and(At::Running, &mut || changed = true));
+        all.retain_mut(|seen| {
+            let compared = seen.look(At::Running);
+            changed |= compared.changed;
+            compared.there
+        });
         changed
     }
 
@@ -163,17 +155,18 @@ impl Shown {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let size = mapping.memory().size();
         let same = |known: &Seen| known.mapping.address() == mapping.address();
-        if let Some(known) = all.iter_mut().find(|known| same(known) && known.scan.size() == size) {
+        if let Some(known) =
+            all.iter_mut().find(|known| same(known) && known.comparison.size() == size)
+        {
             known.mapping = mapping;
             return;
         }
         let fresh = fresh && !all.iter().any(same);
         all.retain(|known| !same(known));
-        let Some(scan) = Scan::try_new(size) else {
-            let reason = format!("there is no memory for a copy of its {size} bytes");
-            return uncaptured(&mapping, &reason);
-        };
-        all.push(Seen { mapping, scan, read_only: region.read_only, fresh, said: false });
+        match Comparison::begin(&**mapping.memory(), fresh, region.read_only) {
+            Ok(comparison) => all.push(Seen { mapping, comparison }),
+            Err(reason) => say_uncaptured(&mapping, &reason),
+        }
     }
 
     /// Where they are.
@@ -188,7 +181,7 @@ impl Shown {
         let end = start.saturating_add(length);
         all.iter().any(|seen| {
             let from = seen.mapping.address();
-            start < from.saturating_add(seen.scan.size()) && from < end
+            start < from.saturating_add(seen.comparison.size()) && from < end
         })
     }
 
@@ -203,6 +196,10 @@ impl Shown {
 /// What the client sees there is not recorded, and that is said on the tape and to whoever records.
 pub(super) fn uncaptured(mapping: &Mapping, reason: &str) {
     mapping.memory().found(Found::Uncaptured { reason });
+    say_uncaptured(mapping, reason);
+}
+
+fn say_uncaptured(mapping: &Mapping, reason: &str) {
     let memory_type = mapping.memory_type();
     say(&format!(
         "what the client sees of memory type {memory_type} is not recorded, or not all of it: {reason}"
@@ -210,53 +207,24 @@ pub(super) fn uncaptured(mapping: &Mapping, reason: &str) {
 }
 
 impl Seen {
-    fn look(&mut self, at: At<'_>) -> bool {
-        self.look_and(at, &mut || {})
-    }
-
-    /// False where the memory is gone.
-    fn look_and(&mut self, at: At<'_>, changed: &mut dyn FnMut()) -> bool {
-        let Self { mapping, scan, read_only, fresh, said } = self;
-        let memory = Arc::clone(mapping.memory());
+    fn look(&mut self, at: At<'_>) -> Compared {
+        let Self { mapping, comparison } = self;
         let began = Instant::now();
-        let whole = matches!(at, At::Last) || scan.is_new();
-        let mut more = |looked| whole || looked < ALWAYS || began.elapsed() < BUDGET;
-        let period = match at {
-            At::Quiet(quiet) => quiet.period(),
-            At::Running | At::Last => UNQUIET,
-        };
-        // Asked once, behind the reads that it is about: what holds then has held all the time.
-        let mut found: Vec<(u64, Vec<u8>, Option<u64>)> = Vec::new();
-        let mut source = Source(mapping.address());
-        let looked = scan.look(period, &mut source, &mut more, &mut |_, change| {
-            found.push((change.offset, change.bytes.to_vec(), change.since));
-        });
         let quiet = match at {
-            At::Quiet(quiet) if quiet.holds() => Some(quiet.period()),
-            _ => None,
+            At::Quiet(quiet) => Some(quiet),
+            At::Running | At::Last => None,
         };
-        for (offset, bytes, since) in &found {
-            let author = match since {
-                _ if *read_only => Author::Dext,
-                // Before it was mapped the client could not write there.
-                None if *fresh => Author::Dext,
-                Some(_) if quiet.is_some() && *since == quiet => Author::Dext,
-                _ => Author::Unknown,
-            };
-            memory.found(Found::Changed { offset: *offset, bytes, author });
-            changed();
+        let sight = Sight {
+            quiet: quiet.map(Quiet::period),
+            lasts: &mut || quiet.is_some_and(Quiet::holds),
+            whole: matches!(at, At::Last),
+            time: &mut || began.elapsed() < BUDGET,
+        };
+        let mut source = Source(mapping.address());
+        let compared = comparison.look(&**mapping.memory(), &mut source, sight);
+        if let Some(reason) = &compared.uncaptured {
+            say_uncaptured(mapping, reason);
         }
-        if looked.whole {
-            memory.found(Found::AllTold);
-        } else if looked.there && !std::mem::replace(said, true) {
-            let reason = format!(
-                "its {} bytes take longer to compare than a sync point may take: they are looked at \
-                 in parts, so what the client sees there can come later on the tape, or not at all \
-                 where it changes again before its part's turn",
-                scan.size()
-            );
-            uncaptured(mapping, &reason);
-        }
-        looked.there
+        compared
     }
 }

@@ -9,9 +9,6 @@ use super::watch;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The period of a look while the program may run.
-pub(super) const UNQUIET: u64 = 0;
-
 /// Signals that a program can have handlers for. Those of its own faults are left out: it makes none
 /// while it waits, and every program in Rust handles them.
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=31;
@@ -30,7 +27,7 @@ pub(super) struct Quiet {
 impl Quiet {
     /// Begins such a time; `None` where the program has more threads than this, or handles signals.
     pub(super) fn begin() -> Option<Self> {
-        static PERIODS: AtomicU64 = AtomicU64::new(UNQUIET + 1);
+        static PERIODS: AtomicU64 = AtomicU64::new(1);
         let began = Instant::now();
         (is_alone() && !handles_signals())
             .then(|| Self { period: PERIODS.fetch_add(1, Ordering::Relaxed), began })
