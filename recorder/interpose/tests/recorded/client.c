@@ -92,6 +92,9 @@ int main(int argc, char **argv) {
   printf("property %d\n", value != NULL);
   if (value) CFRelease(value);
   CFRelease(key);
+#ifdef LINKED
+  printf("trigger %d\n", dextape_record_trigger("it stalled"));
+#endif
   printf("open %x\n", (unsigned)IOServiceOpen(service, mach_task_self_, 0, &connection));
   IOObjectRelease(service);
 #ifdef LINKED
@@ -109,6 +112,17 @@ int main(int argc, char **argv) {
     int status = 0;
     waitpid(child, &status, 0);
     printf("child %d\n", status);
+    return IOServiceClose(connection);
+  }
+
+  if (strcmp(mode, "memory") == 0) {
+    uint64_t at = 0, length = 0;
+    if (IOConnectMapMemory64(connection, 0, mach_task_self_, &at, &length, 1)) return 1;
+    volatile unsigned char *memory = (unsigned char *)(uintptr_t)at;
+    memory[3] = 0x42;
+    usleep(100000); /* longer than the recorder waits before it looks by itself */
+    memory[4] = 0x43;
+    IOConnectCallScalarMethod(connection, 1, NULL, 0, NULL, NULL);
     return IOServiceClose(connection);
   }
 

@@ -1,7 +1,7 @@
 //! What the library records, against what the library that stands for IOKit records of the same calls.
 
 use crate::program::{Program, Tools, well};
-use dextape::tape::{Body, Event, Payload, Sequence, Tape, validate};
+use dextape::tape::{Body, Capture, Event, NoteSubject, Payload, Sequence, Tape, validate};
 use dextape_recorder::seal::{SealOptions, seal};
 use libtest_mimic::{Failed, Trial};
 use std::collections::BTreeMap;
@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 pub(crate) fn trials(tools: Arc<Tools>) -> Vec<Trial> {
     type Test = fn(&Arc<Tools>);
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 7] = [
         ("the_tape_is_that_of_the_mock_itself", same_tape),
         ("the_tape_replays_to_the_same_program", replayed),
         ("a_crash_leaves_a_journal_with_all_that_was_finished", crash),
         ("a_forked_child_is_on_the_tape", fork),
-        ("a_linked_program_starts_and_stops", linked),
+        ("a_linked_program_starts_marks_and_stops", linked),
+        ("what_may_be_the_programs_own_write_is_marked", own_writes),
+        ("what_may_be_a_devices_memory_is_left_alone", device_memory),
     ];
     let trial = |(name, test): (&str, Test)| {
         let tools = Arc::clone(&tools);
@@ -179,8 +181,55 @@ fn linked(tools: &Arc<Tools>) {
     let tape = Tape::read(&path).unwrap();
     let opened = tape.events().last().map(|event| &event.body);
     assert_eq!(opened, Some(&Body::Opened), "the close came after the end");
+    let triggers = tape.events().iter().filter(|event| {
+        matches!(&event.body, Body::Note { subject: NoteSubject::Trigger, memory: None, reason }
+            if reason == "it stalled")
+    });
+    assert_eq!(triggers.count(), 1);
+    assert!(validate(&path).unwrap().is_valid());
     assert!(
         matches!(&tape.events()[0].body, Body::Matched { outcome: Ok(found), .. } if found.is_empty()),
         "what came before the start is not on the tape"
     );
+}
+
+/// Nobody but the kernel knows who writes to memory of another process, and it does not tell.
+fn own_writes(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = program.path("t.tape.jsonl");
+    let ran = program.macos(Some(path.as_os_str())).arg("memory").output().unwrap();
+    well(&ran);
+    assert!(validate(&path).unwrap().is_valid());
+    let tape = Tape::read(&path).unwrap();
+    let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
+    for event in tape.events() {
+        let Body::Patch { offset, data: Payload::Bytes(data), unattributed, .. } = &event.body
+        else {
+            continue;
+        };
+        assert!(*unattributed, "{event:?}");
+        seen.push((*offset, data.to_vec()));
+    }
+    seen.sort();
+    // In one, where nobody looked in between.
+    let apart = [(3, vec![0x42]), (4, vec![0x43])];
+    assert!(seen == apart || seen == [(3, vec![0x42, 0x43])], "{seen:?}");
+}
+
+fn device_memory(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = program.path("t.tape.jsonl");
+    let mut command = program.macos(Some(path.as_os_str()));
+    let ran = command.arg("memory").env("FAKE_DEVICE_MEMORY", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("memory type 0 is not recorded"), "{said}");
+    let tape = Tape::read(&path).unwrap();
+    let bodies = || tape.events().iter().map(|event| &event.body);
+    let mapped = |body: &Body| matches!(body, Body::Mapped { outcome: Ok(it) } if it.capture == Capture::Uncaptured);
+    let noted = |body: &Body| {
+        matches!(body, Body::Note { subject: NoteSubject::Uncaptured, memory: Some(1), reason }
+            if reason.contains("a device's memory"))
+    };
+    assert!(bodies().any(mapped) && bodies().any(noted));
+    assert!(!bodies().any(|body| matches!(body, Body::Patch { .. })), "nobody has read there");
 }
