@@ -60,6 +60,10 @@ enum Verb {
     Adopt(Adopt),
     /// Compare two tapes, as people read diffs.
     Diff(crate::task_diff::Diff),
+    /// List many tapes, one line each, for queries.
+    Index(crate::task_export::Index),
+    /// Write many tapes as one table, a row an event, for queries.
+    Export(crate::task_export::Export),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -114,6 +118,8 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Tapes(tapes) => task_tapes::run(&tapes, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),
+        Verb::Index(index) => crate::task_export::index(&index, &mut out),
+        Verb::Export(export) => crate::task_export::export(&export, &mut out),
         Verb::Show(show) => task_show::run(registry, show, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),

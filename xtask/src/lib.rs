@@ -41,6 +41,7 @@ mod task_diff;
 mod task_doctor;
 mod task_drive;
 mod task_execute;
+mod task_export;
 mod task_fidelity;
 mod task_iig;
 mod task_import;

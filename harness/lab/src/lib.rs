@@ -3,6 +3,7 @@
 //! - [`diff`](diff()): two tapes beside each other, field by field.
 //! - [`drive`](drive()): the tape plays the client, a dext answers, and its answers are compared with
 //!   those of the tape.
+//! - [`Rows`], [`summary`]: tapes as tables, for DuckDB, DataFusion or Spark.
 //! - [`import_imf`]: a log of IMF's interposer becomes a tape.
 //! - [`learn`](learn()): several recordings of one run become a tape that serves further ones; [`trial`]
 //!   measures how well.
@@ -13,6 +14,7 @@
 
 mod diff;
 mod drive;
+mod export;
 mod import;
 mod learn;
 mod lenient;
@@ -29,6 +31,9 @@ pub use diff::{
 pub use drive::{
     Difference, DifferenceKind, DriveError, DriveOptions, DriveReport, drive, planned_faults,
 };
+pub use export::{COLUMNS, Column, ColumnKind, Row, Rows, summary};
+#[cfg(feature = "parquet")]
+pub use export::{ParquetError, ParquetRows};
 pub use import::{ImportError, ImportReport, import_imf};
 pub use learn::{
     FieldClass, LearnError, LearnReport, Learned, LearnedField, Redaction, RedactionReason, learn,

@@ -222,10 +222,11 @@ pub(crate) fn for_each_field<'a>(
             }
             tell.field("operand", FieldValue::Hex(operand));
         }
-        Body::Patch { memory, offset, data, read, .. } => {
+        Body::Patch { memory, offset, data, read, unattributed, .. } => {
             tell.field("memory", FieldValue::Memory(*memory));
             tell.field("offset", FieldValue::Hex(*offset));
             tell.field("read", FieldValue::Count(*read));
+            tell.flag("unattributed", *unattributed);
             let part = memory_part(*memory);
             tell.field("data", FieldValue::Bytes { payload: data, part, offset: *offset });
         }

@@ -14,5 +14,5 @@ pub use names::{Hex, NamedField, Names, Part};
 
 pub(crate) use fields::{FieldName, for_each_field};
 pub(crate) use links::Links;
-pub(crate) use title::{is_failure, title};
+pub(crate) use title::{is_failure, result_of, title};
 pub(crate) use value::{FieldValue, printable, shown};
