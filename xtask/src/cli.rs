@@ -3,6 +3,8 @@
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::task_adopt::Adopt;
+use crate::task_coverage::Coverage;
+use crate::task_determinism::CheckDeterminism;
 use crate::task_doctor::Doctor;
 use crate::task_drive::Drive;
 use crate::task_fidelity::Fidelity;
@@ -19,9 +21,10 @@ use crate::task_show::Show;
 use crate::task_tapes::Tapes;
 use crate::task_verify::Verify;
 use crate::{
-    Registry, task_adopt, task_bench, task_completions, task_doctor, task_drive, task_fidelity,
-    task_iig, task_import, task_learn, task_list, task_minimize, task_prove, task_record,
-    task_recover, task_replay, task_reseal, task_schema, task_show, task_tapes, task_verify,
+    Registry, task_adopt, task_bench, task_completions, task_coverage, task_determinism,
+    task_doctor, task_drive, task_fidelity, task_iig, task_import, task_learn, task_list,
+    task_minimize, task_prove, task_record, task_recover, task_replay, task_reseal, task_schema,
+    task_show, task_tapes, task_verify,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -74,6 +77,10 @@ enum Verb {
     Reseal(Reseal),
     /// Tell which way an app can be recorded on a Mac, and try a recording on this machine.
     Doctor(Doctor),
+    /// Run a scenario or a program twice with the same seed, and tell where the runs part.
+    CheckDeterminism(CheckDeterminism),
+    /// Tell which selectors, memory types, results and completions a test run exercised.
+    Coverage(Coverage),
     /// Tell which tapes of a test suite no test asks for, and which have expired.
     Tapes(Tapes),
     /// List the scenarios and what can be set, the benches and the proofs.
@@ -115,6 +122,8 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Learn(learn) => task_learn::run(&learn, &mut out),
         Verb::Minimize(minimize) => task_minimize::run(registry, &minimize, &mut out),
         Verb::Adopt(adopt) => task_adopt::run(&adopt, &mut out),
+        Verb::CheckDeterminism(check) => task_determinism::run(registry, &check, &mut out),
+        Verb::Coverage(coverage) => task_coverage::run(&coverage, &mut out),
         Verb::Tapes(tapes) => task_tapes::run(&tapes, &mut out),
         Verb::Verify(verify) => task_verify::run(registry, &verify, &mut out),
         Verb::Recover(recover) => task_recover::run(&recover, &mut out),

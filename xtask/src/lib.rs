@@ -37,6 +37,8 @@ mod table;
 mod task_adopt;
 mod task_bench;
 mod task_completions;
+mod task_coverage;
+mod task_determinism;
 mod task_diff;
 mod task_doctor;
 mod task_drive;

@@ -82,7 +82,7 @@ fn whole(path: &Path) -> PathBuf {
 }
 
 /// The tapes that were asked for.
-fn used(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
+pub(crate) fn used(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
     let mut used = BTreeSet::new();
     for entry in fs_err::read_dir(folder).map_err(Failure::environment)? {
         let path = entry.map_err(Failure::environment)?.path();

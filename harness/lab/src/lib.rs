@@ -7,11 +7,15 @@
 //! - [`import_imf`]: a log of IMF's interposer becomes a tape.
 //! - [`learn`](learn()): several recordings of one run become a tape that serves further ones; [`trial`]
 //!   measures how well.
+//! - [`parting`]: where two runs of one seed part, and the likely reason.
+//! - [`facts_of`]: what the calls of a tape exercise.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 //!   [`Lenient`] answers a client from what is left of a tape.
 //! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
 
+mod coverage;
+mod determinism;
 mod diff;
 mod drive;
 mod export;
@@ -24,6 +28,8 @@ mod regression;
 mod trial;
 mod view;
 
+pub use coverage::{COMPLETIONS_MAX, Fact, facts_of};
+pub use determinism::{Parting, Source, parting};
 pub use diff::{
     Change, Diff, DiffCounts, DiffEntry, DiffOptions, DiffSide, DiffText, FieldChange,
     VolatileField, diff,

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod common;
+mod determinism;
 mod diff;
 mod doctor;
 mod drive;
