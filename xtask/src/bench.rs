@@ -43,6 +43,8 @@ pub enum Unit {
     MegabytesPerSecond,
     /// Events a second.
     EventsPerSecond,
+    /// Schedules a second.
+    SchedulesPerSecond,
     /// Times what it is compared with.
     Ratio,
     /// A number of things, such as allocations.
@@ -55,6 +57,7 @@ impl fmt::Display for Unit {
             Self::Nanoseconds => "ns",
             Self::MegabytesPerSecond => "MB/s",
             Self::EventsPerSecond => "events/s",
+            Self::SchedulesPerSecond => "schedules/s",
             Self::Ratio => "x",
             Self::Count => "",
         })

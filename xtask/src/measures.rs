@@ -28,6 +28,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         about: "two tapes of 100,000 events compared, and how they could be worst",
         run: || measure("diff"),
     },
+    Bench {
+        name: "perturb",
+        about: "runs that are made of a tape, with what they suggest differing",
+        run: || measure("perturb"),
+    },
     Bench { name: "show", about: "the transcript of a tape", run: || measure("show") },
 ];
 
@@ -53,6 +58,7 @@ fn figure(line: &str) -> Result<Measure, String> {
         Some("ns") => Unit::Nanoseconds,
         Some("MB/s") => Unit::MegabytesPerSecond,
         Some("events/s") => Unit::EventsPerSecond,
+        Some("schedules/s") => Unit::SchedulesPerSecond,
         _ => return Err(unreadable()),
     };
     let goal = &value["goal"];

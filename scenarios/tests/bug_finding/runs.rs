@@ -169,14 +169,35 @@ fn edges(tape: &Tape, run: &Tape) -> Result<(), String> {
             }
         }
     }
+    // What each byte became by the device; a change that is told as one range may span bytes that did
+    // not change.
     let changes = |tape: &Tape| {
         let mut changes: HashMap<(u32, u64), Vec<u8>> = HashMap::new();
+        let mut known: HashMap<(u32, u64), Option<u8>> = HashMap::new();
         for event in tape.events() {
-            if let Body::Patch { memory, offset, data, .. } = &event.body {
-                let bytes = tape.bytes(data).unwrap().expect("the bytes are on the tape");
-                for (place, byte) in (*offset..).zip(&*bytes) {
-                    changes.entry((*memory, place)).or_default().push(*byte);
+            match &event.body {
+                Body::Patch { memory, offset, data, .. } => {
+                    let bytes = tape.bytes(data).unwrap().expect("the bytes are on the tape");
+                    for (place, byte) in (*offset..).zip(&*bytes) {
+                        let before = known.insert((*memory, place), Some(*byte));
+                        if before.unwrap_or(Some(0)).is_some_and(|before| before != *byte) {
+                            changes.entry((*memory, place)).or_default().push(*byte);
+                        }
+                    }
                 }
+                Body::Write { memory, offset, data, .. } => {
+                    let bytes = tape.bytes(data).unwrap().expect("the bytes are on the tape");
+                    for (place, byte) in (*offset..).zip(&*bytes) {
+                        known.insert((*memory, place), Some(*byte));
+                    }
+                }
+                // What it made of the word is not told.
+                Body::Update { memory, offset, width, .. } => {
+                    for place in *offset..*offset + width.bytes() {
+                        known.insert((*memory, place), None);
+                    }
+                }
+                _ => {}
             }
         }
         changes

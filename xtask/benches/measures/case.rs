@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     Megabytes(u64),
     /// Events a second, where an iteration handles so many.
     Events(u64),
+    /// Schedules a second; an iteration is one.
+    Schedules,
 }
 
 /// What is run: for so many iterations, or fewer than were prepared.
@@ -89,6 +91,7 @@ impl Case {
             Unit::Nanoseconds => (nanoseconds, "ns"),
             Unit::Megabytes(bytes) => (bytes as f64 / nanoseconds * 1e3, "MB/s"),
             Unit::Events(events) => (events as f64 / nanoseconds * 1e9, "events/s"),
+            Unit::Schedules => (1e9 / nanoseconds, "schedules/s"),
         };
         let instructions = self.counted.then(|| count::instructions(&self.id())).flatten();
         line(self.group, &self.name, value, unit, instructions, self.goal);

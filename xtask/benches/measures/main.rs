@@ -10,6 +10,7 @@ mod comparing;
 mod count;
 mod iokit;
 mod peers;
+mod perturb;
 mod recording;
 mod replaying;
 mod tapes;
@@ -22,6 +23,7 @@ fn cases() -> Vec<Case> {
     cases.extend(replaying::keyed());
     cases.extend(tapes::cases());
     cases.extend(comparing::cases());
+    cases.extend(perturb::cases());
     cases
 }
 
