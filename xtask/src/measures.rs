@@ -22,6 +22,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         about: "what recording adds to a small call",
         run: || measure("record"),
     },
+    Bench {
+        name: "iokit",
+        about: "a call of a program in C: replayed, recorded and live, beside umockdev-run",
+        run: || measure("iokit"),
+    },
     Bench { name: "read", about: "reading a tape", run: || measure("read") },
     Bench {
         name: "diff",
