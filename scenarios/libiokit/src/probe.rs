@@ -17,6 +17,7 @@
 //! | 11 | fills the output descriptor with 0xab, and fails where a scalar was given |
 //! | 12 | the service is terminated |
 //! | 13 | reads as many bytes as the structure says at its first pointer, and writes them in capitals to its second; gives back its token, and the sum of the bytes |
+//! | 14 | has returned when it fills the output descriptor with 0xcd, so many milliseconds later as the first scalar says; then it fires the completion |
 //!
 //! Memory type 0 has 128 bytes, memory type 4 has 1 MiB, and there is no other.
 
@@ -175,6 +176,30 @@ impl ProbeClient {
         ]
     }
 
+    /// Writes to the client's memory when the call has long returned.
+    fn write_late(&self, arguments: &ExternalMethodArguments<'_>, milliseconds: u64) -> IoReturn {
+        let (Some(queue), Some(completion), Some(descriptor)) =
+            (self.queue.get(), &arguments.completion, &arguments.structure_output_descriptor)
+        else {
+            return IoReturn::BAD_ARGUMENT;
+        };
+        let (completion, descriptor) =
+            (OsSharedPtr::retaining(completion), OsSharedPtr::retaining(descriptor));
+        queue.dispatch_after(Duration::from_millis(milliseconds.min(60_000)), move || {
+            let map = descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
+            let status = map.map_or_else(
+                |code| code,
+                |map| {
+                    let bytes = vec![0xcd; descriptor.length().min(1 << 20) as usize];
+                    let written = OsSharedPtr::adopt(map).copy_in(0, &bytes);
+                    written.map_or(IoReturn::VM_ERROR, |()| IoReturn::SUCCESS)
+                },
+            );
+            async_completion(&completion, status, &[]);
+        });
+        IoReturn::SUCCESS
+    }
+
     fn fill(arguments: &mut ExternalMethodArguments<'_>) {
         for (place, output) in arguments.scalar_output.iter_mut().enumerate() {
             *output = place as u64 + 1;
@@ -317,6 +342,7 @@ impl UserClient for ProbeClient {
                 found.into_iter().for_each(|service| system.terminate(service));
             }
             13 => return follow(arguments),
+            14 => return self.write_late(arguments, first.unwrap_or(0)),
             _ => return IoReturn::UNSUPPORTED,
         }
         IoReturn::SUCCESS

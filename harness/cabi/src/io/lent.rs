@@ -1,8 +1,9 @@
 //! Structures over 4096 bytes of asynchronous calls: the dext may use them after the call has returned.
 //!
 //! The client's memory and the dext's buffer are kept alike at sync points: when a call is made and
-//! when it returns, and when a completion is taken. A connection keeps its buffers as long as it
-//! lives, since nobody says when the dext lets go of one.
+//! when it returns, and when a completion is taken. A connection keeps its outputs as long as it
+//! lives, since nobody says when the dext lets go of one; an input, only while somebody else has it,
+//! too. The dext cannot write to an input (B5), but a device can where the machine's IOMMU lets it.
 
 use super::call::put_changed;
 use crate::port::Connect;
@@ -12,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Buffers that are kept at once; the oldest go first.
 const LENT_MAX: usize = 1024;
+
+/// Bytes of them that are kept at once, beside one buffer of any size.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// A client's memory, lent to a call.
 #[derive(Clone, Debug)]
@@ -24,7 +28,7 @@ struct Inner {
     connect: Weak<Connect>,
     address: u64,
     buffer: SharedBuffer,
-    /// The dext may write to it.
+    /// Room for the dext to write to; else the dext reads it.
     is_output: bool,
     /// The bytes as both sides had them last.
     view: Mutex<Vec<u8>>,
@@ -48,15 +52,16 @@ pub(super) fn output(connect: &Arc<Connect>, address: u64, bytes: &[u8]) -> Lent
 
 fn lend(connect: &Arc<Connect>, address: u64, bytes: &[u8], is_output: bool) -> Lent {
     let mut all = all();
-    all.retain(|lent| lent.inner.connect.strong_count() > 0);
+    let ended: Vec<_> = all.extract_if(.., |lent| !lent.is_used()).collect();
     let same = |lent: &&Lent| {
         let inner = &lent.inner;
         inner.connect.as_ptr() == Arc::as_ptr(connect)
             && (inner.address, inner.is_output) == (address, is_output)
             && inner.buffer.length() == bytes.len() as u64
     };
-    if is_output && let Some(known) = all.iter().find(same).cloned() {
+    if let Some(known) = all.iter().find(same).cloned() {
         drop(all);
+        ended.iter().for_each(Lent::show);
         known.take_over(bytes);
         return known;
     }
@@ -69,12 +74,13 @@ fn lend(connect: &Arc<Connect>, address: u64, bytes: &[u8], is_output: bool) -> 
             view: Mutex::new(bytes.to_vec()),
         }),
     };
-    if is_output {
-        if all.len() >= LENT_MAX {
-            all.remove(0);
-        }
-        all.push(lent.clone());
+    let mut kept: u64 = all.iter().map(|lent| lent.inner.buffer.length()).sum();
+    while all.len() >= LENT_MAX || (kept > BYTES_MAX && !all.is_empty()) {
+        kept -= all.remove(0).inner.buffer.length();
     }
+    all.push(lent.clone());
+    drop(all);
+    ended.iter().for_each(Lent::show);
     lent
 }
 
@@ -96,9 +102,16 @@ impl Lent {
         view.copy_from_slice(bytes);
     }
 
-    /// What the dext has written meanwhile comes to the client's memory.
+    /// Something may still be written to it.
+    fn is_used(&self) -> bool {
+        let inner = &self.inner;
+        let is_held = || Arc::strong_count(inner.buffer.store()) > 1;
+        inner.connect.strong_count() > 0 && (inner.is_output || is_held())
+    }
+
+    /// What the dext or its device has written meanwhile comes to the client's memory.
     pub(super) fn show(&self) {
-        if !self.inner.is_output {
+        if self.inner.connect.strong_count() == 0 {
             return;
         }
         let mut view = self.inner.view.lock().unwrap_or_else(PoisonError::into_inner);

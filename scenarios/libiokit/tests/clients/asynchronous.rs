@@ -107,6 +107,18 @@ pub(crate) fn trials() -> Vec<Trial> {
              m.header.msgh_id = 54; IODispatchCalloutFromMessage(NULL, &m.header, port);",
             "10004004 112 0\none a e00002eb 0x100000001\n",
         ),
+        always(
+            "what_the_dext_writes_after_the_return_comes_with_the_completion",
+            "",
+            "static unsigned char room[6001]; memset(room, 0x11, sizeof room);\n\
+             struct { mach_msg_header_t header; unsigned char rest[512]; } m;\n\
+             uint64_t reference[1] = {0}, in[1] = {20}; size_t size = 6000;\n\
+             kern_return_t kr = IOConnectCallAsyncMethod(c, 14, wake, reference, 1, in, 1, NULL, 0, NULL, NULL, room, &size);\n\
+             printf(\"%x %zu: %x %x\\n\", (unsigned)kr, size, room[0], room[5999]);\n\
+             kr = mach_msg(&m.header, MACH_RCV_MSG, 0, sizeof m, wake, 0, 0);\n\
+             printf(\"%x: %x %x %x\\n\", (unsigned)kr, room[0], room[5999], room[6000]);",
+            "0 6000: 11 11\n0: cd cd 11\n",
+        ),
         trial("asynchronous::D16_a_null_callback_faults", &["gcc"], || {
             let body = "struct { mach_msg_header_t header; unsigned char rest[512]; } m; uint64_t in[2] = {0, 1};\n\
                  IOConnectCallAsyncScalarMethod(c, 8, wake, NULL, 0, in, 2, NULL, NULL);\n\

@@ -100,6 +100,7 @@ const CLIENTS: &[Client] = &[
         &[
             run("output", &[], "", 13_000),
             run("input", &[("buffer", "input")], "input", 0),
+            run("input_apple", &[("buffer", "input"), ("iommu", "apple")], "input", 13_000),
             run("input_checked", &[("buffer", "input"), ("flags", "checked")], "input", 0),
         ],
     ),
