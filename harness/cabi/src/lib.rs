@@ -9,6 +9,16 @@
 //! call, and what a real client would see as a fault is one. A panic never unwinds into the client:
 //! a divergence of a replay, and any other, goes to stderr and the process exits with 101.
 //!
+//! # What is on a tape, and what costs
+//!
+//! A call that the library half refuses by itself (too many scalars, a size beyond all sizes) reaches no
+//! system, and so is on no tape: its answer follows from what the client gave, and a tape holds just what
+//! the client could not have known. A replay refuses it by the same rules.
+//!
+//! Structures of up to 4096 bytes are copied from where the client says, with no look at whether they are
+//! there: where they are not, the client faults, as in the real library. Longer ones are copied by the
+//! system, which finds out (B6) for the price of a system call.
+//!
 //! # A map of the code
 //!
 //! - `raw`, `guard`, `fault`, `say`: pointers of the client, the end of panics, faults, messages.

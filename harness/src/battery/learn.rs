@@ -91,7 +91,7 @@ impl Calls {
                 let bytes = tape.bytes(data).ok().flatten();
                 bytes.map_or_else(|| vec![0; data.length().min(1 << 24) as usize], |it| it.to_vec())
             }
-            Structure::None | Structure::Null { .. } => {
+            Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => {
                 self.bytes_in.insert(0);
                 Vec::new()
             }

@@ -21,6 +21,13 @@ pub enum StructureInput<'a> {
         /// The size that the client states.
         size: u64,
     },
+    /// A pointer to where nothing is mapped, with a size over 4096: the call goes on, and the dext's
+    /// mapping of the descriptor fails (B6). Up to 4096 it would be a fault and is refused as `None`
+    /// would be.
+    Unmapped {
+        /// The size that the client states.
+        size: u64,
+    },
 }
 
 impl StructureInput<'_> {
@@ -31,7 +38,7 @@ impl StructureInput<'_> {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Shared(buffer) => buffer.length(),
-            Self::Null { size } => *size,
+            Self::Null { size } | Self::Unmapped { size } => *size,
         }
     }
 }
@@ -51,6 +58,12 @@ pub enum StructureOutput<'a> {
         /// The size that the client states.
         size: u64,
     },
+    /// A pointer to where nothing is mapped, with a size over 4096: the dext's mapping of the
+    /// descriptor fails (B6).
+    Unmapped {
+        /// The size that the client states.
+        size: u64,
+    },
     /// Variable output, synchronous calls only (A14): the kernel allocates. Emptied on failure.
     Variable(&'a mut Vec<u8>),
 }
@@ -64,7 +77,7 @@ impl StructureOutput<'_> {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Shared(buffer) => buffer.length(),
-            Self::Null { size } => *size,
+            Self::Null { size } | Self::Unmapped { size } => *size,
             Self::Variable(_) => VARIABLE_OUTPUT_SIZE,
         }
     }

@@ -96,17 +96,18 @@ handle!(MemoryDescriptor, DescriptorPayload);
 
 impl MemoryDescriptor {
     /// A descriptor of the client's memory, as an external method gets it for a structure over 4096
-    /// bytes.
+    /// bytes; `None` is an address at which the client has nothing (B6).
     pub(super) fn of_client(
         process: &DextProcess,
         client: Option<UserClientNumber>,
-        store: Arc<Backing>,
+        store: Option<Arc<Backing>>,
         length: u64,
         direction: Direction,
         copy_on_write: bool,
     ) -> Self {
-        let length = length.min(store.size());
-        let store = Arc::new(Store::new(store, copy_on_write));
+        let length = store.as_ref().map_or(length, |store| length.min(store.size()));
+        let store = store.map_or_else(Store::nothing, |store| Store::new(store, copy_on_write));
+        let store = Arc::new(store);
         let payload = DescriptorPayload {
             of_client: true,
             ..DescriptorPayload::plain(store, 0, length, direction)

@@ -161,16 +161,22 @@ fn shape(
     let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     // What would be a fault of a C client is no structure in Rust.
     let null = |size: u64| StructureShape::null(if size > INLINE_STRUCTURE_MAX { size } else { 0 });
+    let nowhere = |size: u64| match size > INLINE_STRUCTURE_MAX {
+        true => StructureShape::of(size),
+        false => StructureShape::NONE,
+    };
     let structure = match input.structure {
         StructureInput::None => StructureShape::NONE,
         StructureInput::Bytes(_) | StructureInput::Shared(_) => {
             StructureShape::of(input.structure.size())
         }
         StructureInput::Null { size } => null(size),
+        StructureInput::Unmapped { size } => nowhere(size),
     };
     let asked = match output.structure {
         StructureOutput::None => StructureShape::NONE,
         StructureOutput::Null { size } => null(size),
+        StructureOutput::Unmapped { size } => nowhere(size),
         _ => StructureShape::of(output.structure_asked()),
     };
     CallShape {

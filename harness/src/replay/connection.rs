@@ -58,6 +58,7 @@ impl ReplayConnection {
                 (Buffer::Bytes, bytes, bytes.len() as u64)
             }
             StructureInput::Null { size } if size > 0 => (Buffer::Null, &[][..], size),
+            StructureInput::Unmapped { size } if size > 0 => (Buffer::Unmapped, &[][..], size),
             _ => (Buffer::None, &[][..], 0),
         };
         let (asked, output_size) = asked(output);
@@ -115,6 +116,7 @@ impl ReplayConnection {
                 (Buffer::Bytes, bytes, bytes.len() as u64)
             }
             (StructureInput::Null { size }, _) if size > 0 => (Buffer::Null, &[][..], size),
+            (StructureInput::Unmapped { size }, _) if size > 0 => (Buffer::Unmapped, &[][..], size),
             _ => (Buffer::None, &[][..], 0),
         };
         let (asked, output_size) = asked(output);
@@ -269,7 +271,8 @@ fn give(step: &Step, words: &[u64], bytes: &[u8], output: &mut MethodOutput<'_>)
             let count = bytes.len().min(buffer.length() as usize);
             let _beyond = buffer.store().copy_in(0, &bytes[..count]);
         }
-        StructureOutput::None | StructureOutput::Null { .. } => {}
+        StructureOutput::None | StructureOutput::Null { .. } | StructureOutput::Unmapped { .. } => {
+        }
     }
     if success {
         let count = output.scalars.len().min(words.len());
@@ -293,9 +296,11 @@ fn asked(output: &MethodOutput<'_>) -> (Buffer, u64) {
     match &output.structure {
         StructureOutput::Bytes(bytes) if !bytes.is_empty() => (Buffer::Bytes, bytes.len() as u64),
         StructureOutput::Null { size } if *size > 0 => (Buffer::Null, *size),
-        StructureOutput::None | StructureOutput::Bytes(_) | StructureOutput::Null { .. } => {
-            (Buffer::None, 0)
-        }
+        StructureOutput::Unmapped { size } if *size > 0 => (Buffer::Unmapped, *size),
+        StructureOutput::None
+        | StructureOutput::Bytes(_)
+        | StructureOutput::Null { .. }
+        | StructureOutput::Unmapped { .. } => (Buffer::None, 0),
         StructureOutput::Shared(buffer) => (Buffer::Shared, buffer.length()),
         StructureOutput::Variable(_) => (Buffer::Variable, output.structure.size()),
     }

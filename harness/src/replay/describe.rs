@@ -175,6 +175,9 @@ fn call(given: &CallRequest<'_>) -> String {
     match given.input {
         Buffer::None => {}
         Buffer::Null => drop(write!(text, ", a NULL structure of {} bytes", given.length)),
+        Buffer::Unmapped => {
+            let _ = write!(text, ", a structure of {} bytes where nothing is mapped", given.length);
+        }
         Buffer::Shared => {
             let _ = write!(text, ", a shared buffer of {} bytes", given.length);
         }
@@ -189,7 +192,7 @@ fn call(given: &CallRequest<'_>) -> String {
     match given.output {
         Buffer::None => {}
         Buffer::Variable => text.push_str(", asking for variable output"),
-        Buffer::Bytes | Buffer::Null | Buffer::Shared => {
+        Buffer::Bytes | Buffer::Null | Buffer::Unmapped | Buffer::Shared => {
             let _ = write!(text, ", asking for {} bytes", given.output_size);
         }
     }

@@ -372,6 +372,7 @@ const fn buffer(buffer: Buffer) -> &'static str {
         Buffer::Bytes => "bytes",
         Buffer::Shared => "shared buffer",
         Buffer::Null => "NULL with a size",
+        Buffer::Unmapped => "nothing mapped, with a size",
         Buffer::Variable => "variable",
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn input_payload<'a>(program: &'a Program, step: &Step) -> Option<&'a
     match &program.event(step.enter).body {
         Body::Call(call) | Body::AsyncCall { call, .. } => match &call.input {
             Structure::Bytes(data) | Structure::Shared { data, .. } => Some(data),
-            Structure::None | Structure::Null { .. } => None,
+            Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => None,
         },
         Body::Write { data, .. } => Some(data),
         _ => None,

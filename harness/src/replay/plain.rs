@@ -68,7 +68,9 @@ impl Session {
         let bytes = match input.structure {
             StructureInput::None => &[][..],
             StructureInput::Bytes(bytes) => bytes,
-            StructureInput::Shared(_) | StructureInput::Null { .. } => return None,
+            StructureInput::Shared(_)
+            | StructureInput::Null { .. }
+            | StructureInput::Unmapped { .. } => return None,
         };
         let room: &mut [u8] = match &mut output.structure {
             StructureOutput::None => &mut [],
@@ -153,7 +155,7 @@ pub(super) fn is_plain(step: &Step) -> bool {
     let by_length = |kind, length: u64| match kind {
         Buffer::None => length == 0,
         Buffer::Bytes => length > 0,
-        Buffer::Shared | Buffer::Null | Buffer::Variable => false,
+        Buffer::Shared | Buffer::Null | Buffer::Unmapped | Buffer::Variable => false,
     };
     step.flags.0 == 0
         && step.kind == Kind::Call

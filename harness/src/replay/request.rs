@@ -118,11 +118,9 @@ pub(super) fn recorded(program: &Program, index: StepIndex) -> Request<'_> {
     let enter = &program.event(step.enter).body;
     let queue = step.selector;
     let (memory, arena): (_, &Arena) = (step.selector, &program.arena);
-    let input_length = if step.flags.has(Flags::OPAQUE_INPUT) || step.input == Buffer::Null {
-        0
-    } else {
-        step.input_length
-    };
+    let no_bytes = matches!(step.input, Buffer::Null | Buffer::Unmapped);
+    let no_bytes = no_bytes || step.flags.has(Flags::OPAQUE_INPUT);
+    let input_length = if no_bytes { 0 } else { step.input_length };
     match enter {
         Body::Call(_) | Body::AsyncCall { .. } => Request::Call(CallRequest {
             connection: step.connection,
@@ -189,10 +187,13 @@ pub(super) const fn output_of(output: &OutputKind) -> (Buffer, u64, u32) {
     match output {
         OutputKind::None => (Buffer::None, 0, NONE),
         // A size of 0 is none at all (A4, A7).
-        OutputKind::Bytes { size: 0 } | OutputKind::Null { size: 0 } => (Buffer::None, 0, NONE),
+        OutputKind::Bytes { size: 0 }
+        | OutputKind::Null { size: 0 }
+        | OutputKind::Unmapped { size: 0 } => (Buffer::None, 0, NONE),
         OutputKind::Bytes { size } => (Buffer::Bytes, *size, NONE),
         OutputKind::Shared { memory, size } => (Buffer::Shared, *size, *memory),
         OutputKind::Null { size } => (Buffer::Null, *size, NONE),
+        OutputKind::Unmapped { size } => (Buffer::Unmapped, *size, NONE),
         OutputKind::Variable => (Buffer::Variable, crate::limits::VARIABLE_OUTPUT_SIZE, NONE),
     }
 }

@@ -85,6 +85,8 @@ pub enum InputPlan {
     Shared(usize, u8),
     /// NULL with a size over 4096.
     Null(u64),
+    /// A pointer to where nothing is mapped, with a size over 4096.
+    Unmapped(u64),
 }
 
 /// A structure asked for.
@@ -98,6 +100,8 @@ pub enum OutputPlan {
     Shared(usize),
     /// NULL with a size over 4096.
     Null(u64),
+    /// A pointer to where nothing is mapped, with a size over 4096.
+    Unmapped(u64),
     /// Variable output; in an asynchronous call as `None`.
     Variable,
 }
@@ -107,7 +111,7 @@ impl InputPlan {
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::None | Self::Null(_) => Vec::new(),
+            Self::None | Self::Null(_) | Self::Unmapped(_) => Vec::new(),
             Self::Bytes(length, factor) | Self::Shared(length, factor) => (0..*length)
                 .map(|index| (index as u8).wrapping_mul(*factor).wrapping_add(1))
                 .collect(),
@@ -134,6 +138,7 @@ fn input(sync: bool) -> BoxedStrategy<InputPlan> {
         6 => (bytes, any::<u8>()).prop_map(|(length, factor)| InputPlan::Bytes(length, factor)),
         1 => (large(), any::<u8>()).prop_map(|(length, factor)| InputPlan::Shared(length, factor)),
         1 => (4097_u64..5000).prop_map(InputPlan::Null),
+        1 => (4097_u64..5000).prop_map(InputPlan::Unmapped),
     ]
     .boxed()
 }
@@ -145,6 +150,7 @@ fn output(sync: bool) -> BoxedStrategy<OutputPlan> {
         6 => bytes.prop_map(OutputPlan::Bytes),
         1 => large().prop_map(OutputPlan::Shared),
         1 => (4097_u64..5000).prop_map(OutputPlan::Null),
+        1 => (4097_u64..5000).prop_map(OutputPlan::Unmapped),
         1 => Just(if sync { OutputPlan::Variable } else { OutputPlan::None }),
     ]
     .boxed()

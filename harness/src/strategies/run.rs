@@ -204,6 +204,7 @@ impl<'a> Thread<'a> {
             InputPlan::Bytes(..) => StructureInput::Bytes(&bytes),
             InputPlan::Shared(..) => StructureInput::Shared(&shared_input),
             InputPlan::Null(size) => StructureInput::Null { size: *size },
+            InputPlan::Unmapped(size) => StructureInput::Unmapped { size: *size },
         };
         let mut room = vec![0x5a; scalars_asked];
         let mut buffer = Vec::new();
@@ -218,6 +219,7 @@ impl<'a> Thread<'a> {
                 StructureOutput::Shared(shared_output.insert(SharedBuffer::new(*size as u64)))
             }
             OutputPlan::Null(size) => StructureOutput::Null { size: *size },
+            OutputPlan::Unmapped(size) => StructureOutput::Unmapped { size: *size },
             OutputPlan::Variable => StructureOutput::Variable(&mut buffer),
         };
         let mut reply = MethodOutput::new(&mut room, wanted);

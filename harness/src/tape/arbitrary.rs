@@ -201,12 +201,14 @@ fn call() -> impl Strategy<Value = Call> {
         payload().prop_map(Structure::Bytes),
         (number(), payload()).prop_map(|(memory, data)| Structure::Shared { memory, data }),
         any::<u64>().prop_map(|size| Structure::Null { size }),
+        any::<u64>().prop_map(|size| Structure::Unmapped { size }),
     ];
     let output = prop_oneof![
         Just(OutputKind::None),
         any::<u64>().prop_map(|size| OutputKind::Bytes { size }),
         (number(), any::<u64>()).prop_map(|(memory, size)| OutputKind::Shared { memory, size }),
         any::<u64>().prop_map(|size| OutputKind::Null { size }),
+        any::<u64>().prop_map(|size| OutputKind::Unmapped { size }),
         Just(OutputKind::Variable),
     ];
     (number(), scalars(), option::of(number()), input, number(), output).prop_map(

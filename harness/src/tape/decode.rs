@@ -269,38 +269,50 @@ fn other_call(line: &mut Line) -> Result<OtherCall, String> {
 
 fn call(line: &mut Line) -> Result<Call, String> {
     use Field::{
-        Input, InputMemory, InputNull, OutputMemory, OutputNull, OutputSize, OutputVariable,
+        Input, InputMemory, InputNull, InputUnmapped, OutputMemory, OutputNull, OutputSize,
+        OutputUnmapped, OutputVariable,
     };
     let payload = line.payload.take();
     let memory = |field| line.number(field) as u32;
-    let input = match (payload, line.has(InputMemory), line.has(InputNull)) {
-        (None, false, false) => Structure::None,
-        (Some(data), false, false) => Structure::Bytes(data),
-        (Some(data), true, false) => Structure::Shared { memory: memory(InputMemory), data },
-        (None, false, true) => Structure::Null { size: line.number(InputNull) },
-        _ => {
-            return Err(format!(
-                "`{}` alone or with `{}`, or `{}` alone",
-                Input.key(),
-                InputMemory.key(),
-                InputNull.key()
-            ));
+    let inputs = [InputMemory, InputNull, InputUnmapped];
+    let input = match (payload, inputs.map(|field| line.has(field))) {
+        (None, [false, false, false]) => Structure::None,
+        (Some(data), [false, false, false]) => Structure::Bytes(data),
+        (Some(data), [true, false, false]) => {
+            Structure::Shared { memory: memory(InputMemory), data }
         }
-    };
-    let outputs = [OutputSize, OutputMemory, OutputNull, OutputVariable];
-    let size = line.number(OutputSize);
-    let output = match outputs.map(|field| line.has(field)) {
-        [false, false, false, false] => OutputKind::None,
-        [true, false, false, false] => OutputKind::Bytes { size },
-        [true, true, false, false] => OutputKind::Shared { memory: memory(OutputMemory), size },
-        [false, false, true, false] => OutputKind::Null { size: line.number(OutputNull) },
-        [false, false, false, true] => OutputKind::Variable,
+        (None, [false, true, false]) => Structure::Null { size: line.number(InputNull) },
+        (None, [false, false, true]) => Structure::Unmapped { size: line.number(InputUnmapped) },
         _ => {
             return Err(format!(
                 "`{}` alone or with `{}`, or one of `{}` and `{}` alone",
+                Input.key(),
+                InputMemory.key(),
+                InputNull.key(),
+                InputUnmapped.key()
+            ));
+        }
+    };
+    let outputs = [OutputSize, OutputMemory, OutputNull, OutputUnmapped, OutputVariable];
+    let size = line.number(OutputSize);
+    let output = match outputs.map(|field| line.has(field)) {
+        [false, false, false, false, false] => OutputKind::None,
+        [true, false, false, false, false] => OutputKind::Bytes { size },
+        [true, true, false, false, false] => {
+            OutputKind::Shared { memory: memory(OutputMemory), size }
+        }
+        [false, false, true, false, false] => OutputKind::Null { size: line.number(OutputNull) },
+        [false, false, false, true, false] => {
+            OutputKind::Unmapped { size: line.number(OutputUnmapped) }
+        }
+        [false, false, false, false, true] => OutputKind::Variable,
+        _ => {
+            return Err(format!(
+                "`{}` alone or with `{}`, or one of `{}`, `{}` and `{}` alone",
                 OutputSize.key(),
                 OutputMemory.key(),
                 OutputNull.key(),
+                OutputUnmapped.key(),
                 OutputVariable.key()
             ));
         }

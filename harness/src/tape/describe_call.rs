@@ -105,6 +105,10 @@ impl Description {
                 self.text(" input NULL of ");
                 self.size(*size);
             }
+            Structure::Unmapped { size } => {
+                self.text(" input nowhere of ");
+                self.size(*size);
+            }
         }
         if call.scalars_asked != 0 {
             self.text(" asks ");
@@ -128,6 +132,11 @@ impl Description {
             OutputKind::Null { size } => {
                 self.text(asks);
                 self.text("NULL of ");
+                self.size(size);
+            }
+            OutputKind::Unmapped { size } => {
+                self.text(asks);
+                self.text("nowhere of ");
                 self.size(size);
             }
             OutputKind::Variable => {

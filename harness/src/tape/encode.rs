@@ -382,6 +382,7 @@ impl LineText<'_> {
                 self.small(Field::InputMemory, *memory);
             }
             Structure::Null { size } => self.hex(Field::InputNull, *size),
+            Structure::Unmapped { size } => self.hex(Field::InputUnmapped, *size),
         }
         if call.scalars_asked != 0 {
             self.small(Field::ScalarsAsked, call.scalars_asked);
@@ -394,6 +395,7 @@ impl LineText<'_> {
                 self.small(Field::OutputMemory, memory);
             }
             OutputKind::Null { size } => self.hex(Field::OutputNull, size),
+            OutputKind::Unmapped { size } => self.hex(Field::OutputUnmapped, size),
             OutputKind::Variable => self.flag(Field::OutputVariable, true),
         }
     }

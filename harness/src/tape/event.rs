@@ -66,7 +66,7 @@ impl Event {
             Body::Call(Call { input, .. }) | Body::AsyncCall { call: Call { input, .. }, .. } => {
                 match input {
                     Structure::Bytes(data) | Structure::Shared { data, .. } => visit(data),
-                    Structure::None | Structure::Null { .. } => {}
+                    Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => {}
                 }
             }
             Body::Return(Return { structure: Some(data), .. })
@@ -93,7 +93,7 @@ impl Event {
         match &mut self.body {
             Body::Call(call) | Body::AsyncCall { call, .. } => match &mut call.input {
                 Structure::Bytes(data) | Structure::Shared { data, .. } => visit(data),
-                Structure::None | Structure::Null { .. } => Ok(()),
+                Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => Ok(()),
             },
             Body::Return(Return { structure: Some(data), .. })
             | Body::Write { data, .. }
@@ -470,6 +470,11 @@ pub enum Structure {
         /// The size stated.
         size: u64,
     },
+    /// A pointer to where the client has nothing mapped (B6).
+    Unmapped {
+        /// The size stated.
+        size: u64,
+    },
 }
 
 /// A structure asked for.
@@ -491,6 +496,11 @@ pub enum OutputKind {
     },
     /// NULL with a size (A12).
     Null {
+        /// The size stated.
+        size: u64,
+    },
+    /// Room where the client has nothing mapped (B6).
+    Unmapped {
         /// The size stated.
         size: u64,
     },

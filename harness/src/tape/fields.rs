@@ -119,10 +119,12 @@ fields! {
     Input "input" Form::Payload, "Structure handed in.";
     InputMemory "input_memory" Form::Number, "Shared buffer that the structure handed in is.";
     InputNull "input_null" Form::Hex, "Size stated with a NULL structure.";
+    InputUnmapped "input_unmapped" Form::Hex, "Size stated with a pointer to where nothing is mapped.";
     ScalarsAsked "scalars_asked" Form::Number, "Scalars asked for. Default 0.";
     OutputSize "output_size" Form::Hex, "Bytes asked for.";
     OutputMemory "output_memory" Form::Number, "Shared buffer for the structure asked for.";
     OutputNull "output_null" Form::Hex, "Size stated with a NULL output.";
+    OutputUnmapped "output_unmapped" Form::Hex, "Size stated with room where nothing is mapped.";
     OutputVariable "output_variable" Form::Flag, "Variable output was asked for.";
     Structure "structure" Form::Payload, "Structure returned, or the buffer after the call.";
     StructureSize "structure_size" Form::HexOrNull, "Size returned. Default after success: that of the structure, or 0; after failure: null.";
@@ -227,8 +229,8 @@ kinds! {
     Open "open" [Service] [OpenType];
     Opened "opened" [] [];
     OpenFailed "open_failed" [Result] [];
-    Call "call" [Selector] [Scalars ScalarCount Input InputMemory InputNull ScalarsAsked OutputSize OutputMemory OutputNull OutputVariable];
-    AsyncCall "async_call" [Selector] [Scalars ScalarCount Input InputMemory InputNull ScalarsAsked OutputSize OutputMemory OutputNull OutputVariable Queue Reference];
+    Call "call" [Selector] [Scalars ScalarCount Input InputMemory InputNull InputUnmapped ScalarsAsked OutputSize OutputMemory OutputNull OutputUnmapped OutputVariable];
+    AsyncCall "async_call" [Selector] [Scalars ScalarCount Input InputMemory InputNull InputUnmapped ScalarsAsked OutputSize OutputMemory OutputNull OutputUnmapped OutputVariable Queue Reference];
     Return "return" [] [Result Scalars StructureSize Structure];
     Posted "posted" [] [Ordinal Status Arguments Reference];
     Delivered "delivered" [Queue] [Polls];

@@ -223,7 +223,8 @@ fn open_and_call(script: &mut Script) {
     };
     script.operation(1, 1, Body::Call(small), Body::Return(answer));
     let wrong = Body::Return(failure(IoReturn::BAD_ARGUMENT));
-    script.operation(1, 1, Body::Call(call(2, &[])), wrong);
+    let nowhere = Call { input: Structure::Unmapped { size: 5000 }, ..call(2, &[]) };
+    script.operation(1, 1, Body::Call(nowhere), wrong);
     // The same long bytes twice: one blob.
     for selector in [3, 4] {
         let large = Call {
@@ -282,7 +283,8 @@ fn asynchronous(script: &mut Script) -> Sequence {
     script.event(1, Some(1), Some(second), Body::Delivered { queue: 2, polls: 0 });
     let wait = script.event(1, None, None, Body::Wait { queue: 2, timeout: Some(5) });
     script.event(1, None, Some(wait), Body::Woke { timed_out: true });
-    let alone = Body::AsyncCall { call: call(9, &[]), queue: None, reference: None };
+    let nowhere = Call { output: OutputKind::Unmapped { size: 6000 }, ..call(9, &[]) };
+    let alone = Body::AsyncCall { call: nowhere, queue: None, reference: None };
     script.operation(1, 1, alone, Body::Return(failure(IoReturn(0xe3ff_8001))));
     let patch = Body::Patch {
         memory: 2,

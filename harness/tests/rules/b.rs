@@ -119,13 +119,32 @@ fn b5(rules: Rules) {
     assert_eq!(first(&buffer), 3);
 }
 
-/// Only a C client has a pointer to nothing.
 fn b6(rules: Rules) {
     assert_eq!(bad_pointer(rules), Ok(IoReturn::ERROR), "the call goes on, the mapping fails");
     let range = ClientRange::of(0x10, 5000, 1 << 40);
     let structure = Transfer::OutOfLine { size: 5000, range };
     let request = Request { structure, ..Request::default() };
     assert_eq!(arrival(rules, 0, &request, false).input, InputForm::Descriptor { length: 5000 });
+    let nowhere = Log::new();
+    let seen = nowhere.clone();
+    let dext = TestDext::new().does(move |arguments| {
+        let given = [&arguments.structure_input_descriptor, &arguments.structure_output_descriptor];
+        let mapped = given.map(|descriptor| {
+            let descriptor = descriptor.as_ref()?;
+            let map = descriptor.create_mapping(MappingOptions::NONE, 0, 0, 0, 0);
+            Some((descriptor.length(), map.err()))
+        });
+        seen.push((mapped, arguments.structure_output_maximum_size));
+    });
+    Bench::connected(rules, &dext, |_, connection| {
+        let structure = StructureInput::Unmapped { size: 5000 };
+        let input = MethodInput { scalars: &[], structure };
+        let mut output = MethodOutput::new(&mut [], StructureOutput::Unmapped { size: 6000 });
+        assert_eq!(connection.call_method(0, &input, &mut output), IoReturn::SUCCESS);
+        assert_eq!(output.structure_size, 6000, "as asked (C4)");
+    });
+    let fails = |length| Some((length, Some(IoReturn::ERROR)));
+    assert_eq!(nowhere.take(), [([fails(5000), fails(6000)], 6000)]);
     // A dext that is told an address by its client finds out in the same way.
     assert_eq!(mapping_of_nothing(rules), (IoReturn::SUCCESS, IoReturn::ERROR));
 }

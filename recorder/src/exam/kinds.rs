@@ -101,6 +101,12 @@ fn calls() -> Vec<Body> {
             None,
             Some(vec![0, 0x1234]),
         ),
+        asynchronous(
+            tape::Structure::Unmapped { size: 5000 },
+            OutputKind::Unmapped { size: 4097 },
+            None,
+            Some(vec![0, 0x1234]),
+        ),
         asynchronous(tape::Structure::None, OutputKind::None, Some(1), Some(Vec::new())),
         Body::Wait { queue: 1, timeout: Some(1_000_000) },
         Body::Delivered { queue: 1, polls: 2 },
@@ -351,6 +357,7 @@ fn record_call(call: &tape::Call) -> Option<Call<'_>> {
                 Structure::Shared { memory: *memory, data: record_data(data)? }
             }
             tape::Structure::Null { size } => Structure::Null { size: *size },
+            tape::Structure::Unmapped { size } => Structure::Unmapped { size: *size },
         },
         scalars_asked: call.scalars_asked,
         output: call.output,

@@ -264,6 +264,7 @@ fn take_call(bytes: &mut Bytes<'_>) -> Result<Call, Fault> {
         2 => OutputKind::Shared { memory: bytes.number()?, size: bytes.long()? },
         3 => OutputKind::Null { size: bytes.long()? },
         4 => OutputKind::Variable,
+        5 => OutputKind::Unmapped { size: bytes.long()? },
         _ => return Err(Fault("an unknown kind of output")),
     };
     let input = match bytes.byte()? {
@@ -271,6 +272,7 @@ fn take_call(bytes: &mut Bytes<'_>) -> Result<Call, Fault> {
         1 => Structure::Bytes(take_data(bytes)?),
         2 => Structure::Shared { memory: bytes.number()?, data: take_data(bytes)? },
         3 => Structure::Null { size: bytes.long()? },
+        4 => Structure::Unmapped { size: bytes.long()? },
         _ => return Err(Fault("an unknown kind of input")),
     };
     Ok(Call { selector, scalars, scalar_count, input, scalars_asked, output })

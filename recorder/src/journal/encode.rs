@@ -226,6 +226,10 @@ fn put_call<S: Sink>(sink: &mut S, call: &Call<'_>) {
             sink.long(size);
         }
         OutputKind::Variable => sink.byte(4),
+        OutputKind::Unmapped { size } => {
+            sink.byte(5);
+            sink.long(size);
+        }
     }
     match call.input {
         Structure::None => sink.byte(0),
@@ -240,6 +244,10 @@ fn put_call<S: Sink>(sink: &mut S, call: &Call<'_>) {
         }
         Structure::Null { size } => {
             sink.byte(3);
+            sink.long(size);
+        }
+        Structure::Unmapped { size } => {
+            sink.byte(4);
             sink.long(size);
         }
     }

@@ -287,6 +287,11 @@ pub enum Structure<'a> {
         /// The size stated.
         size: u64,
     },
+    /// A pointer to where the client has nothing mapped.
+    Unmapped {
+        /// The size stated.
+        size: u64,
+    },
 }
 
 /// Enter of a call beside methods and memory.

@@ -139,6 +139,7 @@ impl RecordingConnection {
                 Structure::Shared { memory: lent.number, data: handed_in.data() }
             }
             (StructureInput::Null { size }, _) => Structure::Null { size: *size },
+            (StructureInput::Unmapped { size }, _) => Structure::Unmapped { size: *size },
             _ => Structure::None,
         };
         let place = FieldPlace::ScalarInput { selector };
@@ -210,6 +211,7 @@ fn output_kind(output: &MethodOutput<'_>, buffers: &Buffers) -> OutputKind {
             OutputKind::Shared { memory: lent.number, size }
         }
         (StructureOutput::Null { size }, _) => OutputKind::Null { size: *size },
+        (StructureOutput::Unmapped { size }, _) => OutputKind::Unmapped { size: *size },
         (StructureOutput::Variable(_), _) => OutputKind::Variable,
         _ => OutputKind::None,
     }

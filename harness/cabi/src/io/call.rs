@@ -207,9 +207,12 @@ impl Arguments {
             Transfer::Inline { size } => {
                 StructureInput::Bytes(input_room.filled(self.structure, size as usize))
             }
-            Transfer::OutOfLine { size, .. } => match (&given_lent, &given) {
+            Transfer::OutOfLine { size, range } => match (&given_lent, &given) {
                 (Some(lent), _) => StructureInput::Shared(lent.buffer()),
                 (None, Some(bytes)) => StructureInput::Bytes(bytes),
+                (None, None) if range == ClientRange::Somewhere => {
+                    StructureInput::Unmapped { size }
+                }
                 (None, None) => StructureInput::Null { size },
             },
         };
@@ -220,9 +223,12 @@ impl Arguments {
             Transfer::None => StructureOutput::None,
             Transfer::Inline { size } => StructureOutput::Bytes(output_room.zeroed(size as usize)),
             Transfer::Variable => StructureOutput::Variable(&mut variable),
-            Transfer::OutOfLine { size, .. } => match (&wanted_lent, &mut wanted) {
+            Transfer::OutOfLine { size, range } => match (&wanted_lent, &mut wanted) {
                 (Some(lent), _) => StructureOutput::Shared(lent.buffer()),
                 (None, Some(bytes)) => StructureOutput::Bytes(bytes),
+                (None, None) if range == ClientRange::Somewhere => {
+                    StructureOutput::Unmapped { size }
+                }
                 (None, None) => StructureOutput::Null { size },
             },
         };

@@ -49,6 +49,7 @@ impl Lane {
         let structure = match (&call.input, &shared_input) {
             (Structure::None, _) => StructureInput::None,
             (Structure::Null { size }, _) => StructureInput::Null { size: *size },
+            (Structure::Unmapped { size }, _) => StructureInput::Unmapped { size: *size },
             (_, Some(buffer)) => StructureInput::Shared(buffer),
             (_, None) => StructureInput::Bytes(&bytes),
         };
@@ -62,6 +63,7 @@ impl Lane {
         let output = match call.output {
             OutputKind::None => StructureOutput::None,
             OutputKind::Null { size } => StructureOutput::Null { size },
+            OutputKind::Unmapped { size } => StructureOutput::Unmapped { size },
             OutputKind::Variable => StructureOutput::Variable(&mut own),
             OutputKind::Bytes { size } | OutputKind::Shared { size, .. } if size > BUFFER_MAX => {
                 let told = [&format!("{size} bytes") as &dyn Display, &"is not asked: too many"];
@@ -113,7 +115,7 @@ impl Lane {
         // More than 16 are refused before anybody looks at them (A2).
         scalars.resize(call.scalar_count.min(1 << 16) as usize, 0);
         let bytes = match &call.input {
-            Structure::None | Structure::Null { .. } => Vec::new(),
+            Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => Vec::new(),
             Structure::Bytes(data) | Structure::Shared { data, .. } => {
                 match self.session.tape.bytes(data) {
                     Ok(Some(bytes)) => bytes.into_owned(),

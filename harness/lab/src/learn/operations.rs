@@ -193,6 +193,7 @@ fn call_shape(call: &Call) -> String {
         Structure::Bytes(data) => (1, data.length()),
         Structure::Shared { data, .. } => (2, data.length()),
         Structure::Null { size } => (3, *size),
+        Structure::Unmapped { size } => (4, *size),
     };
     format!("{selector} {scalar_count} {kind} {length} {scalars_asked} {output:?}")
 }
@@ -208,7 +209,7 @@ fn call_data(
     };
     let input = match &call.input {
         Structure::Bytes(data) | Structure::Shared { data, .. } => bytes(data)?,
-        Structure::None | Structure::Null { .. } => Vec::new(),
+        Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => Vec::new(),
     };
     let (mut scalars_out, mut output, mut answer) = (Vec::new(), Vec::new(), (None, None));
     if let Some(Body::Return(Return { result, scalars, structure, structure_size })) = returned {

@@ -186,7 +186,8 @@ fn give(
             // It is inside the buffer.
             let _inside = buffer.store().copy_in(0, &bytes[..count]);
         }
-        StructureOutput::None | StructureOutput::Null { .. } => {}
+        StructureOutput::None | StructureOutput::Null { .. } | StructureOutput::Unmapped { .. } => {
+        }
     }
     if success {
         let count = output.scalars.len().min(scalars.len());
@@ -208,11 +209,13 @@ fn shape(
     let structure = match input.structure {
         StructureInput::None => StructureShape::NONE,
         StructureInput::Null { size } => null(size),
+        StructureInput::Unmapped { size } if size <= INLINE_STRUCTURE_MAX => StructureShape::NONE,
         _ => StructureShape::of(input.structure.size()),
     };
     let asked = match output.structure {
         StructureOutput::None => StructureShape::NONE,
         StructureOutput::Null { size } => null(size),
+        StructureOutput::Unmapped { size } if size <= INLINE_STRUCTURE_MAX => StructureShape::NONE,
         _ => StructureShape::of(output.structure_asked()),
     };
     CallShape {

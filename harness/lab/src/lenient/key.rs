@@ -111,8 +111,9 @@ impl<'a> CallKey<'a> {
                 StructureOutput::Bytes([]) => (0, 0),
                 StructureOutput::Bytes(bytes) => (1, bytes.len() as u64),
                 StructureOutput::Shared(buffer) => (2, buffer.length()),
-                StructureOutput::Null { size: 0 } => (0, 0),
+                StructureOutput::Null { size: 0 } | StructureOutput::Unmapped { size: 0 } => (0, 0),
                 StructureOutput::Null { size } => (3, *size),
+                StructureOutput::Unmapped { size } => (5, *size),
                 StructureOutput::Variable(_) => (4, 0),
             },
         }
@@ -125,7 +126,7 @@ impl<'a> CallKey<'a> {
             Structure::Bytes(data) | Structure::Shared { data, .. } => {
                 (data.as_bytes(), data.length())
             }
-            Structure::Null { size } => (Some(&[][..]), *size),
+            Structure::Null { size } | Structure::Unmapped { size } => (Some(&[][..]), *size),
         };
         Self {
             connection,
@@ -141,6 +142,7 @@ impl<'a> CallKey<'a> {
                 OutputKind::Bytes { size } => (1, size),
                 OutputKind::Shared { size, .. } => (2, size),
                 OutputKind::Null { size } => (3, size),
+                OutputKind::Unmapped { size } => (5, size),
                 OutputKind::Variable => (4, 0),
             },
         }

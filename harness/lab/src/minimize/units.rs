@@ -211,7 +211,7 @@ impl Builder {
         }
         let bytes = match &call.input {
             Structure::Bytes(data) | Structure::Shared { data, .. } => data.as_bytes(),
-            Structure::None | Structure::Null { .. } => None,
+            Structure::None | Structure::Null { .. } | Structure::Unmapped { .. } => None,
         };
         let bytes = bytes.unwrap_or_default();
         for (name, value) in symbols(rules, call.selector, &call.scalars, bytes, true) {

@@ -55,7 +55,7 @@ pub(super) fn calls(tape: &Tape) -> Result<Vec<Made>, TapeError> {
                     Structure::Bytes(data) | Structure::Shared { data, .. } => {
                         (words(data)?, data.length())
                     }
-                    Structure::Null { size } => (Vec::new(), *size),
+                    Structure::Null { size } | Structure::Unmapped { size } => (Vec::new(), *size),
                     Structure::None => (Vec::new(), 0),
                 };
                 let asked = format!(

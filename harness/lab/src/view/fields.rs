@@ -280,6 +280,7 @@ fn fields_of_call<'a, V: Visit<'a>>(tell: &mut Telling<'_, V>, call: &'a Call) {
             tell.field("input", FieldValue::Bytes { payload: data, part, offset: 0 });
         }
         Structure::Null { size } => tell.field("input NULL of size", FieldValue::Hex(*size)),
+        Structure::Unmapped { size } => tell.field("input nowhere of size", FieldValue::Hex(*size)),
     }
     if call.scalars_asked != 0 {
         tell.field("scalars asked", FieldValue::Count(u64::from(call.scalars_asked)));
@@ -292,6 +293,9 @@ fn fields_of_call<'a, V: Visit<'a>>(tell: &mut Telling<'_, V>, call: &'a Call) {
             tell.field("bytes asked", FieldValue::Count(size));
         }
         OutputKind::Null { size } => tell.field("output NULL of size", FieldValue::Hex(size)),
+        OutputKind::Unmapped { size } => {
+            tell.field("output nowhere of size", FieldValue::Hex(size))
+        }
         OutputKind::Variable => tell.field("bytes asked", FieldValue::Word("variable")),
     }
 }

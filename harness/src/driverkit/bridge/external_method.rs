@@ -27,13 +27,14 @@ pub struct ExternalMethodCall<'a> {
     /// Bytes of a structure that arrives as `OSData` (B3): shorter ones are followed by zeros, longer
     /// ones cut.
     pub structure_input: &'a [u8],
-    /// The client's memory, from its start, of a structure that arrives as a descriptor (B4).
+    /// The client's memory, from its start, of a structure that arrives as a descriptor (B4); `None`
+    /// where the client has nothing mapped there (B6).
     pub input_store: Option<Arc<Backing>>,
     /// Room for as many scalars as are asked for, as [`boundary::scalar_output_start`] fills it (B2).
     ///
     /// [`boundary::scalar_output_start`]: crate::boundary::scalar_output_start
     pub scalar_output: &'a mut [u64],
-    /// The client's memory, from its start, of an output descriptor (B8).
+    /// The client's memory, from its start, of an output descriptor (B8); `None` as above.
     pub output_store: Option<Arc<Backing>>,
     /// Where completions go, if the arrival says that there is one. It is called only where a
     /// completion goes out (D11, D20), with any number of arguments (D13 is the kernel's), and dropped
@@ -126,17 +127,8 @@ struct Issued {
 impl Issued {
     fn new(process: &DextProcess, client: UserClientNumber, call: &ExternalMethodCall<'_>) -> Self {
         let descriptor = |store: &Option<Arc<Backing>>, length, direction, copy_on_write| {
-            store.clone().map(|store| {
-                let client = Some(client);
-                MemoryDescriptor::of_client(
-                    process,
-                    client,
-                    store,
-                    length,
-                    direction,
-                    copy_on_write,
-                )
-            })
+            let (client, store) = (Some(client), store.clone());
+            MemoryDescriptor::of_client(process, client, store, length, direction, copy_on_write)
         };
         let (mut input, mut input_descriptor) = (None, None);
         match call.arrival.input {
@@ -154,13 +146,13 @@ impl Issued {
                 let rule = boundary::input_descriptor(process.rules());
                 let direction = if rule.read_only { Direction::OUT } else { Direction::IN_OUT };
                 input_descriptor =
-                    descriptor(&call.input_store, length, direction, rule.copy_on_write);
+                    Some(descriptor(&call.input_store, length, direction, rule.copy_on_write));
             }
         }
         let output_descriptor = call
             .arrival
             .output_descriptor
-            .and_then(|length| descriptor(&call.output_store, length, Direction::IN, false));
+            .map(|length| descriptor(&call.output_store, length, Direction::IN, false));
         let sink = call.completion.clone().filter(|_| call.arrival.completion);
         let completion = sink.map(|sink| OsAction::for_client(process, Some(client), sink));
         Self { completion, input, input_descriptor, output_descriptor }

@@ -329,7 +329,7 @@ fn input(bench: &Bench, store: &Arc<Backing>) -> MemoryDescriptor {
     MemoryDescriptor::of_client(
         &bench.process,
         Some(1),
-        Arc::<Backing>::clone(store),
+        Some(Arc::<Backing>::clone(store)),
         5000,
         Direction::OUT,
         true,

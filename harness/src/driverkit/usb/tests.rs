@@ -255,7 +255,14 @@ fn client_descriptor(
     direction: Direction,
 ) -> MemoryDescriptor {
     let copy_on_write = direction == Direction::OUT;
-    MemoryDescriptor::of_client(process, None, Arc::clone(store), 5000, direction, copy_on_write)
+    MemoryDescriptor::of_client(
+        process,
+        None,
+        Some(Arc::clone(store)),
+        5000,
+        direction,
+        copy_on_write,
+    )
 }
 
 #[test]

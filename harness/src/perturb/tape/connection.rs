@@ -293,6 +293,7 @@ fn given_call(
         StructureInput::None => Structure::None,
         StructureInput::Bytes(bytes) => Structure::Bytes(Payload::bytes(bytes)),
         StructureInput::Null { size } => Structure::Null { size: *size },
+        StructureInput::Unmapped { size } => Structure::Unmapped { size: *size },
         StructureInput::Shared(buffer) => {
             let store: &dyn Memory = &**buffer.store();
             let bytes = store.read_vec(0, buffer.length()).unwrap_or_default();
@@ -309,6 +310,7 @@ fn given_call(
             OutputKind::Shared { memory, size }
         }
         StructureOutput::Null { size } => OutputKind::Null { size: *size },
+        StructureOutput::Unmapped { size } => OutputKind::Unmapped { size: *size },
         StructureOutput::Variable(_) => OutputKind::Variable,
     };
     Call {

@@ -436,8 +436,11 @@ impl Compiler<'_> {
             Structure::None => (Buffer::None, NONE, Stored::At(0), 0),
             // A size of 0 is no structure (A7).
             Structure::Bytes(data) if data.length() == 0 => (Buffer::None, NONE, Stored::At(0), 0),
-            Structure::Null { size: 0 } => (Buffer::None, NONE, Stored::At(0), 0),
+            Structure::Null { size: 0 } | Structure::Unmapped { size: 0 } => {
+                (Buffer::None, NONE, Stored::At(0), 0)
+            }
             Structure::Null { size } => (Buffer::Null, NONE, Stored::At(0), *size),
+            Structure::Unmapped { size } => (Buffer::Unmapped, NONE, Stored::At(0), *size),
             Structure::Bytes(data) => {
                 let stored = self.program.arena.add(data, self.blobs)?;
                 (Buffer::Bytes, NONE, stored, data.length())

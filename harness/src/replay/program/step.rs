@@ -95,6 +95,7 @@ pub(in crate::replay) enum Buffer {
     Bytes,
     Shared,
     Null,
+    Unmapped,
     Variable,
 }
 

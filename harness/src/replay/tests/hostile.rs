@@ -183,6 +183,7 @@ impl Client {
             }
             Structure::Shared { .. } => StructureInput::Shared(&lent),
             Structure::Null { size } => StructureInput::Null { size: *size },
+            Structure::Unmapped { size } => StructureInput::Unmapped { size: *size },
             _ => StructureInput::None,
         };
         let (mut scalars, mut reply, mut variable) = ([0; 16], Vec::new(), vec![1]);
@@ -193,6 +194,7 @@ impl Client {
             }
             OutputKind::Shared { .. } => StructureOutput::Shared(&lent),
             OutputKind::Null { size } => StructureOutput::Null { size: *size },
+            OutputKind::Unmapped { size } => StructureOutput::Unmapped { size: *size },
             OutputKind::Variable => StructureOutput::Variable(&mut variable),
             _ => StructureOutput::None,
         };

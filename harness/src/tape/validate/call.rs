@@ -135,9 +135,9 @@ fn after_failure(call: &Call, returned: &Return, wrong: &mut impl FnMut(Wrong)) 
 fn shape(call: &Call, asynchronous: Asynchronous<'_>) -> CallShape {
     let (output, output_asked) = match call.output {
         OutputKind::None => (ClientRange::Null, None),
-        OutputKind::Bytes { size } | OutputKind::Shared { size, .. } => {
-            (ClientRange::Somewhere, Some(size))
-        }
+        OutputKind::Bytes { size }
+        | OutputKind::Shared { size, .. }
+        | OutputKind::Unmapped { size } => (ClientRange::Somewhere, Some(size)),
         OutputKind::Null { size } => (ClientRange::Null, Some(size)),
         OutputKind::Variable => (ClientRange::Somewhere, Some(VARIABLE_OUTPUT_SIZE)),
     };
@@ -150,6 +150,7 @@ fn shape(call: &Call, asynchronous: Asynchronous<'_>) -> CallShape {
                 StructureShape::of(data.length())
             }
             Structure::Null { size } => StructureShape::null(*size),
+            Structure::Unmapped { size } => StructureShape::of(*size),
         },
         scalar_output: Pointer::Present,
         scalars_asked: Some(call.scalars_asked),

@@ -334,7 +334,7 @@ fn a_service_that_goes_away_unseen_refuses_before_the_kernel_looks_closer() {
 #[test]
 fn what_cannot_be_read_is_a_finding_with_its_line() {
     let text = sample::every_kind().to_text().unwrap();
-    let whole = text.replace("\"selector\":2}", "\"selector\":\"2\"}");
+    let whole = text.replace("\"selector\":2,", "\"selector\":\"2\",");
     let validation = validate_reader(TapeReader::from_bytes(whole.into_bytes()).unwrap()).unwrap();
     assert_eq!(validation.events, 16);
     insta::assert_snapshot!(validation, @r#"

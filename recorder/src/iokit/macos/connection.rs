@@ -154,6 +154,9 @@ pub(super) fn name(right: Option<&Arc<Right>>) -> mach_port_t {
     right.map_or(MACH_PORT_NULL, |right| right.0)
 }
 
+/// An address at which no program of 64 bits has anything: its first 4 GiB are kept free.
+const NOWHERE: usize = 0x1_0000;
+
 /// Pointer and size of a structure handed in.
 fn input_of(structure: &StructureInput<'_>) -> (*const c_void, usize) {
     match structure {
@@ -163,6 +166,10 @@ fn input_of(structure: &StructureInput<'_>) -> (*const c_void, usize) {
         // Up to 4096 bytes the library would read them from address 0 (A3).
         StructureInput::Null { size } if *size <= INLINE_STRUCTURE_MAX => (std::ptr::null(), 0),
         StructureInput::Null { size } => (std::ptr::null(), to_usize(*size)),
+        StructureInput::Unmapped { size } if *size <= INLINE_STRUCTURE_MAX => (std::ptr::null(), 0),
+        StructureInput::Unmapped { size } => {
+            (std::ptr::without_provenance(NOWHERE), to_usize(*size))
+        }
     }
 }
 
@@ -174,10 +181,15 @@ fn output_of(structure: &mut StructureOutput<'_>, asked: u64) -> (*mut c_void, u
         StructureOutput::Bytes(bytes) => (bytes.as_mut_ptr().cast(), asked.min(bytes.len())),
         StructureOutput::Shared(buffer) => (start_of(buffer), asked.min(length_of(buffer))),
         // Up to 4096 bytes the library would copy the answer to address 0 (A6).
-        StructureOutput::Null { size } if *size <= INLINE_STRUCTURE_MAX => {
+        StructureOutput::Null { size } | StructureOutput::Unmapped { size }
+            if *size <= INLINE_STRUCTURE_MAX =>
+        {
             (std::ptr::null_mut(), 0)
         }
         StructureOutput::Null { size } => (std::ptr::null_mut(), to_usize(*size)),
+        StructureOutput::Unmapped { size } => {
+            (std::ptr::without_provenance_mut(NOWHERE), to_usize(*size))
+        }
         // Not a place for bytes: see `call_variable` and `call_async_method`.
         StructureOutput::Variable(_) => (std::ptr::null_mut(), to_usize(VARIABLE_OUTPUT_SIZE)),
     }

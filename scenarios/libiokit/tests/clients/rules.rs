@@ -24,6 +24,18 @@ fn says(name: &'static str, body: &'static str, expected: &'static str) -> Trial
     })
 }
 
+/// As [`says`], and the same again as it is recorded and replayed.
+fn keeps(name: &'static str, body: &'static str, expected: &'static str) -> Trial {
+    trial(&format!("rules::{name}"), &["gcc"], move || {
+        let live = probe(body);
+        let tape = live.path("t.tape.jsonl").to_str().unwrap().to_owned();
+        let live = live.set("DEXTAPE_RECORD", &tape);
+        assert_eq!(live.run().well(), expected, "recorded");
+        let replay = probe(body).set("DEXTAPE_SCENARIO", "").set("DEXTAPE_TAPE", &tape);
+        assert_eq!(replay.set("DEXTAPE_STRICT", "1").run().well(), expected, "replayed");
+    })
+}
+
 /// A trial whose program is ended by SIGSEGV after it has printed just that: no handler, no message.
 fn ends(name: &'static str, body: &'static str, expected: &'static str) -> Trial {
     trial(&format!("rules::{name}"), &["gcc"], move || {
@@ -130,12 +142,20 @@ pub(crate) fn trials() -> Vec<Trial> {
              IOObjectRelease(s); IOObjectRelease(it);",
             "e00002c2 e00002c2 0\n",
         ),
-        says(
+        keeps(
             "B6_a_pointer_to_nothing_is_not_the_calls_business",
             "uint64_t seen[8]; uint32_t n = 8;\n\
              kern_return_t kr = IOConnectCallMethod(c, 7, NULL, 0, (void *)0x10000, 5000, seen, &n, NULL, NULL);\n\
-             printf(\"%x %d\\n\", (unsigned)kr, (int)calls_of(c));",
-            "0 1\n",
+             printf(\"%x: %d bytes, mapped: %x\\n\", (unsigned)kr, (int)seen[2], (unsigned)seen[7]);\n\
+             size_t size = 6000; n = 8; kr = IOConnectCallMethod(c, 7, NULL, 0, NULL, 0, seen, &n, (void *)0x10000, &size);\n\
+             printf(\"%x: %d bytes, at most %d, %zu\\n\", (unsigned)kr, (int)seen[4], (int)seen[3], size);\n\
+             kr = IOConnectCallMethod(c, 11, NULL, 0, NULL, 0, NULL, NULL, (void *)0x10000, &size);\n\
+             printf(\"%x %zu %d\\n\", (unsigned)kr, size, (int)calls_of(c));\n\
+             uint64_t reference[1] = {0}; n = 8; size = 6000;\n\
+             kr = IOConnectCallAsyncMethod(c, 7, 0, reference, 1, NULL, 0, (void *)0x10000, 5000, seen, &n, (void *)0x10000, &size);\n\
+             printf(\"%x: %d bytes, mapped: %x; %d bytes\\n\", (unsigned)kr, (int)seen[2], (unsigned)seen[7], (int)seen[4]);",
+            "0: 5000 bytes, mapped: e00002bc\n0: 6000 bytes, at most 6000, 6000\ne00002bc 6000 3\n\
+             0: 5000 bytes, mapped: e00002bc; 6000 bytes\n",
         ),
         says(
             "B8_writes_through_the_descriptor_stay_when_the_call_fails",
