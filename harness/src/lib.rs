@@ -55,6 +55,7 @@
 //! - [`boundary`]: the kernel's rules, each under its number.
 //! - [`fault`]: what goes wrong in a run, as data.
 //! - [`protocol`]: names of selectors, fields and memories.
+//! - [`redaction`]: what must not leave, and what stands in its place.
 //! - [`connection`]: the client's side. Start here to write a client.
 //! - [`tape`]: the written side.
 //! - [`driverkit`]: the dext's side. Start here to write a mock dext.
@@ -91,6 +92,8 @@ pub mod boundary;
 pub mod fault;
 
 pub mod protocol;
+
+pub mod redaction;
 
 pub mod connection;
 

@@ -1,0 +1,12 @@
+//! What must not leave: private values, and what stands in their place.
+//!
+//! A [`RedactionPolicy`] names the places of private values: by selector and range, by memory type and
+//! range, by registry property. A [`Pseudonym`] puts another value of the same form in their place, so
+//! that a tape still replays for every client that only copies or compares it: lengths, characters'
+//! classes and equalities hold, and two values that differ stay two.
+
+mod policy;
+mod pseudonym;
+
+pub use policy::{FieldPlace, PolicyError, PolicyField, PolicyMemory, RedactionPolicy, When};
+pub use pseudonym::{Form, Pseudonym};

@@ -1,0 +1,184 @@
+//! Another value of the same form.
+//!
+//! A Feistel network over the characters: each position has its own alphabet, and what a round adds
+//! to one half of the positions follows from the other half under a key. So it is a permutation of the
+//! values of one form: equal values stay equal, and values that differ stay different.
+
+/// Rounds; ten, because halves can be short.
+const ROUNDS: u8 = 10;
+
+/// What of a value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// ASCII digits stay digits, lower-case letters lower-case ones, upper-case letters upper-case ones;
+    /// other characters stay what they are, but bytes above 127 change among themselves.
+    Text,
+    /// Digits only: the first of a longer number stays other than zero.
+    Digits,
+    /// Bytes: zero bytes at the end, which are padding, stay.
+    Bytes,
+}
+
+impl Form {
+    /// The form that bytes seem to have: text where they are printable ASCII up to padding, else bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        if end > 0 && bytes[..end].iter().all(printable) { Self::Text } else { Self::Bytes }
+    }
+}
+
+/// Makes pseudonyms under a key. Whoever has the key can make the same ones, so a key that was drawn at
+/// random and thrown away leaves no way back.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::redaction::{Form, Pseudonym};
+///
+/// let pseudonym = Pseudonym::new([7; 32]);
+/// let mut serial = *b"C02-XL0gY9";
+/// pseudonym.replace(&mut serial, Form::Text);
+/// assert_ne!(&serial, b"C02-XL0gY9");
+/// assert!(serial[0].is_ascii_uppercase() && serial[1].is_ascii_digit() && serial[3] == b'-');
+/// ```
+#[derive(Clone)]
+pub struct Pseudonym {
+    key: [u8; 32],
+}
+
+impl std::fmt::Debug for Pseudonym {
+    /// The key is not shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pseudonym").finish_non_exhaustive()
+    }
+}
+
+/// One character: where its alphabet begins, how large that is, and which of it stands there.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    index: usize,
+    base: u8,
+    size: u16,
+    value: u16,
+}
+
+impl Pseudonym {
+    /// Pseudonyms under this key.
+    #[must_use]
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self { key }
+    }
+
+    /// Puts the pseudonym of `bytes` in their place. It is equal to them only by a chance of one in
+    /// as many as there are values of the form.
+    pub fn replace(&self, bytes: &mut [u8], form: Form) {
+        let end = match form {
+            Form::Bytes => bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
+            Form::Text | Form::Digits => bytes.len(),
+        };
+        let last = end.saturating_sub(1);
+        let mut places: Vec<Place> = bytes[..end]
+            .iter()
+            .enumerate()
+            .filter_map(|(index, byte)| {
+                let (base, size) = alphabet(form, *byte, index == 0 && end > 1, index == last)?;
+                Some(Place { index, base, size, value: u16::from(*byte) - u16::from(base) })
+            })
+            .collect();
+        let half = places.len() / 2;
+        for round in 0..ROUNDS {
+            let (low, high) = places.split_at_mut(half);
+            let (from, to) = if round % 2 == 0 { (low, high) } else { (high, low) };
+            self.add(round, end, from, to);
+        }
+        for place in places {
+            // The alphabets end at 255.
+            bytes[place.index] = (u16::from(place.base) + place.value) as u8;
+        }
+    }
+
+    fn add(&self, round: u8, length: usize, from: &[Place], to: &mut [Place]) {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&[round]);
+        // The alphabets of all places are part of the form, so that forms are apart from each other.
+        hasher.update(&(length as u64).to_le_bytes());
+        for place in from {
+            hasher.update(&[place.base]);
+            hasher.update(&place.value.to_le_bytes());
+        }
+        let mut stream = hasher.finalize_xof();
+        for place in to {
+            let mut drawn = [0; 8];
+            stream.fill(&mut drawn);
+            let sum = u64::from(place.value) + u64::from_le_bytes(drawn) % u64::from(place.size);
+            place.value = (sum % u64::from(place.size)) as u16;
+        }
+    }
+}
+
+/// First character and size of the alphabet that a byte belongs to; `None` for what stays.
+fn alphabet(form: Form, byte: u8, leads: bool, is_last: bool) -> Option<(u8, u16)> {
+    match form {
+        // The last byte stays other than zero, so that the padding keeps its length.
+        Form::Bytes if is_last => Some((1, 255)),
+        Form::Bytes => Some((0, 256)),
+        Form::Digits if leads && byte != b'0' => Some((b'1', 9)),
+        Form::Digits | Form::Text if byte.is_ascii_digit() => Some((b'0', 10)),
+        Form::Text if byte.is_ascii_lowercase() => Some((b'a', 26)),
+        Form::Text if byte.is_ascii_uppercase() => Some((b'A', 26)),
+        Form::Text if byte >= 0x80 => Some((0x80, 128)),
+        Form::Digits | Form::Text => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn replaced(key: u8, bytes: &[u8], form: Form) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        Pseudonym::new([key; 32]).replace(&mut bytes, form);
+        bytes
+    }
+
+    #[test]
+    fn values_of_one_form_change_places_and_none_is_given_twice() {
+        let all: BTreeSet<_> =
+            (0..10_000).map(|n| replaced(1, format!("{n:04}").as_bytes(), Form::Text)).collect();
+        assert_eq!(all.len(), 10_000);
+        assert!(all.iter().all(|value| value.iter().all(u8::is_ascii_digit)));
+        let numbers: BTreeSet<_> =
+            (100..1000).map(|n| replaced(2, n.to_string().as_bytes(), Form::Digits)).collect();
+        assert_eq!(numbers.len(), 900);
+        assert!(numbers.iter().all(|value| value[0] != b'0'));
+        let bytes: BTreeSet<_> =
+            (1..=65_535_u16).map(|n| replaced(3, &n.to_le_bytes(), Form::Bytes)).collect();
+        assert_eq!(bytes.len(), 65_535);
+    }
+
+    #[test]
+    fn the_form_stays() {
+        let text = replaced(1, b"aZ9 -\xc3\xa9", Form::Text);
+        assert!(text[0].is_ascii_lowercase() && text[1].is_ascii_uppercase());
+        assert!(text[2].is_ascii_digit() && text[3..5] == *b" -" && text[5] >= 0x80);
+        let padded = replaced(1, &[1, 0, 2, 0, 0], Form::Bytes);
+        assert!(padded[2] != 0 && padded[3..] == [0, 0]);
+        assert_eq!(replaced(1, &[0; 4], Form::Bytes), [0; 4]);
+        assert_eq!(replaced(1, b"", Form::Text), b"");
+        assert_eq!(Form::of(b"abc\0\0"), Form::Text);
+        assert_eq!(Form::of(b"ab\x01"), Form::Bytes);
+        assert_eq!(Form::of(&[0, 0]), Form::Bytes);
+    }
+
+    #[test]
+    fn another_key_gives_another_value() {
+        let values: BTreeSet<_> =
+            (0..50).map(|key| replaced(key, b"SERIAL01", Form::Text)).collect();
+        assert_eq!(values.len(), 50);
+        assert_eq!(replaced(5, b"SERIAL01", Form::Text), replaced(5, b"SERIAL01", Form::Text));
+    }
+}
