@@ -13,6 +13,7 @@
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 //!   [`Lenient`] answers a client from what is left of a tape.
 //! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
+//! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
 mod coverage;
 mod determinism;
@@ -25,6 +26,7 @@ mod lenient;
 mod minimize;
 mod picture;
 mod regression;
+mod redact;
 mod trial;
 mod view;
 
@@ -53,5 +55,8 @@ pub use minimize::{
 pub use picture::terminal;
 pub use picture::{EVENTS_MAX, Mark, MarkKind, PageError, diff_page, fault_marks, page, perfetto};
 pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
+pub use redact::{
+    Leak, PrivateValue, RedactError, Redacted, VALUE_MAX, VALUE_MIN, find_private, redact,
+};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};
 pub use view::{Hex, NamedField, Names, Part};

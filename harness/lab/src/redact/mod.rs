@@ -1,0 +1,17 @@
+//! Taking private values out of tapes, and refusing tapes that still hold one.
+//!
+//! [`redact`](redact()) puts pseudonyms where a [policy](dextape::redaction::RedactionPolicy) says that
+//! private values stand, and wherever else those values or other known ones occur: as bytes, hex,
+//! decimal, UTF-8, UTF-16, byte-swapped or base64, in one piece or spread over calls.
+//! [`find_private`] looks for known values in the same way, and nothing that it finds may leave.
+
+mod apply;
+mod cells;
+mod encoding;
+mod find;
+mod streams;
+mod value;
+
+pub use apply::{RedactError, Redacted, redact};
+pub use find::{Leak, find_private};
+pub use value::{PrivateValue, VALUE_MAX, VALUE_MIN};

@@ -1,0 +1,225 @@
+//! Bytes as a reader could put them together: each cell alone, and what follows upon each other in one
+//! place of a tape.
+
+use super::cells::{At, Part};
+use std::collections::BTreeMap;
+
+/// Cells of the same place are joined whole up to this length; of longer ones both ends.
+const WHOLE_MAX: usize = 4096;
+
+/// The ends that are joined of longer ones: as many bytes as the longest form of a value.
+const ENDS: usize = 8 * super::value::VALUE_MAX;
+
+/// Structures up to this length are read column by column, for values that come in pieces.
+const COLUMNS_MAX: usize = 512;
+
+/// The pieces that a value may come in.
+const WIDTHS: [usize; 5] = [1, 2, 4, 8, 16];
+
+/// Bytes of columns that are looked at in all.
+const COLUMN_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes that were found somewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) at: At,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A piece of a stream: where it comes from.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// First byte in the stream.
+    begin: usize,
+    cell: usize,
+    /// First byte in the cell; the last one, where the piece is reversed.
+    from: usize,
+    reversed: bool,
+}
+
+/// Bytes put together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stream {
+    pub(super) bytes: Vec<u8>,
+    pieces: Vec<Piece>,
+    /// Cells whose piece was left out, because it only repeats that of the cell before: that cell, and the
+    /// one that was left out.
+    echoes: Vec<(usize, usize)>,
+}
+
+impl Stream {
+    fn push(&mut self, cell: usize, from: usize, bytes: &[u8], reversed: bool) {
+        let from = if reversed { from + bytes.len() - 1 } else { from };
+        self.pieces.push(Piece { begin: self.bytes.len(), cell, from, reversed });
+        if reversed {
+            self.bytes.extend(bytes.iter().rev());
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Cell and byte that the byte at `index` comes from.
+    pub(super) fn origin(&self, index: usize) -> (usize, usize) {
+        let piece = self.pieces.partition_point(|piece| piece.begin <= index).saturating_sub(1);
+        let Piece { begin, cell, from, reversed } = self.pieces[piece];
+        let within = index - begin;
+        (cell, if reversed { from - within } else { from + within })
+    }
+
+    /// Cells that hold the same at the same place as this one, and were left out for that.
+    pub(super) fn echoes(&self, cell: usize) -> impl Iterator<Item = usize> {
+        let begin = self.echoes.partition_point(|(of, _)| *of < cell);
+        self.echoes[begin..].iter().take_while(move |(of, _)| *of == cell).map(|(_, echo)| *echo)
+    }
+}
+
+/// Calls `look` with every stream that the cells give. The cells of one stream keep their order.
+pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
+    let mut places: BTreeMap<(Option<u32>, &Part), Vec<usize>> = BTreeMap::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let mut stream = Stream::default();
+        stream.push(index, 0, &cell.bytes, false);
+        look(&stream);
+        if !matches!(cell.at.part, Part::Header | Part::Words | Part::Matching) {
+            places.entry((cell.at.connection, &cell.at.part)).or_default().push(index);
+        }
+    }
+    let mut budget = COLUMN_BYTES_MAX;
+    for ((_, part), indices) in &places {
+        if indices.len() < 2 {
+            continue;
+        }
+        if part.is_scalar() {
+            scalar_columns(cells, indices, look);
+            continue;
+        }
+        whole(cells, indices, look);
+        match part {
+            Part::Write(_) | Part::Patch(_) => {
+                adjacent(cells, indices, look);
+                by_offset(cells, indices, look);
+            }
+            _ => columns(cells, indices, &mut budget, look),
+        }
+    }
+}
+
+/// The cells one behind the other.
+fn whole(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
+    let mut stream = Stream::default();
+    for &index in indices {
+        let bytes = &cells[index].bytes;
+        if bytes.is_empty() {
+            continue;
+        }
+        if bytes.len() <= WHOLE_MAX.max(2 * ENDS) {
+            stream.push(index, 0, bytes, false);
+        } else {
+            stream.push(index, 0, &bytes[..ENDS], false);
+            // What is between is looked at in the cell itself; a new stream begins behind it.
+            look(&stream);
+            stream = Stream::default();
+            stream.push(index, bytes.len() - ENDS, &bytes[bytes.len() - ENDS..], false);
+        }
+    }
+    look(&stream);
+}
+
+/// Low bytes of numbers, one behind the other, in either order of their bytes.
+fn scalar_columns(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
+    for width in [1, 2, 4, 8] {
+        for reversed in [false, true] {
+            column(cells, indices, 0, width, reversed, look);
+        }
+    }
+}
+
+/// The same bytes of every structure, one behind the other.
+fn columns(cells: &[Cell], indices: &[usize], budget: &mut usize, look: &mut dyn FnMut(&Stream)) {
+    let longest = indices.iter().map(|index| cells[*index].bytes.len()).max().unwrap_or(0);
+    if longest > COLUMNS_MAX {
+        return;
+    }
+    for width in WIDTHS.into_iter().filter(|width| *width <= longest) {
+        for from in 0..=longest - width {
+            let cost = 3 * width * indices.len();
+            if *budget < cost {
+                return;
+            }
+            *budget -= cost;
+            column(cells, indices, from, width, false, look);
+            if width > 1 {
+                column(cells, indices, from, width, true, look);
+            }
+        }
+    }
+}
+
+/// One column: as it is, and without what only repeats the piece before, as a poll does.
+fn column(
+    cells: &[Cell],
+    indices: &[usize],
+    from: usize,
+    width: usize,
+    reversed: bool,
+    look: &mut dyn FnMut(&Stream),
+) {
+    let (mut all, mut changes) = (Stream::default(), Stream::default());
+    let mut before: Option<(usize, &[u8])> = None;
+    for &index in indices {
+        let Some(piece) = cells[index].bytes.get(from..from + width) else { continue };
+        all.push(index, from, piece, reversed);
+        match before {
+            Some((first, same)) if same == piece => changes.echoes.push((first, index)),
+            _ => {
+                changes.push(index, from, piece, reversed);
+                before = Some((index, piece));
+            }
+        }
+    }
+    look(&all);
+    if changes.pieces.len() != all.pieces.len() {
+        look(&changes);
+    }
+}
+
+/// Ranges of a memory that were seen one after the other and stand side by side.
+fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
+    // Sorted by place, the last of each: the memory as it was in the end.
+    let mut last: BTreeMap<u64, usize> = BTreeMap::new();
+    for &index in indices {
+        last.insert(cells[index].at.offset, index);
+    }
+    let in_order: Vec<usize> = last.into_values().collect();
+    for order in [indices, &in_order] {
+        let mut stream = Stream::default();
+        let mut end = None;
+        for &index in order {
+            let cell = &cells[index];
+            if end != Some(cell.at.offset) && end.is_some() {
+                look(&stream);
+                stream = Stream::default();
+            }
+            if !cell.bytes.is_empty() {
+                stream.push(index, 0, &cell.bytes, false);
+            }
+            end = Some(cell.at.offset + cell.bytes.len() as u64);
+        }
+        look(&stream);
+    }
+}
+
+/// What one place of a memory held one after the other: a register that gives a value piece by piece.
+fn by_offset(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
+    let mut places: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for &index in indices {
+        places.entry(cells[index].at.offset).or_default().push(index);
+    }
+    for indices in places.values().filter(|indices| indices.len() > 1) {
+        for width in [1, 2, 4, 8] {
+            for reversed in [false, true] {
+                column(cells, indices, 0, width, reversed, look);
+            }
+        }
+    }
+}

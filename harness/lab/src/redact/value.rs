@@ -1,0 +1,156 @@
+//! Values that are known to be private.
+
+use dextape::redaction::{Form, Pseudonym};
+use std::fmt;
+
+/// The fewest bytes of a value that can be looked for: shorter ones occur by chance, and need a rule of
+/// their own.
+pub const VALUE_MIN: usize = 4;
+
+/// The most bytes of a value.
+pub const VALUE_MAX: usize = 1024;
+
+/// A value that must not leave: a serial number, an address of a network card, a name.
+///
+/// # Examples
+///
+/// ```
+/// use dextape_lab::PrivateValue;
+///
+/// // Read as the six bytes that it is, too.
+/// let address = PrivateValue::of_text("a4:83:e7:12:34:56").unwrap();
+/// assert_eq!(address.bytes(), [0xa4, 0x83, 0xe7, 0x12, 0x34, 0x56]);
+/// assert!(PrivateValue::of_text("abc").is_none(), "too short to be looked for");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrivateValue {
+    pub(super) kind: Kind,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What a value is at bottom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    /// Characters.
+    Text,
+    /// Decimal digits, which may stand as a binary number.
+    Digits,
+    /// Bytes, which may stand as digits.
+    Bytes,
+}
+
+impl fmt::Debug for PrivateValue {
+    /// The value itself is not shown: messages end in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateValue")
+            .field("kind", &self.kind)
+            .field("length", &self.bytes.len())
+            .finish()
+    }
+}
+
+impl PrivateValue {
+    /// A value of these characters. Pairs of hexadecimal digits with `:` or `-` between them, and UUIDs,
+    /// are the bytes that they stand for; digits alone are a number, too. `None` where it is too short
+    /// or too long to be looked for.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let bytes = hex_groups(text).filter(|bytes| fits(bytes.len()));
+        if let Some(bytes) = bytes {
+            return Some(Self { kind: Kind::Bytes, bytes });
+        }
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit())
+            && !text.starts_with('0')
+            && text.parse::<u64>().is_ok();
+        let kind = if digits { Kind::Digits } else { Kind::Text };
+        fits(text.len()).then(|| Self { kind, bytes: text.as_bytes().to_vec() })
+    }
+
+    /// A value of these bytes: text where they are printable, up to zero bytes and spaces at the end,
+    /// which are left out. `None` where it is too short or too long to be looked for, or one byte over
+    /// and over.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let trimmed = trimmed(bytes);
+        if !fits(trimmed.len()) || trimmed.iter().all(|byte| *byte == trimmed[0]) {
+            return None;
+        }
+        match Form::of(trimmed) {
+            Form::Text => Self::of_text(std::str::from_utf8(trimmed).ok()?),
+            _ => Some(Self { kind: Kind::Bytes, bytes: trimmed.to_vec() }),
+        }
+    }
+
+    /// The bytes of the value, or its characters.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The value that stands in its place.
+    pub(super) fn pseudonym(&self, pseudonym: &Pseudonym) -> Self {
+        let mut bytes = self.bytes.clone();
+        let form = match self.kind {
+            Kind::Text => Form::Text,
+            Kind::Digits => Form::Digits,
+            Kind::Bytes => Form::Bytes,
+        };
+        pseudonym.replace(&mut bytes, form);
+        Self { kind: self.kind, bytes }
+    }
+}
+
+/// Without zero bytes and spaces at the end.
+pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+fn fits(length: usize) -> bool {
+    (VALUE_MIN..=VALUE_MAX).contains(&length)
+}
+
+/// Bytes written as groups of hexadecimal digits: `aa:bb:cc`, `aa-bb-cc`, or a UUID.
+fn hex_groups(text: &str) -> Option<Vec<u8>> {
+    let separator = if text.contains(':') { ':' } else { '-' };
+    let groups: Vec<&str> = text.split(separator).collect();
+    let pairs = groups.iter().all(|group| group.len() == 2);
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let uuid = separator == '-' && lengths == [8, 4, 4, 4, 12];
+    if groups.len() < 2 || !(pairs || uuid) {
+        return None;
+    }
+    let digits: Vec<u8> = groups.concat().into_bytes();
+    digits
+        .chunks(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            pair.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
+            u8::from_str_radix(pair, 16).ok()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_it_is_at_bottom() {
+        let kind = |text| PrivateValue::of_text(text).map(|value| value.kind);
+        assert_eq!(kind("C02XL0GYJGH5"), Some(Kind::Text));
+        assert_eq!(kind("4815162342"), Some(Kind::Digits));
+        assert_eq!(kind("0815162342"), Some(Kind::Text), "a zero in front is none of a number");
+        assert_eq!(kind("99999999999999999999999"), Some(Kind::Text));
+        assert_eq!(kind("a4-83-E7-12"), Some(Kind::Bytes));
+        assert_eq!(kind("9f2c1a00-1d2e-4a5b-8c7d-0123456789ab"), Some(Kind::Bytes));
+        assert_eq!(kind("a4:83"), Some(Kind::Text), "two bytes are too few");
+        assert_eq!(kind("ab:c"), Some(Kind::Text));
+        assert_eq!(PrivateValue::of_bytes(b"Ada Lo  \0\0").unwrap().bytes(), b"Ada Lo");
+        assert_eq!(PrivateValue::of_bytes(&[0xff; 8]), None);
+        assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 0]), None);
+        assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 4, 0]).unwrap().bytes(), [1, 2, 3, 4]);
+        let shown = format!("{:?}", PrivateValue::of_text("Ada Lovelace"));
+        assert!(!shown.contains("Ada"), "{shown}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Private values planted in tapes, in every form and spread over calls.
+
+use base64::Engine;
+use dextape::IoReturn;
+use dextape::call::Scalars;
+use dextape::redaction::{Pseudonym, RedactionPolicy};
+use dextape::registry::Value;
+use dextape::tape::{Body, Call, Event, Header, OutputKind, Payload, Return, Structure, Tape};
+use dextape_lab::{PrivateValue, RedactError, find_private, redact};
+
+const SERIAL: &str = "C02XL0GYJGH5";
+
+#[derive(Default)]
+struct Events(Vec<Event>);
+
+impl Events {
+    fn add(&mut self, cause: Option<u64>, body: Body) -> u64 {
+        let sequence = self.0.len() as u64 + 1;
+        let event = Event::new(sequence, 1, sequence, body);
+        self.0.push(Event { cause, connection: Some(1), ..event });
+        sequence
+    }
+
+    /// A call with this input and output.
+    fn call(&mut self, selector: u32, input: &[u8], scalars: &[u64], output: &[u8]) {
+        let call = Call {
+            selector,
+            scalars: Scalars::EMPTY,
+            scalar_count: 0,
+            input: Structure::Bytes(Payload::bytes(input)),
+            scalars_asked: scalars.len() as u32,
+            output: OutputKind::Bytes { size: output.len() as u64 },
+        };
+        let enter = self.add(None, Body::Call(call));
+        let returned = Return {
+            result: IoReturn::SUCCESS,
+            scalars: Scalars::clamped(scalars),
+            structure_size: Some(output.len() as u64),
+            structure: Some(Payload::bytes(output)),
+        };
+        self.add(Some(enter), Body::Return(returned));
+    }
+
+    fn tape(self) -> Tape {
+        Tape::new(Header::mock(), self.0)
+    }
+}
+
+fn output(tape: &Tape, sequence: usize) -> &[u8] {
+    match &tape.events()[sequence - 1].body {
+        Body::Return(Return { structure: Some(data), .. }) => data.as_bytes().unwrap(),
+        other => panic!("no return but {other:?}"),
+    }
+}
+
+fn input(tape: &Tape, sequence: usize) -> &[u8] {
+    match &tape.events()[sequence - 1].body {
+        Body::Call(Call { input: Structure::Bytes(data), .. }) => data.as_bytes().unwrap(),
+        other => panic!("no call but {other:?}"),
+    }
+}
+
+fn policy(text: &str) -> RedactionPolicy {
+    RedactionPolicy::from_toml(&format!("format = 1\n{text}")).unwrap()
+}
+
+const KEY: Pseudonym = Pseudonym::new([9; 32]);
+
+#[test]
+fn a_value_of_the_policy_is_replaced_wherever_it_stands() {
+    let mut events = Events::default();
+    events.call(1, b"", &[], format!("v1 {SERIAL}\0\0\0\0").as_bytes());
+    events.call(2, format!("<{SERIAL}>").as_bytes(), &[], b"ok");
+    let encoded = base64::prelude::BASE64_STANDARD.encode(format!("x={SERIAL};"));
+    events.call(3, encoded.as_bytes(), &[], b"ok");
+    let key = Some("Serial".to_owned());
+    let wide: Vec<u8> = SERIAL.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    events.add(None, Body::Property { service: 1, key, outcome: Ok(Some(Value::Data(wide))) });
+    let mut tape = events.tape();
+    let rule = "[[fields]]\nselector = 1\nplace = 'output'\nat = 3\nlength = 16";
+    let report = redact(&mut tape, &policy(rule), &[], &KEY).unwrap();
+
+    let text = String::from_utf8(output(&tape, 2).to_vec()).unwrap();
+    let other = text[3..15].to_owned();
+    assert_ne!(other, SERIAL);
+    assert_eq!((&text[..3], &text[15..]), ("v1 ", "\0\0\0\0"), "what is not the value stays");
+    assert_eq!(input(&tape, 3), format!("<{other}>").as_bytes(), "equal values stay equal");
+    let decoded = base64::prelude::BASE64_STANDARD.decode(input(&tape, 5)).unwrap();
+    assert_eq!(decoded, format!("x={other};").as_bytes(), "and so does what shares a character");
+    let wide: Vec<u8> = other.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(matches!(&tape.events()[6].body,
+        Body::Property { outcome: Ok(Some(Value::Data(data))), .. } if *data == wide));
+    // The client sent it on as text, as it came; base64 it must have made itself.
+    assert_eq!(report.computed, ["the structure handed to selector 3, as base64"]);
+    assert_eq!(tape.header().redactions.len(), 1);
+    assert!(report.apart.is_empty());
+}
+
+#[test]
+fn a_value_in_pieces_is_found_and_replaced() {
+    let mut events = Events::default();
+    // Four characters a call at one place, the second piece polled twice.
+    for piece in ["C02X", "L0GY", "L0GY", "JGH5"] {
+        events.call(7, b"", &[], format!("..{piece}").as_bytes());
+    }
+    // Two halves in two whole structures, and one character a call in a scalar.
+    events.call(8, b"", &[], b"C02XL0");
+    events.call(8, b"", &[], b"GYJGH5");
+    for character in SERIAL.bytes() {
+        events.call(9, b"", &[u64::from(character)], b"");
+    }
+    let patch = |offset, data: &[u8]| Body::Patch {
+        memory: 1,
+        offset,
+        data: Payload::bytes(data),
+        read: 1,
+        last_equal: None,
+        unattributed: false,
+    };
+    events.add(None, patch(16, b"C02XL0GY"));
+    events.add(None, patch(24, b"JGH5"));
+    for word in SERIAL.as_bytes().chunks(4) {
+        events.add(None, patch(64, word));
+    }
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_text(SERIAL).unwrap()];
+    let found: Vec<String> =
+        find_private(&mut tape, &values, 10).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "private value 1 stands in the structure of selector 7 of event 2, as text, \
+             in pieces from there on",
+            "private value 1 stands in the structure of selector 8 of event 10, as text, \
+             in pieces from there on",
+            "private value 1 stands in scalar 0 of selector 9 of event 14, as text, \
+             in pieces from there on",
+            "private value 1 stands in what changes in memory 1 of event 37, as text, \
+             in pieces from there on",
+            "private value 1 stands in what changes in memory 1 of event 39, as text, \
+             in pieces from there on",
+        ]
+    );
+    redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap();
+    assert_eq!(find_private(&mut tape, &values, 10).unwrap(), []);
+    // The piece that was polled twice is the same both times.
+    assert_ne!(output(&tape, 4), b"..L0GY");
+    assert_eq!(output(&tape, 4), output(&tape, 6), "the piece that was polled twice");
+}
+
+#[test]
+fn a_number_keeps_its_digits_in_all_its_forms() {
+    for number in [16_909_060_u64, 4_815_162_342, 4_294_967_294, 99_999_999_999, 0x0102_0304_0506] {
+        let mut events = Events::default();
+        events.call(1, number.to_string().as_bytes(), &[number], &number.to_le_bytes());
+        events.call(2, format!("{number:x}").as_bytes(), &[], &number.to_be_bytes());
+        let mut tape = events.tape();
+        let values = [PrivateValue::of_text(&number.to_string()).unwrap()];
+        redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap();
+        let other = u64::from_le_bytes(output(&tape, 2).try_into().unwrap());
+        assert_ne!(other, number);
+        assert_eq!(input(&tape, 1), other.to_string().as_bytes());
+        assert_eq!(input(&tape, 3), format!("{other:x}").as_bytes());
+        assert_eq!(output(&tape, 4), other.to_be_bytes());
+        assert!(matches!(&tape.events()[1].body,
+            Body::Return(returned) if returned.scalars[..] == [other]));
+    }
+}
+
+#[test]
+fn short_values_are_replaced_at_their_own_places_only() {
+    let mut events = Events::default();
+    events.call(1, b"ab1", &[5], b"ab1");
+    let mut tape = events.tape();
+    let rules = "[[fields]]\nplace = 'output'\n[[fields]]\nplace = 'scalar_output'";
+    let report = redact(&mut tape, &policy(rules), &[], &KEY).unwrap();
+    assert_eq!((report.short, report.values.len()), (2, 0));
+    assert_eq!(input(&tape, 1), b"ab1");
+    assert_ne!(output(&tape, 2), b"ab1");
+}
+
+#[test]
+fn what_a_pseudonym_cannot_hide_is_an_error() {
+    // A value without a digit or a letter has no other of its form.
+    let mut events = Events::default();
+    events.call(1, b"", &[], b"*#*#--..");
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_text("*#*#--..").unwrap()];
+    let error = redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap_err();
+    assert!(matches!(error, RedactError::Left(_)));
+    insta::assert_snapshot!(format!("failed to {error}"), @"failed to redact a tape: private value 1 stands in the structure of selector 1 of event 2, as text");
+}
