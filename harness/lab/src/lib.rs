@@ -11,7 +11,6 @@
 //! - [`facts_of`]: what the calls of a tape exercise.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
-//!   [`Lenient`] answers a client from what is left of a tape.
 //! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
 //! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
@@ -25,8 +24,8 @@ mod learn;
 mod lenient;
 mod minimize;
 mod picture;
-mod regression;
 mod redact;
+mod regression;
 mod trial;
 mod view;
 
@@ -54,9 +53,9 @@ pub use minimize::{
 #[cfg(feature = "tui")]
 pub use picture::terminal;
 pub use picture::{EVENTS_MAX, Mark, MarkKind, PageError, diff_page, fault_marks, page, perfetto};
-pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
 pub use redact::{
     Leak, PrivateValue, RedactError, Redacted, VALUE_MAX, VALUE_MIN, find_private, redact,
 };
+pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};
 pub use view::{Hex, NamedField, Names, Part};
