@@ -85,6 +85,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 3_000,
     },
     Proof {
+        name: "iokit-kill",
+        about: "a C client killed, crashed or gone by _exit leaves all that it had finished on the tape",
+        package: "dextape-libiokit",
+        target: Some("clients"),
+        test: "ended::",
+        variable: "DEXTAPE_IOKIT_KILLS",
+        sample: 10,
+        full: 250,
+    },
+    Proof {
         name: "iokit-fuzz",
         about: "random arguments through the C functions get the documented code, fault or result",
         package: "dextape-libiokit",

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum JournalError {
     /// There is a file of that name already; a journal never overwrites one.
-    #[error("create journal {}: the file exists; seal or remove it, or choose another name", path.display())]
+    #[error("create journal {0}: the file exists, left by a recording that did not come to its end, or of \
+             one that goes on; where none does, `cargo xtask recover {0}` makes its tape; then remove it",
+            path.display())]
     Exists {
         /// The journal.
         path: PathBuf,

@@ -24,7 +24,7 @@ const SOAK_SAMPLE: u64 = 40_000;
 const THREADS: u64 = 8;
 
 /// The count that the environment asks for, or that of a sample.
-fn cases(variable: &str, sample: u64) -> u64 {
+pub(crate) fn cases(variable: &str, sample: u64) -> u64 {
     let Ok(set) = std::env::var(variable) else { return sample };
     set.parse().unwrap_or_else(|_| panic!("{variable} is {set:?}, which is no number"))
 }

@@ -15,6 +15,8 @@ mod asynchronous;
 #[cfg(target_os = "linux")]
 mod contents;
 #[cfg(target_os = "linux")]
+mod ended;
+#[cfg(target_os = "linux")]
 mod endurance;
 #[cfg(target_os = "linux")]
 mod environment;
@@ -48,6 +50,7 @@ fn main() {
         memory::trials(),
         ownership::trials(),
         agreement::trials(),
+        ended::trials(),
         endurance::trials(),
         pointers::trials(),
         scenarios::trials(),

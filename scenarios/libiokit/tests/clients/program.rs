@@ -144,6 +144,19 @@ impl Program {
 
     /// Runs something else with the same environment.
     pub(crate) fn run_command(&self, mut command: Command) -> Ran {
+        self.prepare(&mut command);
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    /// Gives a command the environment of the program.
+    pub(crate) fn prepare(&self, command: &mut Command) {
         // What the test run itself was told is not for the program.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("DEXTAPE_") {
@@ -153,13 +166,5 @@ impl Program {
         command.env("LD_LIBRARY_PATH", library().parent().unwrap());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.path()).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
-            code: output.status.code(),
-            signal: output.status.signal(),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
     }
 }
