@@ -107,7 +107,7 @@ fn a_journal_that_was_left_behind_is_not_overwritten() {
     folder.write("a.journal", b"what a killed process left");
     let said = folder.run(&["record", "smc", "--out", "a.tape.jsonl"]);
     assert_eq!(said.code, Some(2), "{said}");
-    assert!(said.err.contains("a.journal: the file exists; seal or remove it"), "{said}");
+    assert!(said.err.contains("a.journal: the file exists, left by a recording"), "{said}");
     assert_eq!(folder.read("a.journal"), b"what a killed process left");
 }
 
