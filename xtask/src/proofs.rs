@@ -2,7 +2,8 @@
 
 use crate::Proof;
 
-/// What `prove` runs. The test run takes a sample of each.
+/// What `prove` runs. The test run takes a sample of each, but of `iokit-races`, which builds the library
+/// and the standard library anew.
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "kill",
@@ -113,6 +114,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         variable: "DEXTAPE_IOKIT_SOAK",
         sample: 40_000,
         full: 1_000_000,
+    },
+    Proof {
+        name: "iokit-races",
+        about: "the thread sanitizer sees no race in client, library and standard library under the soak",
+        package: "dextape-libiokit",
+        target: Some("clients"),
+        test: "races::",
+        variable: "DEXTAPE_IOKIT_RACES",
+        sample: 8_000,
+        full: 200_000,
     },
     Proof {
         name: "minimize",

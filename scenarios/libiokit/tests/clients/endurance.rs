@@ -1,18 +1,16 @@
 //! Many calls: random argument sets held against a second account of the rules, and threads that call
 //! for long. The test run takes a sample of each; `cargo xtask prove iokit` takes them all.
 //!
-//! No detector of data races is run: helgrind and drd know the locks of pthreads, and those of the
-//! library are the standard library's, which are none, so that they would call every access a race; the
-//! thread sanitizer needs a standard library of its own making. What stands in for them is that each
-//! thread checks every answer, byte and reference for being its own.
+//! Here each thread checks every answer, byte and reference for being its own; data races are looked for
+//! by the thread sanitizer, in `races`.
 
 use crate::program::{Program, trial};
 use libtest_mimic::Trial;
 use std::process::Command;
 
-const PRELUDE: &str = include_str!("prelude.h");
+pub(crate) const PRELUDE: &str = include_str!("prelude.h");
 const FUZZ: &str = include_str!("fuzz.c");
-const SOAK: &str = include_str!("soak.c");
+pub(crate) const SOAK: &str = include_str!("soak.c");
 
 /// Argument sets of a sample.
 const FUZZ_SAMPLE: u64 = 10_000;
@@ -36,7 +34,7 @@ fn program(compiler: &[&str], source: &str, cases: u64) -> Program {
 
 /// What the program of the soak says of so many calls, but for its figures.
 #[track_caller]
-fn soaked(out: &str, calls: u64) {
+pub(crate) fn soaked(out: &str, calls: u64) {
     let each = calls / THREADS;
     let of = |place: u64| (0..each).filter(|call| call % 16 == place).count() as u64;
     let expected = format!(
@@ -44,7 +42,7 @@ fn soaked(out: &str, calls: u64) {
         each * THREADS,
         of(3) * 2 * THREADS,
         of(11) * THREADS / 2,
-        1 + (1 + each / 500) * THREADS / 2,
+        2 + (1 + each / 500) * THREADS / 2 + (each + 50) / 100,
     );
     assert_eq!(out.lines().next(), Some(&*expected));
 }

@@ -31,6 +31,8 @@ mod pointers;
 #[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
+mod races;
+#[cfg(target_os = "linux")]
 mod rules;
 #[cfg(target_os = "linux")]
 mod scenarios;
@@ -52,6 +54,7 @@ fn main() {
         agreement::trials(),
         ended::trials(),
         endurance::trials(),
+        races::trials(),
         pointers::trials(),
         scenarios::trials(),
     ];

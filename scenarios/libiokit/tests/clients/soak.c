@@ -1,6 +1,8 @@
 /* Eight threads, argv[1] calls in all: with structures in-line and out of line, memory that is mapped,
    written and unmapped, completions, and connections that are closed and opened again. Four threads have
-   a connection of their own, four share one. What a call gives is checked every time. */
+   a connection of their own, four share one. All of them now and then call one that another thread opens
+   anew and closes meanwhile. What a call gives is checked every time. */
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,8 +10,10 @@
 enum { THREADS = 8 };
 static io_service_t service;
 static io_connect_t shared;
+/* Passed on without any order of memory: that what a name stands for is seen is the library's to do. */
+static _Atomic io_connect_t moving;
 static uint64_t calls_each, warm_each;
-static _Atomic uint64_t fired, taken, opened, mapped;
+static _Atomic uint64_t fired, taken, opened, mapped, late;
 static pthread_barrier_t barrier;
 
 #define CHECK(condition, ...) \
@@ -77,6 +81,14 @@ static void *run(void *argument) {
         kr = IOConnectCallScalarMethod(c, 1, NULL, 0, got, &n);
         CHECK(kr == 0 && n == 4 && got[3] == 4, "scalars: %x", (unsigned)kr);
         break;
+      case 9: { /* it may be closed before the call, and during it */
+        io_connect_t name = atomic_load_explicit(&moving, memory_order_relaxed);
+        sched_yield();
+        kr = IOConnectCallMethod(name, 5, word, 1, in, 24, NULL, NULL, out, &size);
+        CHECK(kr == 0 ? size == 64 && out[63] == 0x5a : kr == MACH_SEND_INVALID_DEST, "moving: %x", (unsigned)kr);
+        late += kr != 0;
+        break;
+      }
       default:
         kr = IOConnectCallMethod(c, 5, word, 1, in, 24, NULL, NULL, out, &size);
         CHECK(kr == 0 && size == 64 && out[63] == 0x5a, "structure: %x", (unsigned)kr);
@@ -84,6 +96,10 @@ static void *run(void *argument) {
     if (own && call % 500 == 499) {
       CHECK((kr = IOServiceClose(c)) == 0, "close: %x", (unsigned)kr);
       c = open_one();
+    }
+    if (self == THREADS - 1 && call % 100 == 49) {
+      kr = IOServiceClose(atomic_exchange_explicit(&moving, open_one(), memory_order_relaxed));
+      CHECK(kr == 0, "close of the moving one: %x", (unsigned)kr);
     }
   }
   if (own) IOServiceClose(c);
@@ -112,7 +128,7 @@ int main(int argc, char **argv) {
   warm_each = calls_each / 2;
   CHECK(calls_each > 1, "too few calls");
   service = find("BoundaryProbe");
-  shared = open_one();
+  shared = open_one(), moving = open_one();
   pthread_t threads[THREADS];
   pthread_barrier_init(&barrier, NULL, THREADS + 1);
   double start = now();
@@ -125,10 +141,10 @@ int main(int argc, char **argv) {
   long grown = resident() - before;
   CHECK(fired == taken, "%llu fired, %llu taken", (unsigned long long)fired, (unsigned long long)taken);
   CHECK(grown < 8 << 20, "memory has grown by %ld KiB in the second half", grown / 1024);
-  IOServiceClose(shared), IOObjectRelease(service);
+  IOServiceClose(shared), IOServiceClose(moving), IOObjectRelease(service);
   printf("%llu calls by %d threads: %llu completions, %llu maps, %llu opens\n", (unsigned long long)calls_each * THREADS,
          THREADS, (unsigned long long)taken, (unsigned long long)mapped, (unsigned long long)opened);
-  printf("figures: %.0f calls a second, memory %+ld KiB in the second half\n", (double)(calls_each * THREADS) / took,
-         grown / 1024);
+  printf("figures: %.0f calls a second, memory %+ld KiB in the second half, %llu calls after a close\n",
+         (double)(calls_each * THREADS) / took, grown / 1024, (unsigned long long)late);
   return 0;
 }
