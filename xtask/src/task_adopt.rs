@@ -200,7 +200,7 @@ fn main_with(path: &Path, name: &str) -> Result<String, Failure> {
     let mut lines: Vec<&str> = text.lines().collect();
     let is_module = |line: &&str| line.starts_with("mod ") && line.ends_with(';');
     let later = lines.iter().position(|line| is_module(line) && *line > declared.trim());
-    let last = lines.iter().rposition(|line| is_module(&line)).map(|last| last + 1);
+    let last = lines.iter().rposition(is_module).map(|last| last + 1);
     lines.insert(later.or(last).unwrap_or(lines.len()), declared.trim());
     Ok(lines.join("\n") + "\n")
 }

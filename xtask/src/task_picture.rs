@@ -114,7 +114,7 @@ pub(crate) fn names(protocol: Option<&Protocol>) -> &dyn Names {
 
 /// What a page calls a tape: its name without folders, which say something of the machine.
 pub(crate) fn called(path: &Path) -> String {
-    let name = path.file_name().map_or_else(|| path.as_os_str(), |name| name);
+    let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
 

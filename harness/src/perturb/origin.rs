@@ -198,11 +198,11 @@ fn judge(panic: &(dyn Any + Send)) -> Ended {
     Ended::Failed(format!("panicked: {}", text.unwrap_or("with something that is no text")))
 }
 
+/// Which waits had a timeout: lane, wait of the lane, and how long.
+type TimerLog = Arc<Mutex<Vec<(u32, u64, Duration)>>>;
+
 /// What differs in the schedule itself.
-fn variation(
-    deviations: &Deviations,
-    log: Option<Arc<Mutex<Vec<(u32, u64, Duration)>>>>,
-) -> Variation {
+fn variation(deviations: &Deviations, log: Option<TimerLog>) -> Variation {
     let late: Vec<_> = (deviations.0.iter())
         .filter_map(|deviation| match *deviation {
             Deviation::Timer { lane, wait, late } => Some((lane, wait, late)),

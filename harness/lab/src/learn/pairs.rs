@@ -127,12 +127,10 @@ fn compare(own: &CallData, their: &CallData, treatments: &Treatments, renaming: 
     let mut score = BEST;
     for ((at, own_value), (_, their_value)) in inputs(own).zip(inputs(their)) {
         match treatments.get(&(own.kind, at)) {
-            Some(Treatment::Masked) => {}
-            Some(Treatment::Symbol(set)) => {
-                if renaming.get(*set, their_value) != Some(own_value) {
-                    score = SAME_SHAPE;
-                }
+            Some(Treatment::Symbol(set)) if renaming.get(*set, their_value) != Some(own_value) => {
+                score = SAME_SHAPE;
             }
+            Some(Treatment::Masked | Treatment::Symbol(_)) => {}
             None if own_value != their_value => return 0,
             None => {}
         }

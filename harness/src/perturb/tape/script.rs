@@ -82,7 +82,7 @@ pub(in crate::perturb) struct Script {
     /// Of each completion the one of the same call before it.
     pub(in crate::perturb) previous: Vec<Option<usize>>,
     /// What each read of device registers saw, in order, by memory and place.
-    pub(in crate::perturb) register_reads: HashMap<(u32, u64, u64), Vec<Arc<[u8]>>>,
+    pub(in crate::perturb) register_reads: RegisterReads,
     /// What each memory was mapped as, by its number.
     pub(in crate::perturb) memories: HashMap<u32, MappedMemory>,
     pub(in crate::perturb) rules: Vec<FieldRule>,
@@ -223,13 +223,16 @@ impl Script {
     }
 }
 
+/// What reads of registers saw, in order, by memory, offset and length.
+type RegisterReads = HashMap<(u32, u64, u64), Vec<Arc<[u8]>>>;
+
 /// What is gathered while the events go by.
 #[derive(Default)]
 struct Reader {
     operations: Vec<Recorded>,
     by_key: HashMap<Key, Vec<OperationIndex>>,
     deeds: Vec<Deed>,
-    register_reads: HashMap<(u32, u64, u64), Vec<Arc<[u8]>>>,
+    register_reads: RegisterReads,
     memories: HashMap<u32, MappedMemory>,
     /// Operation of an enter, by sequence number.
     enters: HashMap<Sequence, OperationIndex>,
@@ -362,7 +365,7 @@ impl Reader {
 fn settle(
     events: &[Event],
     operations: &[Recorded],
-    deeds: &mut Vec<Deed>,
+    deeds: &mut [Deed],
     seen: &HashMap<usize, EventIndex>,
 ) {
     // Signs of the device before an event: posts, notices and leaves, and other changes.
