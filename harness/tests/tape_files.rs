@@ -218,7 +218,7 @@ fn an_edited_tape_is_closed_again_and_says_so() {
     fs::write(&path, &edited).unwrap();
     assert!(Tape::read(&path).is_err());
     let resealed = reseal(&path, &path, ResealOptions::default()).unwrap();
-    assert_eq!((resealed.events, resealed.changed), (94, true));
+    assert_eq!((resealed.events, resealed.changed), (96, true));
     let tape = Tape::read(&path).unwrap();
     assert_eq!(tape.header().provenance, ["trimmed", "edited"]);
     assert!(tape.to_text().unwrap().contains("\"selector\":21"));
@@ -246,7 +246,7 @@ fn events_that_were_taken_out_leave_no_holes_when_they_are_numbered_anew() {
     reseal(&path, &path, ResealOptions::renumbering()).unwrap();
     let validation = validate(&path).unwrap();
     assert!(validation.is_valid(), "{validation}");
-    assert_eq!(validation.events, 90);
+    assert_eq!(validation.events, 92);
 
     without.retain(|line| !line.starts_with("{\"seq\":13,"));
     fs::write(&path, closed(&without)).unwrap();
@@ -264,9 +264,9 @@ fn errors_say_where_what_and_what_to_do() {
     let text = sample::every_kind().to_text().unwrap();
     insta::assert_snapshot!(error(""), @r#"read the tape, line 1: expected the header of a tape, which begins with {"tape":"1.0"; give a *.tape.jsonl or *.tape.jsonl.zst file"#);
     insta::assert_snapshot!(error("# notes\n"), @r#"read the tape, line 1: expected the header of a tape, which begins with {"tape":"1.0"; give a *.tape.jsonl or *.tape.jsonl.zst file"#);
-    insta::assert_snapshot!(error(&text[..text.len() - 200]), @"read the tape, line 97: expected a closing line, found the end of the text; run `cargo xtask recover` to keep its whole events");
-    insta::assert_snapshot!(error(&format!("{text}\n")), @"read the tape, line 100: expected nothing after the closing line; remove what follows, then run `cargo xtask reseal`");
-    insta::assert_snapshot!(error(&text.replace("{\"end\":94", "{\"end\":93")), @"read the tape, line 99: expected 93 events as the closing line says, found 94; run `cargo xtask reseal` if the edit was yours, or take the original");
+    insta::assert_snapshot!(error(&text[..text.len() - 200]), @"read the tape, line 99: expected a closing line, found the end of the text; run `cargo xtask recover` to keep its whole events");
+    insta::assert_snapshot!(error(&format!("{text}\n")), @"read the tape, line 102: expected nothing after the closing line; remove what follows, then run `cargo xtask reseal`");
+    insta::assert_snapshot!(error(&text.replace("{\"end\":96", "{\"end\":95")), @"read the tape, line 101: expected 95 events as the closing line says, found 96; run `cargo xtask reseal` if the edit was yours, or take the original");
     insta::assert_snapshot!(changed("\"host\":\"mock\"", "\"host\":\"here\""), @r#"read the tape, line 1, column 55: expected `host` to be "mock" or an object with `model` and `system`, found string "here"; mend the line and run `cargo xtask reseal`, or record the tape again"#);
     insta::assert_snapshot!(changed("\"lane\":2", "\"lane\":-2"), @"read the tape, line 47, column 19: expected `lane` to be a whole number from 0 to 4294967295, found integer `-2`; mend the line and run `cargo xtask reseal`, or record the tape again");
     insta::assert_snapshot!(changed("\"op\":\"swap\"", "\"op\":\"mul\""), @r#"read the tape, line 55, column 125: expected `op` to be one of swap, add, or, and, compare_exchange, found "mul"; mend the line and run `cargo xtask reseal`, or record the tape again"#);
@@ -287,7 +287,7 @@ fn errors_say_where_what_and_what_to_do() {
     insta::assert_snapshot!(no_blob.replace(&digest, "DIGEST"), @"read the tape, line 20: expected the blob DIGEST to stand before its use; put the blob line back before the event that uses it");
     let checksum = error(&text.replacen("\"selector\":1", "\"selector\":9", 1)).to_string();
     let (start, found) = checksum.split_once(", found ").unwrap();
-    assert!(start.starts_with("read the tape, line 99: expected the checksum "), "{start}");
+    assert!(start.starts_with("read the tape, line 101: expected the checksum "), "{start}");
     assert!(
         found.ends_with("; run `cargo xtask reseal` if the edit was yours, or take the original")
     );

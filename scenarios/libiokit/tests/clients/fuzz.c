@@ -118,7 +118,7 @@ static void completions(uint64_t expected, uint64_t arguments, const uint64_t *r
 static void method(void) {
   struct target to = target();
   int async = below(3) == 0, shape = below(4); /* 0, 1: all; 2: scalars; 3: structures */
-  uint32_t selector = below(40) ? (uint32_t)PICK(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13) : (uint32_t)rnd() | 0x100;
+  uint32_t selector = below(40) ? (uint32_t)PICK(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15) : (uint32_t)rnd() | 0x100;
 
   /* Scalars. */
   uint32_t in_count = (uint32_t)PICK(0, 0, 0, 1, 1, 2, 2, 2, 3, 15, 16, 17, 20, rnd());
