@@ -162,7 +162,10 @@ impl Recorder {
                 let journal = journal_of(&tape, Some(process));
                 tape = tape_of(&tape, process);
                 let (there, here) = (path.display(), tape.display());
-                say(&format!("{there} is there already, so this process is recorded in {here}"));
+                say(&format!(
+                    "{there} is there already, so this process is recorded in {here}; if no recording \
+                     is at it any more, `cargo xtask recover {there}` makes its tape"
+                ));
                 RecordingSession::start(&journal, options())
             }
             other => other,

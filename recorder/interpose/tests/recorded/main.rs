@@ -5,6 +5,8 @@
 //! nothing to run, and that is said.
 
 #[cfg(target_os = "linux")]
+mod ended;
+#[cfg(target_os = "linux")]
 mod library;
 #[cfg(target_os = "linux")]
 mod program;
@@ -19,7 +21,10 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = library::trials();
     match program::Tools::find() {
-        Some(tools) => trials.extend(tapes::trials(tools)),
+        Some(tools) => {
+            trials.extend(ended::trials(&tools));
+            trials.extend(tapes::trials(tools));
+        }
         None if !arguments.list => {
             eprintln!("the recording library: not run, because DEXTAPE_MACHO_RUN is not set");
         }

@@ -61,11 +61,17 @@ pub(crate) fn well(output: &Output) -> &str {
 }
 
 impl Program {
-    /// Compiles it for this machine and for macOS, there linked against the library under test or not.
+    /// Compiles the program of these tests for this machine and for macOS, there linked against the
+    /// library under test or not.
     pub(crate) fn compile(tools: &Arc<Tools>, linked: bool) -> Self {
+        Self::compile_source(tools, "tests/recorded/client.c", linked)
+    }
+
+    /// As [`compile`](Self::compile), another one.
+    pub(crate) fn compile_source(tools: &Arc<Tools>, source: &str, linked: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let source = here("tests/recorded/client.c");
+        let source = here(source);
         let library = &tools.iokit;
         let common = |command: &mut Command, out: &str| {
             command.args(["-Wall", "-Werror", "-O1"]).arg(&source).arg("-o").arg(at(out));

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 pub(crate) fn trials(tools: Arc<Tools>) -> Vec<Trial> {
     type Test = fn(&Arc<Tools>);
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("the_tape_is_that_of_the_mock_itself", same_tape),
+        ("inserted_linked_and_direct_recordings_agree", three_ways),
         ("the_tape_replays_to_the_same_program", replayed),
         ("a_crash_leaves_a_journal_with_all_that_was_finished", crash),
         ("a_forked_child_is_on_the_tape", fork),
@@ -129,6 +130,47 @@ fn same_tape(tools: &Arc<Tools>) {
         "the dext writes nothing there"
     );
     assert_eq!(count(|body| matches!(body, Body::Gap { .. })), 0);
+}
+
+/// One Mach-O program: with the library inserted, linked against it, and with neither, recorded by the
+/// library that stands for IOKit.
+fn three_ways(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = |name: &str| program.path(&format!("{name}.tape.jsonl"));
+    let said = well(&program.macos(None).output().unwrap()).to_owned();
+
+    let direct = path("direct");
+    let ran = program.macos(None).env("DEXTAPE_RECORD", &direct).output().unwrap();
+    assert_eq!(well(&ran), said, "direct");
+
+    let inserted = path("inserted");
+    let ran = program.macos(Some(inserted.as_os_str())).output().unwrap();
+    assert_eq!(well(&ran), said, "inserted");
+
+    let linked = path("linked");
+    let ran = Program::compile(tools, true).macos(None).arg(&linked).arg("all").output().unwrap();
+    assert_eq!(well(&ran), said, "linked");
+
+    let [direct, inserted, linked] = [direct, inserted, linked].map(|path| {
+        let validation = validate(&path).unwrap();
+        assert!(validation.is_valid(), "{}: {validation:?}", path.display());
+        Tape::read(&path).unwrap()
+    });
+    // Who wrote to mapped memory the mock alone knows: see `OWN_WRITES`.
+    let own_writes =
+        |tape: &Tape| tape.events().iter().filter(|event| is_own_write(&event.body)).count();
+    let known = [&direct, &inserted, &linked].map(own_writes);
+    assert_eq!(known, [0, OWN_WRITES.len(), OWN_WRITES.len()]);
+    assert_eq!(inserted.header(), linked.header());
+    let expected = by_lane(&direct);
+    for (way, tape) in [("inserted", inserted), ("linked", linked)] {
+        assert_eq!(tape.header().services, direct.header().services, "{way}");
+        let found = by_lane(&tape);
+        assert!(found.keys().eq(expected.keys()), "{way}: {:?}", found.keys());
+        for (lane, found) in &found {
+            assert_same(found, &expected[lane]);
+        }
+    }
 }
 
 fn replayed(tools: &Arc<Tools>) {

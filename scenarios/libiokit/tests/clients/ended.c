@@ -1,7 +1,7 @@
-/* Four threads, each with a connection of its own, that go on until the process ends: by somebody else's SIGKILL,
-   or argv[3] microseconds after all have begun, by a thread of its own, in the way of argv[2]. Each counts its
-   finished units in the file argv[1], which outlives the process. It declares what it uses itself, so that the
-   same source compiles for macOS and for the library that stands for its IOKit. */
+/* Four threads, each with a connection of its own, that go on until the process ends: by somebody else's SIGKILL, or
+   argv[3] microseconds after each has finished a unit of every kind, by a thread of its own, in the way of argv[2].
+   Each counts its finished units in the file argv[1], which outlives the process. It declares what it uses itself,
+   so that the same source compiles for macOS and for the library that stands for its IOKit. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,7 +33,7 @@ void *CFRunLoopGetCurrent(void);
 int32_t CFRunLoopRunInMode(cf_t mode, double seconds, unsigned char return_after);
 extern const cf_t kCFRunLoopDefaultMode;
 
-enum { THREADS = 4, APART = 8 };
+enum { THREADS = 4, APART = 8, BEGUN = 8 };
 static _Atomic uint64_t *told;
 static name_t service, wake;
 static const char *way;
@@ -92,7 +92,7 @@ static void *run(void *argument) {
 static void *end(void *argument) {
   (void)argument;
   for (int i = 0; i < THREADS; i++) {
-    while (atomic_load(&told[i * APART]) == 0) usleep(50);
+    while (atomic_load(&told[i * APART]) < BEGUN) usleep(50);
   }
   usleep(delay);
   if (strcmp(way, "abort") == 0) abort();
