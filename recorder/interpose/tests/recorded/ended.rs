@@ -1,8 +1,8 @@
 //! A recorded program that ends without its exit handlers, at random points.
 
 use crate::program::{Program, Tools};
-use dextape_recorder::exam::{End, end_at_random};
 use dextape::tape::validate;
+use dextape_recorder::exam::{End, end_at_random};
 use libtest_mimic::{Failed, Trial};
 use std::sync::Arc;
 
