@@ -6,8 +6,9 @@
    call which should not have reached it, or should have, is found. The behaviour of the dext itself is
    that of boundary-probe.
 
-   Left out: touching memory that was unmapped (F23), names of the task's own ports as connections, and
-   selector 10, which waits. argv[1] is the number of cases. */
+   Left out: touching memory that was unmapped (F23), names of the task's own ports as connections, and the
+   selectors 10 and 12 to 14, which wait, end the service, follow pointers and answer late. 15 is none of the
+   dext's. argv[1] is the number of cases. */
 
 enum {
   BAD_ARGUMENT = (int)0xe00002c2, IPC_ERROR = (int)0xe00002bf, UNSUPPORTED = (int)0xe00002c7,
