@@ -13,6 +13,9 @@ use std::process::Command;
 /// Calls of the soak. Without it there is no trial of this file.
 const CALLS: &str = "DEXTAPE_IOKIT_RACES";
 
+/// One call of so many is made once more with a recorder before the mock.
+const RECORDED: u64 = 10;
+
 /// Two threads have the library write their results to the same place, which is a race.
 const PLANTED: &str = r#"
 static io_connect_t connection;
@@ -92,9 +95,9 @@ impl Watched {
         Self { folder: into.join(target()).join("debug"), runtime: runtime.unwrap() }
     }
 
-    /// Runs a program in C with the library.
+    /// Runs a program in C with the library, recorded if a tape is named.
     #[track_caller]
-    fn run(&self, source: &str, argument: &str) -> Ran {
+    fn run(&self, source: &str, argument: &str, tape: Option<&str>) -> Ran {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let (folder, runtime) = (text(&self.folder), text(&self.runtime));
         let client = ["clang", "-fsanitize=thread", "-fno-sanitize-link-runtime", "-rdynamic"];
@@ -102,7 +105,13 @@ impl Watched {
         let compiler = [&client[..], &whole[..], &["-ldl", "-lrt"]].concat();
         let program = Program::compile(&compiler, "c", &format!("{PRELUDE}\n{source}"));
         let program = program.on("boundary-probe").set("LD_LIBRARY_PATH", folder.as_str());
-        program.set("TSAN_OPTIONS", "exitcode=66").argument(argument).run()
+        let mut program = program.set("TSAN_OPTIONS", "exitcode=66").argument(argument);
+        if let Some(tape) = tape {
+            program = program.set("DEXTAPE_RECORD", tape);
+        }
+        let ran = program.run();
+        assert!(tape.is_none_or(|tape| program.path(tape).exists()), "no tape: {ran}");
+        ran
     }
 }
 
@@ -111,11 +120,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("races::the_soak_has_none_and_a_planted_one_is_seen", &[], move || {
         let count = calls.parse().unwrap_or_else(|_| panic!("{CALLS} is {calls:?}, no number"));
         let watched = Watched::build();
-        let planted = watched.run(PLANTED, "");
+        let planted = watched.run(PLANTED, "", None);
         assert_eq!(planted.code, Some(66), "{planted}");
         assert!(planted.err.contains("ThreadSanitizer: data race"), "{planted}");
-        let ran = watched.run(SOAK, &calls);
+        let ran = watched.run(SOAK, &calls, None);
         soaked(ran.well(), count);
         println!("{}", ran.out.trim());
+        // A recorder is slow under this watch.
+        let few = count / RECORDED;
+        let ran = watched.run(SOAK, &few.to_string(), Some("soak.tape.jsonl"));
+        soaked(ran.well(), few);
+        println!("{}", ran.out.trim().replace("figures: ", "figures: recorded, "));
     })]
 }

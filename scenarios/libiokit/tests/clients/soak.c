@@ -140,7 +140,8 @@ int main(int argc, char **argv) {
   double took = now() - start;
   long grown = resident() - before;
   CHECK(fired == taken, "%llu fired, %llu taken", (unsigned long long)fired, (unsigned long long)taken);
-  CHECK(grown < 8 << 20, "memory has grown by %ld KiB in the second half", grown / 1024);
+  /* A recorder maps its journal, which grows with every call. */
+  CHECK(grown < 8 << 20 || getenv("DEXTAPE_RECORD"), "memory has grown by %ld KiB in the second half", grown / 1024);
   IOServiceClose(shared), IOServiceClose(moving), IOObjectRelease(service);
   printf("%llu calls by %d threads: %llu completions, %llu maps, %llu opens\n", (unsigned long long)calls_each * THREADS,
          THREADS, (unsigned long long)taken, (unsigned long long)mapped, (unsigned long long)opened);
