@@ -147,6 +147,7 @@ impl State {
         // Patches that this read has applied or may not see yet: what comes later in their lane and
         // overlaps them was seen by a later read.
         let mut held: Vec<PatchIndex> = Vec::new();
+        let mut shown: Vec<PatchIndex> = Vec::new();
         let mut place = 0;
         while let Some(armed) = state.armed.get_mut(place) {
             let index = armed.patch;
@@ -163,9 +164,11 @@ impl State {
                     (held.lane, held.anchor) == (patch.lane, patch.anchor)
                         && held.overlaps(patch.offset, patch.length)
                 });
-                // Reads count from the event before the patch, and that may be a patch, too.
+                // Reads count from the event before the patch, and that may be a patch, too: the read
+                // that shows that one is not the first behind it.
                 let behind = patch.previous != NONE
-                    && seen[patch.previous as usize / 64] >> (patch.previous % 64) & 1 == 0;
+                    && (shown.contains(&patch.previous)
+                        || seen[patch.previous as usize / 64] >> (patch.previous % 64) & 1 == 0);
                 let early = timing == PatchTiming::AsRecorded && {
                     if !behind && reader.is_none_or(|reader| reader == patch.lane) && !later {
                         armed.reads += 1;
@@ -184,6 +187,7 @@ impl State {
             place -= gone.len() - 1;
             for index in gone {
                 seen[index as usize / 64] |= 1 << (index % 64);
+                shown.push(index);
             }
         }
         Ok(None)

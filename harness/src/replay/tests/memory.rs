@@ -69,6 +69,20 @@ fn as_recorded_shows_it_at_the_very_read() {
 }
 
 #[test]
+fn as_recorded_the_read_that_shows_a_patch_is_not_the_first_behind_it() {
+    let options = ReplayOptions::default().patches(PatchTiming::AsRecorded);
+    let (replayer, connection, mapping) = mapped(options, |story| {
+        story.call(1, 1, &kick());
+        story.patch(1, 1, 0, &[0xe1], 1);
+        story.patch(1, 1, 1, &[3], 1);
+    });
+    let _ = kick().make(&*connection);
+    let reads: Vec<_> = (0..3).map(|_| mapping.load::<u16>(0).unwrap()).collect();
+    assert_eq!(reads, [0x00e1, 0x03e1, 0x03e1], "each patch was news of a read of its own");
+    assert!(replayer.finish().unwrap().unread_patches.is_empty());
+}
+
+#[test]
 fn patches_of_one_place_come_one_a_read_and_all_at_once_when_the_lane_has_gone_on() {
     let story = |story: &mut Story| {
         story.call(1, 1, &kick());
