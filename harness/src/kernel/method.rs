@@ -9,13 +9,13 @@ use crate::IoReturn;
 use crate::boundary::completion;
 use crate::boundary::library::{Stop, send};
 use crate::boundary::{
-    Arrival, CallShape, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation,
-    Operation, Pointer, ReferenceShape, Rules, StructureShape, WakePort, arrival, came_out,
-    completion_hold, descriptor_writes_stay, failed, in_time, refused, reply, scalar,
-    scalar_output_start,
+    Arrival, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation, Operation, Rules,
+    WakePort, arrival, came_out, completion_hold, descriptor_writes_stay, failed, in_time, refused,
+    reply, scalar, scalar_output_start,
 };
 use crate::connection::{
     AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
+    call_shape,
 };
 use crate::driverkit::bridge::{ExternalMethodCall, ExternalMethodOutcome, external_method};
 use crate::driverkit::{CompletionSink, DextProcess};
@@ -37,7 +37,7 @@ impl MockConnection {
         }
         let rules = self.kernel.rules;
         let port = wake.and_then(|wake| wake.queue).map(|queue| self.own_port(queue));
-        let shape = shape(input, output, wake.map(|wake| (wake, wake_port(port))));
+        let shape = call_shape(input, output, wake.map(|wake| (wake, wake_port(port))));
         let connection = self.link.state().check(rules);
         let request = match send(rules, &shape, connection) {
             Ok(request) => request,
@@ -150,48 +150,6 @@ pub(super) fn wake_port(port: Option<Option<&Arc<Port>>>) -> WakePort {
         None => WakePort::Null,
         Some(None) => WakePort::Foreign,
         Some(Some(_)) => WakePort::Own,
-    }
-}
-
-fn shape(
-    input: &MethodInput<'_>,
-    output: &MethodOutput<'_>,
-    wake: Option<(&AsyncWake<'_>, WakePort)>,
-) -> CallShape {
-    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    // What would be a fault of a C client is no structure in Rust.
-    let null = |size: u64| StructureShape::null(if size > INLINE_STRUCTURE_MAX { size } else { 0 });
-    let nowhere = |size: u64| match size > INLINE_STRUCTURE_MAX {
-        true => StructureShape::of(size),
-        false => StructureShape::NONE,
-    };
-    let structure = match input.structure {
-        StructureInput::None => StructureShape::NONE,
-        StructureInput::Bytes(_) | StructureInput::Shared(_) => {
-            StructureShape::of(input.structure.size())
-        }
-        StructureInput::Null { size } => null(size),
-        StructureInput::Unmapped { size } => nowhere(size),
-    };
-    let asked = match output.structure {
-        StructureOutput::None => StructureShape::NONE,
-        StructureOutput::Null { size } => null(size),
-        StructureOutput::Unmapped { size } => nowhere(size),
-        _ => StructureShape::of(output.structure_asked()),
-    };
-    CallShape {
-        scalars: if input.scalars.is_empty() { Pointer::Null } else { Pointer::Present },
-        scalar_count: count(input.scalars.len()),
-        structure,
-        scalar_output: Pointer::Present,
-        scalars_asked: Some(output.scalar_count),
-        output: asked.range,
-        output_asked: Some(asked.size),
-        reference: wake.map(|(wake, wake_port)| ReferenceShape {
-            wake_port,
-            pointer: if wake.reference.is_some() { Pointer::Present } else { Pointer::Null },
-            count: count(wake.reference.map_or(0, <[u64]>::len)),
-        }),
     }
 }
 

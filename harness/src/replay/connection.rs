@@ -10,7 +10,7 @@ use super::state::State;
 use crate::IoReturn;
 use crate::call::{ConnectionId, MapOptions, MemoryId};
 use crate::connection::{
-    AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherCall, OtherReply,
+    AsyncWake, Connection, Mapping, MethodAnswer, MethodInput, MethodOutput, OtherCall, OtherReply,
     StructureInput, StructureOutput,
 };
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
@@ -245,42 +245,11 @@ fn translate(state: &mut State, rules: &CallRules, words: &mut [u64], bytes: &mu
 
 /// Copies what a step returns into the client's output.
 #[inline]
-fn give(step: &Step, words: &[u64], bytes: &[u8], output: &mut MethodOutput<'_>) -> IoReturn {
-    let success = step.result.is_success();
-    match &mut output.structure {
-        // Only an out-of-line output is changed by a failed call (A17, B8).
-        StructureOutput::Bytes(room) => {
-            if success || room.len() as u64 > INLINE_STRUCTURE_MAX {
-                let count = room.len().min(bytes.len());
-                room[..count].copy_from_slice(&bytes[..count]);
-            }
-        }
-        // In an asynchronous call it is a huge size and nothing else (A14).
-        StructureOutput::Variable(_) if step.kind == Kind::AsyncCall => {}
-        StructureOutput::Variable(room) => {
-            // Overwritten whatever the result (A14).
-            room.clear();
-            output.structure_size = 0;
-            if success {
-                room.extend_from_slice(bytes);
-            }
-        }
-        StructureOutput::Shared(buffer) => {
-            // Where the tape has the buffer as a whole instead of patches; what lies beyond its end
-            // is no memory of the client's.
-            let count = bytes.len().min(buffer.length() as usize);
-            let _beyond = buffer.store().copy_in(0, &bytes[..count]);
-        }
-        StructureOutput::None | StructureOutput::Null { .. } | StructureOutput::Unmapped { .. } => {
-        }
-    }
-    if success {
-        let count = output.scalars.len().min(words.len());
-        output.scalars[..count].copy_from_slice(&words[..count]);
-        output.scalar_count = words.len() as u32;
-        output.structure_size = step.reply_size;
-    }
-    step.result
+fn give(step: &Step, scalars: &[u64], bytes: &[u8], output: &mut MethodOutput<'_>) -> IoReturn {
+    // A structure that the tape has as a whole instead of as patches goes to a shared buffer, too.
+    let answer =
+        MethodAnswer { result: step.result, scalars, bytes, structure_size: step.reply_size };
+    answer.give(step.kind == Kind::AsyncCall, output)
 }
 
 /// What a call that failed changes all the same: memory out of line (B8).

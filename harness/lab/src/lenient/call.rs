@@ -8,8 +8,10 @@ use super::ordinary::Answer;
 use super::queue::QueueHandle;
 use dextape::IoReturn;
 use dextape::boundary::library::{Stop, send};
-use dextape::boundary::{CallShape, Pointer, ReferenceShape, Rules, StructureShape, WakePort};
-use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+use dextape::boundary::{Rules, WakePort};
+use dextape::connection::{
+    AsyncWake, MethodAnswer, MethodInput, MethodOutput, StructureInput, StructureOutput, call_shape,
+};
 use dextape::limits::INLINE_STRUCTURE_MAX;
 use dextape::memory::{Memory, SharedBuffer};
 use dextape::tape::{Body, Call, OutputKind, Payload, Return, Structure};
@@ -69,7 +71,8 @@ impl LenientConnection {
             Some(Body::Return(Return { result, scalars, structure_size, structure })) => {
                 let bytes = structure.as_ref().and_then(Payload::as_bytes).unwrap_or_default();
                 let size = structure_size.unwrap_or(bytes.len() as u64);
-                give((*result, scalars, bytes, size), wake.is_some(), output)
+                MethodAnswer { result: *result, scalars, bytes, structure_size: size }
+                    .give(wake.is_some(), output)
             }
             // It never came back on the tape; nobody can wait for ever here.
             _ => IoReturn::ABORTED,
@@ -113,7 +116,7 @@ impl LenientConnection {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
-        let shape = shape(input, output, wake);
+        let shape = call_shape(input, output, wake.map(|wake| (wake, wake_port(wake))));
         match send(Rules::all(), &shape, self.alive()) {
             Ok(_) => {}
             Err(Stop::Refused(code)) => return code,
@@ -148,92 +151,26 @@ impl LenientConnection {
                 queue.0.post(completion.status, &completion.arguments, reference, after);
             }
         }
-        give((answer.result, &scalars, &bytes, size), wake.is_some(), output)
+        MethodAnswer {
+            result: answer.result,
+            scalars: &scalars,
+            bytes: &bytes,
+            structure_size: size,
+        }
+        .give(wake.is_some(), output)
+    }
+}
+
+/// Whose queue it is that a call names.
+fn wake_port(wake: &AsyncWake<'_>) -> WakePort {
+    match wake.queue {
+        None => WakePort::Null,
+        Some(_) if own_queue(wake).is_none() => WakePort::Foreign,
+        Some(_) => WakePort::Own,
     }
 }
 
 /// The queue, where it is one of this system.
 fn own_queue<'a>(wake: &AsyncWake<'a>) -> Option<&'a QueueHandle> {
     wake.queue?.as_any().downcast_ref::<QueueHandle>()
-}
-
-/// Copies an answer into the client's output, as the kernel would.
-fn give(
-    (result, scalars, bytes, size): (IoReturn, &[u64], &[u8], u64),
-    asynchronous: bool,
-    output: &mut MethodOutput<'_>,
-) -> IoReturn {
-    let success = result.is_success();
-    match &mut output.structure {
-        // Only an out-of-line output is changed by a failed call (A17, B8).
-        StructureOutput::Bytes(room) => {
-            if success || room.len() as u64 > INLINE_STRUCTURE_MAX {
-                let count = room.len().min(bytes.len());
-                room[..count].copy_from_slice(&bytes[..count]);
-            }
-        }
-        // In an asynchronous call it is a huge size and nothing else (A14).
-        StructureOutput::Variable(_) if asynchronous => {}
-        StructureOutput::Variable(room) => {
-            room.clear();
-            output.structure_size = 0;
-            if success {
-                room.extend_from_slice(bytes);
-            }
-        }
-        StructureOutput::Shared(buffer) => {
-            let count = bytes.len().min(usize::try_from(buffer.length()).unwrap_or(usize::MAX));
-            // It is inside the buffer.
-            let _inside = buffer.store().copy_in(0, &bytes[..count]);
-        }
-        StructureOutput::None | StructureOutput::Null { .. } | StructureOutput::Unmapped { .. } => {
-        }
-    }
-    if success {
-        let count = output.scalars.len().min(scalars.len());
-        output.scalars[..count].copy_from_slice(&scalars[..count]);
-        output.scalar_count = count as u32;
-        output.structure_size = size;
-    }
-    result
-}
-
-/// The call as the library sees it.
-fn shape(
-    input: &MethodInput<'_>,
-    output: &MethodOutput<'_>,
-    wake: Option<&AsyncWake<'_>>,
-) -> CallShape {
-    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    let null = |size: u64| StructureShape::null(if size > INLINE_STRUCTURE_MAX { size } else { 0 });
-    let structure = match input.structure {
-        StructureInput::None => StructureShape::NONE,
-        StructureInput::Null { size } => null(size),
-        StructureInput::Unmapped { size } if size <= INLINE_STRUCTURE_MAX => StructureShape::NONE,
-        _ => StructureShape::of(input.structure.size()),
-    };
-    let asked = match output.structure {
-        StructureOutput::None => StructureShape::NONE,
-        StructureOutput::Null { size } => null(size),
-        StructureOutput::Unmapped { size } if size <= INLINE_STRUCTURE_MAX => StructureShape::NONE,
-        _ => StructureShape::of(output.structure_asked()),
-    };
-    CallShape {
-        scalars: if input.scalars.is_empty() { Pointer::Null } else { Pointer::Present },
-        scalar_count: count(input.scalars.len()),
-        structure,
-        scalar_output: Pointer::Present,
-        scalars_asked: Some(output.scalar_count),
-        output: asked.range,
-        output_asked: Some(asked.size),
-        reference: wake.map(|wake| ReferenceShape {
-            wake_port: match wake.queue {
-                None => WakePort::Null,
-                Some(_) if own_queue(wake).is_none() => WakePort::Foreign,
-                Some(_) => WakePort::Own,
-            },
-            pointer: if wake.reference.is_some() { Pointer::Present } else { Pointer::Null },
-            count: count(wake.reference.map_or(0, <[u64]>::len)),
-        }),
-    }
 }

@@ -7,10 +7,10 @@ use super::stage::{Stage, State};
 use crate::IoReturn;
 use crate::call::{ConnectionId, MapOptions, MemoryId, Scalars, ServiceId};
 use crate::connection::{
-    self, AsyncWake, Connection, Mapping, MethodInput, MethodOutput, OtherReply, StructureInput,
-    StructureOutput,
+    self, AsyncWake, Connection, Mapping, MethodAnswer, MethodInput, MethodOutput, OtherReply,
+    StructureInput, StructureOutput,
 };
-use crate::limits::{ASYNC_RESERVED_INDEX, INLINE_STRUCTURE_MAX};
+use crate::limits::ASYNC_RESERVED_INDEX;
 use crate::memory::{Memory, SharedBuffer};
 use crate::perturb::gate::Passage;
 use crate::perturb::operation::Operation;
@@ -144,8 +144,7 @@ impl PlayedConnection {
         drop(state);
         let body = self.pass(&underway);
         let Body::Return(returned) = body else { stage.leave_tape("what a call returned") };
-        give(returned, asynchronous, output);
-        let result = returned.result;
+        let result = give(returned, asynchronous, output);
         let leave = self.end(underway, body);
         if let (Some(leave), Some(data)) = (leave, &returned.structure) {
             buffers.told(&mut stage.state(), data, leave);
@@ -324,36 +323,11 @@ fn given_call(
 }
 
 /// Copies what a call returned into the client's output.
-fn give(returned: &Return, asynchronous: bool, output: &mut MethodOutput<'_>) {
-    let success = returned.result.is_success();
+fn give(returned: &Return, asynchronous: bool, output: &mut MethodOutput<'_>) -> IoReturn {
     let bytes = returned.structure.as_ref().and_then(Payload::as_bytes).unwrap_or_default();
-    match &mut output.structure {
-        // Only an out-of-line output is changed by a failed call (A17, B8).
-        StructureOutput::Bytes(room) if success || room.len() as u64 > INLINE_STRUCTURE_MAX => {
-            let count = room.len().min(bytes.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-        }
-        // In an asynchronous call it is a huge size and nothing else (A14).
-        StructureOutput::Variable(room) if !asynchronous => {
-            room.clear();
-            output.structure_size = 0;
-            if success {
-                room.extend_from_slice(bytes);
-            }
-        }
-        StructureOutput::Shared(buffer) => {
-            let count = bytes.len().min(buffer.length() as usize);
-            // What lies beyond its end is no memory of the client's.
-            let _beyond = buffer.store().copy_in(0, &bytes[..count]);
-        }
-        _ => {}
-    }
-    if success {
-        let count = output.scalars.len().min(returned.scalars.len());
-        output.scalars[..count].copy_from_slice(&returned.scalars[..count]);
-        output.scalar_count = returned.scalars.len() as u32;
-        output.structure_size = returned.structure_size.unwrap_or(0);
-    }
+    let structure_size = returned.structure_size.unwrap_or(0);
+    MethodAnswer { result: returned.result, scalars: &returned.scalars, bytes, structure_size }
+        .give(asynchronous, output)
 }
 
 impl Connection for PlayedConnection {
