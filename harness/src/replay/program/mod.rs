@@ -2,6 +2,7 @@
 //! completions beside them. Nothing of it changes during a replay.
 
 mod arena;
+mod call;
 mod compile;
 mod courses;
 mod keys;
