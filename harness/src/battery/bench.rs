@@ -2,7 +2,8 @@
 
 use super::client::Stage;
 use super::contract::Contract;
-use super::report::{ProblemKind, Report, Subject};
+use super::problem::{ProblemKind, Subject};
+use super::report::Report;
 use crate::IoReturn;
 use crate::connection::System;
 use crate::driverkit::{Finding, Leak, Place};

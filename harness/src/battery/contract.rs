@@ -1,6 +1,6 @@
 //! What a dext promises: the legal calls, and what it answers to others.
 
-use super::report::{ProblemKind, Subject};
+use super::problem::{Justification, ProblemKind, Subject};
 use crate::IoReturn;
 use crate::connection::Matching;
 use std::ops::RangeInclusive;
@@ -179,17 +179,6 @@ impl Contract {
     pub(super) fn of_selector(&self, selector: u32) -> Option<&MethodContract> {
         self.methods.iter().find(|method| method.selector == selector)
     }
-}
-
-/// What is as it should be although it looks wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Justification {
-    /// Problems of this kind.
-    pub kind: ProblemKind,
-    /// With this subject.
-    pub subject: Subject,
-    /// Why they are none.
-    pub because: String,
 }
 
 /// What a scalar that is handed in may be.

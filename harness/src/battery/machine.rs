@@ -4,7 +4,7 @@ use super::bench::{Bench, Wrong};
 use super::client::{Answer, Attempt, Client, Input, Stage};
 use super::contract::Contract;
 use super::moves::{accesses, asked, illegal, legal, unknown_type};
-use super::report::{ProblemKind, Subject};
+use super::problem::{ProblemKind, Subject};
 use crate::IoReturn;
 use crate::connection::Mapping;
 use crate::kernel::MockSystem;

@@ -24,17 +24,17 @@ mod machine;
 #[cfg(feature = "proptest")]
 mod moves;
 mod probe;
+mod problem;
 mod report;
 
-pub use contract::{
-    Amount, Argument, Asynchrony, Contract, Justification, MemoryContract, MethodContract,
-};
+pub use contract::{Amount, Argument, Asynchrony, Contract, MemoryContract, MethodContract};
 #[cfg(feature = "proptest")]
 pub use machine::{
     Asked, CLIENTS, Counterexample, Expected, Machine, MachineState, Model, Transition, exercise,
 };
 pub use probe::probe;
-pub use report::{Problem, ProblemKind, Report, Subject};
+pub use problem::{Justification, ProblemKind, Subject};
+pub use report::{Problem, Report};
 
 use crate::IoReturn;
 use crate::kernel::MockSystem;

@@ -3,7 +3,7 @@
 use super::bench::{Bench, Publish};
 use super::client::{Attempt, Input, Output, Wake};
 use super::contract::{Asynchrony, Contract, MemoryContract, MethodContract};
-use super::report::Subject;
+use super::problem::Subject;
 use crate::IoReturn;
 use crate::connection::Matching;
 use crate::kernel::MockSystem;

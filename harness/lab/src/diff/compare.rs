@@ -1,6 +1,6 @@
 //! Two items of a pair, field by field.
 
-use super::diff::FieldChange;
+use super::field_change::FieldChange;
 use super::item::{Item, Side};
 use super::rules::{On, Range, Rules};
 use crate::view::{

@@ -1,6 +1,7 @@
 //! A comparison for programs.
 
-use super::diff::{Change, Diff, DiffCounts, DiffEntry, DiffSide, FieldChange};
+use super::diff::{Change, Diff, DiffCounts, DiffEntry, DiffSide};
+use super::field_change::FieldChange;
 use super::text::words;
 use super::volatile::VolatileField;
 use crate::view::{Links, Names};

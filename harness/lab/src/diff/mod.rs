@@ -14,6 +14,7 @@ mod align;
 mod compare;
 #[expect(clippy::module_inception, reason = "the verb of this room")]
 mod diff;
+mod field_change;
 mod item;
 mod json;
 mod order;
@@ -21,6 +22,7 @@ mod rules;
 mod text;
 mod volatile;
 
-pub use diff::{Change, Diff, DiffCounts, DiffEntry, DiffOptions, DiffSide, FieldChange, diff};
+pub use diff::{Change, Diff, DiffCounts, DiffEntry, DiffOptions, DiffSide, diff};
+pub use field_change::FieldChange;
 pub use text::DiffText;
 pub use volatile::VolatileField;

@@ -1,6 +1,7 @@
 //! A comparison as people read diffs.
 
-use super::diff::{Change, Diff, DiffEntry, DiffSide, FieldChange, sequence};
+use super::diff::{Change, Diff, DiffEntry, DiffSide, sequence};
+use super::field_change::FieldChange;
 use crate::view::{Links, Names, printable, title};
 use dextape::tape::Tape;
 use std::fmt::{self, Write};

@@ -3,7 +3,7 @@
 use super::super::bench::{Bench, Wrong};
 use super::super::client::{Answer, Attempt, Client, Output, POISON, Wake};
 use super::super::contract::MethodContract;
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use crate::IoReturn;
 use crate::limits::INLINE_STRUCTURE_MAX;
 use std::collections::BTreeMap;

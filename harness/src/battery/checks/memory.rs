@@ -3,7 +3,7 @@
 use super::super::bench::{Bench, Wrong};
 use super::super::client::Stage;
 use super::super::contract::MemoryContract;
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use super::{ended, refused};
 use crate::IoReturn;
 use std::collections::BTreeSet;

@@ -23,7 +23,7 @@ pub(super) use values::values;
 use super::bench::Wrong;
 use super::client::{Answer, Client};
 use super::contract::{Contract, MethodContract};
-use super::report::{ProblemKind, Subject};
+use super::problem::{ProblemKind, Subject};
 use crate::IoReturn;
 
 /// What is wrong with an error, if anything: only documented ones may come.

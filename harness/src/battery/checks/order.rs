@@ -2,7 +2,7 @@
 
 use super::super::bench::{Bench, Wrong};
 use super::super::client::Attempt;
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use super::{code, ended, refused};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::super::bench::{Bench, Wrong};
 use super::super::client::{Attempt, Input, Output, Wake};
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use super::{Calm, code, ended, refused};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::super::bench::{Bench, Wrong};
 use super::super::client::{Answer, Attempt, Input, Output, POISON, Wake};
 use super::super::contract::{Amount, Asynchrony, Contract, MethodContract};
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use super::calm::Seen;
 use super::{Calm, code, ended, refused};
 use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};

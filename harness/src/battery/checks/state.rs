@@ -1,7 +1,7 @@
 //! What one client does must not show in another, unless that is promised.
 
 use super::super::bench::Bench;
-use super::super::report::Subject;
+use super::super::problem::Subject;
 use super::calm::Seen;
 use super::{Calm, ended, refused};
 use std::sync::Arc;

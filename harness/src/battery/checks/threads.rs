@@ -2,7 +2,7 @@
 
 use super::super::bench::{Bench, Wrong};
 use super::super::client::Client;
-use super::super::report::Subject;
+use super::super::problem::Subject;
 use super::calm::Seen;
 use super::{Calm, ended, refused};
 use crate::schedule::TaskHandle;

@@ -3,7 +3,7 @@
 use super::super::bench::{Bench, Wrong};
 use super::super::client::{Attempt, Input};
 use super::super::contract::{Argument, MethodContract};
-use super::super::report::{ProblemKind, Subject};
+use super::super::problem::{ProblemKind, Subject};
 use super::shapes::resolved;
 use super::{Calm, code, ended, refused};
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! `IOUSBHostInterface`.
 
 use super::device::{InterfaceNub, UsbInterfaceDescription};
-use super::host_device::request;
 use super::model::SetupPacket;
 use super::pipe::UsbHostPipe;
+use super::request::request;
 use super::transfer::UsbTransfer;
 use crate::IoReturn;
 use crate::driverkit::object::{Object, Payload, handle};

@@ -18,6 +18,7 @@ mod host_device;
 mod interface;
 mod model;
 mod pipe;
+mod request;
 mod transfer;
 
 pub use device::{MockUsbDevice, UsbDeviceDescription, UsbInterfaceDescription};
