@@ -3,7 +3,7 @@
 use crate::Proof;
 
 /// What `prove` runs. The test run takes a sample of each, but of `iokit-races`, which builds the library
-/// and the standard library anew.
+/// and the standard library anew, and of `client-mutants`, which builds each of them.
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "kill",
@@ -144,6 +144,26 @@ pub(crate) const PROOFS: &[Proof] = &[
         variable: "DEXTAPE_BUG_EXAM",
         sample: 25,
         full: 300,
+    },
+    Proof {
+        name: "bug-tapes",
+        about: "the runs that find bugs shrink to small tapes on which the right client does not fail alike",
+        package: "dextape-scenarios",
+        target: Some("bug_finding"),
+        test: "minimized::",
+        variable: "DEXTAPE_BUG_TAPES",
+        sample: 1,
+        full: 1,
+    },
+    Proof {
+        name: "client-mutants",
+        about: "what becomes of the exam's clients when their own code is changed at random (cargo mutants)",
+        package: "dextape-scenarios",
+        target: Some("bug_finding"),
+        test: "mutants::",
+        variable: "DEXTAPE_CLIENT_MUTANTS",
+        sample: 20,
+        full: 1_000,
     },
     Proof {
         name: "perturbed-runs",

@@ -68,6 +68,11 @@ pub(crate) struct Minimize {
         value_names = ["PROGRAM", "ARGS"]
     )]
     fails_with: Vec<OsString>,
+    /// Client mode: this program, the mended one, must not fail alike where that one fails. It gets the same
+    /// arguments, and stands before --fails-with. What is left then shows the bug and not only what was made
+    /// up for a cut tape.
+    #[arg(long, value_name = "PROGRAM", requires = "fails_with")]
+    holds_with: Option<OsString>,
     /// The library that answers the program; the one of this workspace by default.
     #[arg(long, requires = "fails_with")]
     library: Option<PathBuf>,
@@ -111,6 +116,8 @@ enum Tried<'a> {
     },
     Program {
         execution: Execution,
+        /// The mended one.
+        mended: Option<Execution>,
         limit: Limit,
     },
 }
@@ -146,8 +153,13 @@ pub(crate) fn run(registry: &Registry, asked: &Minimize, out: &mut Output) -> Re
 fn tried<'a>(registry: &'a Registry, asked: &Minimize, tape: &Tape) -> Result<Tried<'a>, Failure> {
     if !asked.fails_with.is_empty() {
         let execution = Execution::new(&asked.fails_with, asked.library.as_deref());
+        let mended = asked.holds_with.as_ref().map(|program| {
+            let arguments = asked.fails_with.iter().skip(1);
+            let exec: Vec<OsString> = [program].into_iter().chain(arguments).cloned().collect();
+            Execution::new(&exec, asked.library.as_deref())
+        });
         let limit = Limit(Duration::from_secs(asked.timeout));
-        return Ok(Tried::Program { execution, limit });
+        return Ok(Tried::Program { execution, mended, limit });
     }
     let named = asked.against.as_ref().or(asked.client.as_ref());
     let scenario = match named {
@@ -198,6 +210,7 @@ fn search(
         found.is_some_and(|found| *wanted.get_or_insert_with(|| found.clone()) == found)
     };
     let broken = Mutex::new(None);
+    let mended_fails = Mutex::new(false);
     let fails = |attempt: &Attempt| match tried {
         Tried::Client { scenario, parameters } => {
             let client = |system: &Arc<dyn System>| {
@@ -205,14 +218,23 @@ fn search(
             };
             answered(attempt.tape(), client).is_ok_and(first_or_same)
         }
-        Tried::Program { execution, limit } => match ended(execution, *limit, attempt.tape()) {
-            Ok(found) => first_or_same(found),
-            Err(error) => {
+        Tried::Program { execution, mended, limit } => {
+            let shown = || {
+                let found = ended(execution, *limit, attempt.tape())?;
+                if !first_or_same(found.clone()) {
+                    return Ok(false);
+                }
+                let Some(mended) = mended else { return Ok(true) };
+                let alike = ended(mended, *limit, attempt.tape())? == found;
+                *mended_fails.lock().unwrap_or_else(PoisonError::into_inner) |= alike;
+                Ok(!alike)
+            };
+            shown().unwrap_or_else(|error| {
                 *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
                 false
-            }
-        },
+            })
+        }
         Tried::Dext { scenario, other, parameters, faults } => {
             let scenario = other.as_ref().map_or(*scenario, |other| other as &dyn Scenario);
             let driven = driven(scenario, parameters, faults, attempt.tape());
@@ -234,6 +256,14 @@ fn search(
     }
     let minimized = minimized.map_err(|error| match error {
         MinimizeError::Tape(error) => Failure::tape(&error),
+        MinimizeError::NotSeen(_)
+            if *mended_fails.lock().unwrap_or_else(PoisonError::into_inner) =>
+        {
+            Failure::Invalid(format!(
+                "tell the program from the mended one by {}: with all of it both fail alike",
+                shown(&asked.tape)
+            ))
+        }
         MinimizeError::NotSeen(_) => Failure::Invalid(format!(
             "find a failure in {}: with all of it {well}",
             shown(&asked.tape)

@@ -42,7 +42,7 @@ fn asked() -> Option<u64> {
     Some(asked.parse().expect("DEXTAPE_BUG_EXAM is a number of runs"))
 }
 
-fn page() -> PathBuf {
+pub(crate) fn page() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/bug-exam.md")
 }
 
@@ -54,7 +54,7 @@ fn look(check: Check, candidate: &'static Candidate, bug: Option<Bug>) -> Option
 }
 
 /// The row of a bug: by which run it is found, and what that needs; `None` where it is missed.
-fn row(text: &str, bug: Bug) -> Option<(u64, Deviations)> {
+pub(crate) fn row(text: &str, bug: Bug) -> Option<(u64, Deviations)> {
     let name = format!("| {bug:?} | ");
     let row = text.lines().find_map(|line| line.strip_prefix(&name));
     let cell = row.unwrap_or_else(|| panic!("{bug:?} is not in the table")).trim_end_matches(" |");

@@ -4,6 +4,8 @@
 #[path = "../bug_exam/exam/mod.rs"]
 mod exam;
 mod found;
+mod minimized;
+mod mutants;
 mod runs;
 
 use dextape::connection::System;

@@ -109,3 +109,71 @@ fn a_program_in_c_keeps_the_answers_that_make_it_fail() {
     assert_eq!(said.code, Some(1), "{said}");
     assert!(said.err.contains("with all of it the program ends well"), "{said}");
 }
+
+/// A client that adds up what it is answered. The bug: it leaves the fourth answer out where the third was
+/// as it should be. Where answers are made up, the sum is wrong without any bug.
+#[cfg(target_os = "linux")]
+const SUM: &str = r#"
+#include <IOKit/IOKitLib.h>
+#include <assert.h>
+#include <stdint.h>
+
+int main(void) {
+  io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("IOUserService"));
+  io_connect_t connect = IO_OBJECT_NULL;
+  if (IOServiceOpen(service, mach_task_self(), 0, &connect) != KERN_SUCCESS) return 3;
+  uint64_t sum = 0, third = 0;
+  for (uint64_t i = 0; i < 8; i++) {
+    uint64_t in[2] = {1000 + i, i * i}, out[2] = {0, 0};
+    size_t size = sizeof out;
+    if (IOConnectCallStructMethod(connect, 1, in, sizeof in, out, &size) != KERN_SUCCESS) return 4;
+    if (i == 2) third = out[0];
+    if (i != 3 || MENDED || third != 1003) sum += out[0];
+  }
+  assert(sum == 8036);
+  return 0;
+}
+"#;
+
+/// Without a word about the mended client everything goes, since that fails on an empty tape as well.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_the_mended_program_fails_by_too_shows_nothing() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let built = |folder: &Folder, mended: bool| {
+        let source = folder.path("sum.c");
+        let text = SUM.replace("MENDED", if mended { "1" } else { "0" });
+        std::fs::write(&source, text).unwrap();
+        compiled(folder, source.to_str().unwrap())
+    };
+    let (program, mended) = (built(&folder, false), built(&other, true));
+    let said = folder.run(&["record", "null-driver", "--out", TAPE, "--exec", &mended]);
+    assert_eq!(said.code, Some(0), "{said}");
+
+    let said = folder.run(&["minimize", TAPE, "-o", SMALL, "--fails-with", &program]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let told = |exec: &str| {
+        let tape = folder.path(SMALL);
+        let asked = ["minimize", tape.to_str().unwrap(), "-o", "again", "--fails-with", exec];
+        folder.run(&asked).code
+    };
+    assert_eq!((told(&program), told(&mended)), (Some(0), Some(0)), "both fail by what is left");
+
+    let with = ["--holds-with", &mended, "--fails-with", &program];
+    let said = folder.run(&[&["minimize", TAPE, "-o", SMALL], &with[..]].concat());
+    assert_eq!(said.code, Some(0), "{said}");
+    assert_eq!((told(&program), told(&mended)), (Some(0), Some(1)), "only the one fails");
+    let small = Tape::read(&folder.path(SMALL)).unwrap();
+    // The sum of the mended program has to be right, which takes each of the answers.
+    let calls = small.events().iter().filter(|event| matches!(event.body, Body::Call(_)));
+    assert_eq!(calls.count(), 8, "{}", small.to_text().unwrap());
+
+    let with = ["--holds-with", &program, "--fails-with", &program];
+    insta::assert_snapshot!(folder.run(&[&["minimize", TAPE, "-o", SMALL], &with[..]].concat()), @"
+    --- stderr
+    error: failed to tell the program from the mended one by a.tape.jsonl: with all of it both fail alike
+    --- exit code 1
+    ");
+    let said = folder.run(&["minimize", TAPE, "-o", SMALL, "--holds-with", &mended]);
+    assert_eq!(said.code, Some(2), "{said}");
+}
