@@ -93,7 +93,7 @@ pub trait Memory: Send + Sync + fmt::Debug {
     }
 
     /// What a tape has changed by now and was not asked for yet, where the memory is reached through a
-    /// copy ([`RawReach::Copied`]): calls `bring` with each change in turn, its offset, its bytes, and
+    /// copy ([`RawReach::Copied`], [`RawReach::ByAccess`]): calls `bring` with each change in turn, its offset, its bytes, and
     /// whose it is. A change of [unknown](Author::Unknown) author waits until its client has gone on, for
     /// it may be about to make it itself, or is `idle`: it has asked for nothing in a while, and may be
     /// waiting for the change. True where such a change waits.

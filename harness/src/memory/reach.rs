@@ -10,6 +10,9 @@ pub enum RawReach {
     Unknown,
     /// Through a copy that is kept like it from time to time: what comes from a tape.
     Copied,
+    /// As [`Copied`](Self::Copied), but that a tape has each access of its client and expects it again:
+    /// what a raw pointer does to the copy is missing there.
+    ByAccess,
     /// At an address of this process.
     At(RawView),
 }

@@ -177,7 +177,8 @@ impl Memory for ReplayMemory {
         match self.session.program.memories[self.memory as usize].capture {
             Capture::Registers => RawReach::Never,
             Capture::Uncaptured => RawReach::Unknown,
-            _ => RawReach::Copied,
+            Capture::Accessor => RawReach::ByAccess,
+            Capture::PageProtection | Capture::Trap | Capture::SyncPoints => RawReach::Copied,
         }
     }
 

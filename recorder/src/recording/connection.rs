@@ -324,6 +324,8 @@ impl Connection for RecordingConnection {
             capture: match mapping.memory().raw_reach() {
                 _ if registers => Capture::Registers,
                 RawReach::Unknown => Capture::Uncaptured,
+                // Whoever has pointers reaches it by functions.
+                RawReach::Never | RawReach::ByAccess => Capture::Accessor,
                 _ => self.context.session.capture,
             },
             read_only: mapping.memory().is_read_only(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub(crate) fn cases() -> Vec<Case> {
     let one = record(&capture_ring::SCENARIO, &[("packets", "212")]);
-    let two = record(&null_driver::SCENARIO, &[("client", "threads")]);
+    let two = record(&null_driver::SCENARIO, &[("part", "all"), ("threads", "4")]);
     vec![
         case("one thread", one, &capture_ring::SCENARIO).at_least(2_000.0),
         case("several threads", two, &null_driver::SCENARIO),

@@ -191,15 +191,14 @@ impl Arguments {
         let (mut input_room, mut output_room) = (Room::new(), Room::new());
         let (given, mut wanted) =
             (self.out_of_line_input(request), self.out_of_line_output(request));
-        let lent = self.wake.map(|_| {
-            let given = given.as_ref();
-            let wanted = wanted.as_ref();
-            (
-                given.map(|bytes| lent::input(connect, self.structure.address(), bytes)),
-                wanted.map(|bytes| lent::output(connect, self.output_structure.address(), bytes)),
-            )
-        });
-        let (given_lent, wanted_lent) = lent.unwrap_or_default();
+        let (from, to) = (self.structure.address(), self.output_structure.address());
+        let lends = |address: u64, bytes: &[u8]| {
+            self.wake.is_some() || lent::is_shared(address, bytes.len() as u64)
+        };
+        let given_lent = given.as_deref().filter(|bytes| lends(from, bytes));
+        let given_lent = given_lent.map(|bytes| lent::input(connect, from, bytes));
+        let wanted_lent = wanted.as_deref().filter(|bytes| lends(to, bytes));
+        let wanted_lent = wanted_lent.map(|bytes| lent::output(connect, to, bytes));
         let before = if wanted_lent.is_none() { wanted.clone() } else { None };
 
         let structure = match request.structure {

@@ -1,4 +1,5 @@
-//! Structures over 4096 bytes of asynchronous calls: the dext may use them after the call has returned.
+//! Structures over 4096 bytes that the dext may use after the call has returned: those of asynchronous
+//! calls, and those of others where the client says so.
 //!
 //! The client's memory and the dext's buffer are kept alike at sync points: when a call is made and
 //! when it returns, and when a completion is taken. A connection keeps its outputs as long as it
@@ -30,7 +31,7 @@ struct Inner {
     buffer: SharedBuffer,
     /// Room for the dext to write to; else the dext reads it.
     is_output: bool,
-    /// The bytes as both sides had them last.
+    /// The bytes of the buffer as the client was shown them last.
     view: Mutex<Vec<u8>>,
 }
 
@@ -38,6 +39,29 @@ static LENT: Mutex<Vec<Lent>> = Mutex::new(Vec::new());
 
 fn all() -> MutexGuard<'static, Vec<Lent>> {
     LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ranges of the client's memory that are used after synchronous calls, too: begin and length, in bytes.
+static SHARED: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+
+fn shared() -> MutexGuard<'static, Vec<(u64, u64)>> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The client says that these bytes are used after a synchronous call has returned.
+pub(super) fn share(address: u64, length: u64) {
+    let mut shared = shared();
+    shared.retain(|(known, _)| *known != address);
+    // Whoever says so without end forgets what it said first.
+    if shared.len() >= LENT_MAX {
+        shared.remove(0);
+    }
+    shared.push((address, length));
+}
+
+/// True where the client has said so of these.
+pub(super) fn is_shared(address: u64, length: u64) -> bool {
+    shared().iter().any(|(known, most)| *known == address && length <= *most)
 }
 
 /// The client's structure at `address`, with these bytes.
@@ -120,10 +144,24 @@ impl Lent {
             return;
         }
         put_changed(self.inner.address, &view, &now);
-        *view = now;
         // What the client wrote beside it is known at the next call.
-        let _ = try_copy_from(self.inner.address, &mut view);
+        *view = now;
     }
+
+    /// What the client has written meanwhile comes to the dext, without what the dext has changed itself.
+    fn take(&self) {
+        self.show();
+        let mut bytes = vec![0; usize::try_from(self.inner.buffer.length()).unwrap_or(0)];
+        if try_copy_from(self.inner.address, &mut bytes).is_some() {
+            self.take_over(&bytes);
+        }
+    }
+}
+
+/// Takes what the client has written to its memory meanwhile, before it tells a device of it.
+pub(super) fn take_all() {
+    let all: Vec<_> = all().clone();
+    all.iter().for_each(Lent::take);
 }
 
 /// Shows what the dexts have written meanwhile, before a client looks at a completion.

@@ -10,6 +10,7 @@
 
 use super::look::{self, Look};
 use super::pages::{self, Alias};
+use super::registers;
 use super::service::destination;
 use crate::fault::fault;
 use crate::mach::Kern;
@@ -37,6 +38,8 @@ struct Real {
     /// First byte in the alias.
     offset: u64,
     look: Look,
+    /// The client reaches it by functions only.
+    by_functions: bool,
     holders: Mutex<Vec<Weak<Connect>>>,
 }
 
@@ -128,16 +131,23 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     }
     let memory = Arc::clone(mapping.memory());
     let size = memory.size();
+    let by_functions = registers::are_reached_by_functions()
+        && matches!(memory.raw_reach(), RawReach::Never | RawReach::ByAccess);
+    if by_functions {
+        let alias = pages::reserve(size, mapping.address(), anywhere);
+        let alias = alias.ok_or(IoReturn::BAD_ARGUMENT)?;
+        return Ok(keep(connect, mapping, (alias.address(), alias), Look::Nothing, true));
+    }
     let (source, pages, watched) = match memory.raw_reach() {
         RawReach::At(view) => (view.address, None, view.watched),
-        reach @ (RawReach::Copied | RawReach::Unknown) => {
+        reach @ (RawReach::Copied | RawReach::ByAccess | RawReach::Unknown) => {
             let pages = Backing::try_new(size).ok_or(IoReturn::BAD_ARGUMENT)?;
             (pages.address(), Some((pages, reach)), false)
         }
         RawReach::Never => {
             say(&format!(
                 "memory type {} cannot be mapped: reading or writing it does something in the mock, \
-                 and a raw pointer would pass that by",
+                 and a raw pointer would pass that by; include <dextape/memory.h> and use its functions",
                 mapping.memory_type()
             ));
             return Err(IoReturn::BAD_ARGUMENT);
@@ -146,19 +156,31 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     let alias = pages::alias(source, size, mapping.address(), anywhere, memory.is_read_only())
         .ok_or(IoReturn::BAD_ARGUMENT)?;
     let look = match pages {
-        Some((pages, RawReach::Copied)) => Look::bring(&memory, pages),
+        Some((pages, RawReach::Copied | RawReach::ByAccess)) => Look::bring(&memory, pages),
         Some((pages, _)) => look::forbid(&alias, pages, mapping.memory_type()),
         None if watched => Look::show(&memory, source),
         None => Look::Nothing,
     };
+    Ok(keep(connect, mapping, (source, alias), look, false))
+}
+
+/// Keeps what the client has got of a mapping, of memory at `source`, and gives its address.
+fn keep(
+    connect: &Arc<Connect>,
+    mapping: &Mapping,
+    (source, alias): (u64, Alias),
+    look: Look,
+    by_functions: bool,
+) -> u64 {
     let real = Arc::new(Real {
         id: mapping.id(),
         address: mapping.address(),
         length: mapping.length(),
-        memory,
+        memory: Arc::clone(mapping.memory()),
         offset: alias.offset_of(source),
         alias,
         look,
+        by_functions,
         holders: Mutex::new(vec![Arc::downgrade(connect)]),
     });
     let mut all = all();
@@ -166,7 +188,20 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
     COUNT.store(all.len(), Ordering::Release);
     drop(all);
     real.look(false);
-    Ok(real.start())
+    real.start()
+}
+
+/// The memory at an address of the client's that is reached by functions, and where in it that is.
+pub(super) fn reached_by_functions(address: u64) -> Option<(Arc<dyn Memory>, u64)> {
+    if COUNT.load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let all = all();
+    let is_there = |real: &&Arc<Real>| {
+        real.by_functions && (real.start()..real.start() + real.memory.size()).contains(&address)
+    };
+    let real = all.iter().find(is_there)?;
+    Some((Arc::clone(&real.memory), address - real.start()))
 }
 
 /// The address that the system knows a client's by.

@@ -12,6 +12,7 @@ mod matching;
 mod notification;
 mod object;
 mod pages;
+mod registers;
 mod registry;
 mod rights;
 mod service;

@@ -77,7 +77,10 @@ fn add_matching(
     let iterator = Iterator::of(Vec::new());
     let watch = Watch::new(notices, kind, None, Some(Arc::clone(&iterator)));
     iterator.watch(&watch);
-    watch.take_present();
+    // Nothing has ended before somebody asks for what ends.
+    if kind == NoticeKind::Arrived {
+        watch.take_present();
+    }
     let made = port::insert(Kind::Iterator(iterator));
     let mut carried = [0; 8];
     (carried[1], carried[2], carried[SUBJECT_INDEX]) = (callback, refcon, u64::from(made));

@@ -117,6 +117,19 @@ fn claim(address: u64, length: usize) -> Option<u64> {
     Some(start)
 }
 
+/// Claims pages for `size` bytes, as [`alias`] does, in which nothing may be touched.
+pub(super) fn reserve(size: u64, wanted: u64, anywhere: bool) -> Option<Alias> {
+    let length = usize::try_from(size).ok()?.checked_next_multiple_of(PAGE as usize)?;
+    let start = claim_near(wanted, length, anywhere)?;
+    Some(Alias { start, length, source: start, ended: AtomicBool::new(false), own: true })
+}
+
+/// Claims so many bytes at `wanted` if that is free, or, where it may be `anywhere`, somewhere else.
+fn claim_near(wanted: u64, length: usize, anywhere: bool) -> Option<u64> {
+    let place = claim(wanted & !(PAGE - 1), length);
+    if anywhere { place.or_else(|| claim(0, length)) } else { place }
+}
+
 /// Maps the `size` bytes at `source` a second time: at `wanted` if that is free, or, where it may be
 /// `anywhere`, somewhere else.
 pub(super) fn alias(
@@ -129,8 +142,7 @@ pub(super) fn alias(
     let base = source & !(PAGE - 1);
     let length = usize::try_from((source - base).checked_add(size)?).ok()?;
     let length = length.checked_next_multiple_of(PAGE as usize)?;
-    let place = claim(wanted & !(PAGE - 1), length);
-    let place = if anywhere { place.or_else(|| claim(0, length)) } else { place }?;
+    let place = claim_near(wanted, length, anywhere)?;
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: an old length of 0 leaves the source as it is and maps its shared pages again, over what
     // was just claimed.

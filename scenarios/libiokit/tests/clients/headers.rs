@@ -43,6 +43,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         .run();
         assert_eq!(ran.well(), "3\n");
     });
+    let generated = trial("headers::results_of_generated_stubs", &["gcc"], || {
+        let body = "#include <mach/mig_errors.h>\nint main(void) {\n\
+             printf(\"%x %x\\n\", (unsigned)MIG_TYPE_ERROR, (unsigned)MIG_SERVER_DIED); return 0; }\n";
+        let ran = Program::compile(&["gcc"], "c", &format!("#include <stdio.h>\n{body}")).run();
+        assert_eq!(ran.well(), "fffffed4 fffffecc\n");
+    });
     let further = trial("headers::what_clients_find_without_asking", &["gcc"], || {
         // Of osx-cpu-temp, smcFanControl, libsmc and Apple's sample: none of them includes what declares these.
         let ran = Program::compile(
@@ -58,7 +64,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         .run();
         assert_eq!(ran.well(), "-1 1 64 0 e000404f c2\n");
     });
-    compiles.chain([trap, other, further]).collect()
+    compiles.chain([trap, other, generated, further]).collect()
 }
 
 /// All headers of the folder in one source, twice and in both orders, so that none rests on another.

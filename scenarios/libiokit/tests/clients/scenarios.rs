@@ -9,7 +9,8 @@
 //! 1. `time`, and the number of the event that a cause names: causes are compared by what they name.
 //! 2. Waits: a loop in C polls, and a poll that finds nothing is no event. So `wait` and `woke` stand on the
 //!    tape of the client in Rust only, and `polls` of a `delivered` counts what one of them did.
-//! 3. When a queue is made: with its port, or when that is first used.
+//! 3. When a queue is made: with its port, or when that is first used; and one that no call names, of a port
+//!    for notices only.
 //! 4. Where `posted` stands among other lanes: it is the device's side. Each call's completions are compared.
 //! 5. The order of events of two client threads: each lane is compared by itself.
 //! 6. How a mapping was captured, and so its `write`, `update` and `patch`: a pointer's accesses are seen at
@@ -17,7 +18,7 @@
 //! 7. In which buffer of the client's an in-line structure lies: a pointer of C says that to nobody.
 //! 8. What a thread finds in shared memory that another thread's sync point brings, in a replay: which of
 //!    the two comes first is nobody's to say. Those words are left out there, and only there.
-//! 9. Numbers of memories, callbacks and contexts, which are compared by the order in which they first occur.
+//! 9. Numbers of memories, queues of notices, callbacks and contexts, which are compared by the order in which they first occur.
 //! 10. How often a client asked in vain for what takes time: a call that got the answer "not yet", which its
 //!     [`Client::not_yet`] names, is left out. What was asked and answered in the end is compared.
 //! 11. Words of shared memory in which the dext notes the time ([`Client::times`]).
@@ -61,6 +62,8 @@ struct Run {
     slower: u32,
     /// The same of the client when it is replayed, where its threads must not be late even so.
     replayed_slower: u32,
+    /// It exits without giving back what it has.
+    leaves: bool,
 }
 
 impl Run {
@@ -75,7 +78,7 @@ const fn run(
     argument: &'static str,
     bytes: usize,
 ) -> Run {
-    Run { name, set, argument, bytes, slower: 1, replayed_slower: 1 }
+    Run { name, set, argument, bytes, slower: 1, replayed_slower: 1, leaves: false }
 }
 
 const fn client(name: &'static str, language: &'static str, runs: &'static [Run]) -> Client {
@@ -141,6 +144,15 @@ const CLIENTS: &[Client] = &[
             ],
         )
     },
+    // Two fills of 16 KiB, and what two sums and the registers gave.
+    client(
+        "pcie-bar",
+        "c",
+        &[
+            run("run", &[], "", 16_000).slower(2),
+            Run { leaves: true, ..run("unplugged", &[("unplug", "hung")], "", 16_000).slower(2) },
+        ],
+    ),
     // Five times 20 ms for each frame.
     client("blocking-waits", "c", &[run("right", &[], "", 3).slower(5)]),
     Client {
@@ -243,11 +255,94 @@ pub(crate) fn trials() -> Vec<Trial> {
             trial(&name, &client.compilers()[0][..1], move || agree(client, run))
         })
     });
-    compiled.chain(run).chain([registers_trial()]).collect()
+    let pcie = [no_registers(), untouched_registers(), same_accesses(), both_write()];
+    compiled.chain(run).chain(pcie).collect()
+}
+
+/// Maps the registers of pcie-bar.
+const MAP_REGISTERS: &str = "io_connect_t c = open_service(find_dext(\"PcieBar\")); mach_vm_address_t at = 0; \
+     mach_vm_size_t size = 0; kern_return_t kr = IOConnectMapMemory64(c, 0, mach_task_self(), &at, &size, kIOMapAnywhere);\n";
+
+/// A program that knows the functions gets registers, and still has no pointer to them.
+fn untouched_registers() -> Trial {
+    trial("scenarios::pcie-bar_registers_fault_by_pointer", &["gcc"], || {
+        let functions = "#include <dextape/memory.h>\n";
+        let printed = "printf(\"%x %llu %x\\n\", (unsigned)kr, (unsigned long long)size, dextape_load32((void *)(uintptr_t)at));\n";
+        let ends = "IOServiceClose(c);";
+        let ran = Program::c_with(functions, &[MAP_REGISTERS, printed, ends].concat());
+        let ran = ran.on("pcie-bar").run();
+        assert_eq!(ran.well(), "0 16384 172000a1\n");
+        for touch in [
+            "printf(\"%x\", *(volatile uint32_t *)(uintptr_t)at);",
+            "*(volatile uint32_t *)(uintptr_t)at = 1;",
+            // Beyond its end, and no longer mapped.
+            "printf(\"%x\", dextape_load32((char *)(uintptr_t)at + size));",
+            "IOServiceClose(c); dextape_store32((void *)(uintptr_t)at, 1);",
+        ] {
+            let body = [MAP_REGISTERS, printed, "fflush(stdout);", touch].concat();
+            let ran = Program::c_with(functions, &body).on("pcie-bar").run();
+            assert_eq!(
+                (ran.signal, &ran.out[..]),
+                (Some(11), "0 16384 172000a1\n"),
+                "{touch}: {ran}"
+            );
+        }
+    })
+}
+
+/// What the client writes to a buffer stays there while the device writes beside it, and reaches the device.
+fn both_write() -> Trial {
+    trial("scenarios::pcie-bar_both_sides_write_to_a_buffer", &["gcc"], || {
+        let functions = "#include <dextape/memory.h>\nstatic unsigned char host[0x4000];\n\
+            static void command(char *r, uint64_t which, uint64_t at, uint32_t length) {\n\
+            dextape_store64(r + 0x10, at); dextape_store32(r + 0x18, length); dextape_store32(r + 0xc, which);\n\
+            while (!(dextape_load32(r + 4) & 1)) usleep(1000); }\n";
+        let body = "char *r = (char *)(uintptr_t)at; size_t room = sizeof host; dextape_share(host, room);\n\
+            kr = IOConnectCallStructMethod(c, 3, NULL, 0, host, &room); uint64_t bus; memcpy(&bus, host, 8);\n\
+            command(r, 1, bus, 64); printf(\"%x %d\", (unsigned)kr, host[63]);\n\
+            memset(host, 100, 32);\n\
+            command(r, 1, bus + 8192, 64); printf(\" %d %d\", host[8192 + 63], host[0]);\n\
+            dextape_load32(r); printf(\" %d\", host[0]);\n\
+            command(r, 2, bus, 33); printf(\" %u\\n\", dextape_load32(r + 0x20)); IOServiceClose(c);";
+        let ran = Program::c_with(functions, &[MAP_REGISTERS, body].concat()).on("pcie-bar").run();
+        assert_eq!(ran.well(), "0 64 64 100 100 3233\n");
+    })
+}
+
+/// Accesses to the memory of pcie-bar's device: whether it was written, the memory, the offset, the bytes.
+fn accesses(tape: &Tape) -> Vec<(bool, u32, u64, Vec<u8>)> {
+    let bytes = |data| tape.bytes(data).unwrap().unwrap().into_owned();
+    let all = tape.events().iter().filter_map(|event| match &event.body {
+        Body::Write { memory, offset, data, .. } => Some((true, *memory, *offset, bytes(data))),
+        // Of the client's own memory, when it is shown to it is another matter.
+        Body::Patch { memory, offset, data, .. } if *memory != 3 => {
+            Some((false, *memory, *offset, bytes(data)))
+        }
+        _ => None,
+    });
+    let mut all: Vec<_> = all.collect();
+    all.dedup();
+    all
+}
+
+/// What the client in C does with registers is on its tape access by access, as that of the one in Rust;
+/// only how often it looked before there was news may differ.
+fn same_accesses() -> Trial {
+    trial("scenarios::pcie-bar_accesses_agree", &["gcc"], || {
+        let client = CLIENTS.iter().find(|client| client.name == "pcie-bar").unwrap();
+        let program = Program::compile(client.compilers()[0], client.language, &client.source());
+        let path = program.path("t.tape.jsonl").to_str().unwrap().to_owned();
+        let program = program.on(client.name).set("DEXTAPE_RECORD", &path);
+        program.run().well();
+        let (in_rust, _) = run_in_rust(client.name, &[], Time::Simulated { seed: 1 });
+        let in_c = accesses(&Tape::read(Path::new(&path)).unwrap());
+        assert_eq!(in_c, accesses(&in_rust));
+        assert!(in_c.len() > 30, "{in_c:?}");
+    })
 }
 
 /// Registers of a mock do something when they are read: a pointer would pass that by, and there is none.
-fn registers_trial() -> Trial {
+fn no_registers() -> Trial {
     trial("scenarios::pcie-bar_has_no_registers_by_pointer", &["gcc"], || {
         let body = "io_connect_t c = open_service(find_dext(\"PcieBar\")); mach_vm_address_t at = 0; mach_vm_size_t size = 0;\n\
              printf(\"%x\", (unsigned)IOConnectMapMemory64(c, 0, mach_task_self(), &at, &size, kIOMapAnywhere));\n\
@@ -257,7 +352,7 @@ fn registers_trial() -> Trial {
         assert_eq!(
             ran.err,
             "dextape: memory type 0 cannot be mapped: reading or writing it does something in the \
-             mock, and a raw pointer would pass that by\n"
+             mock, and a raw pointer would pass that by; include <dextape/memory.h> and use its functions\n"
         );
     })
 }
@@ -271,6 +366,7 @@ fn agree(client: &Client, run: &Run) {
         .on(client.name)
         .set("DEXTAPE_SLOWER", run.slower.to_string())
         .set("DEXTAPE_PARAMETERS", given.join(","))
+        .set("DEXTAPE_LEAKS", if run.leaves { "no" } else { "yes" })
         .set("DEXTAPE_RECORD", &path);
     let (in_rust, expected) = run_in_rust(client.name, run.set, Time::Simulated { seed: 1 });
     let said = live.run();
@@ -332,7 +428,8 @@ impl Lines {
                 Body::Wait { .. } | Body::Woke { .. } => continue,
                 Body::Write { .. } | Body::Update { .. } | Body::Patch { .. } => continue,
                 Body::Queue { queue } => {
-                    lines.queues.push(*queue);
+                    let names = |event: &&Event| matches!(&event.body, Body::AsyncCall { queue: Some(named), .. } if named == queue);
+                    lines.queues.extend(events.iter().any(names).then_some(*queue));
                     continue;
                 }
                 Body::Posted { ordinal, .. } => {
@@ -357,6 +454,8 @@ impl Lines {
 #[derive(Default)]
 struct Numbers {
     memories: BTreeMap<u32, u32>,
+    /// Queues of notices.
+    queues: BTreeMap<u32, u32>,
     /// Callbacks and contexts, entries of a reference.
     handles: [BTreeMap<u64, u64>; 2],
 }
@@ -365,6 +464,11 @@ impl Numbers {
     fn memory(&mut self, memory: &mut u32) {
         let next = self.memories.len() as u32 + 1;
         *memory = *self.memories.entry(*memory).or_insert(next);
+    }
+
+    fn queue(&mut self, queue: &mut u32) {
+        let next = self.queues.len() as u32 + 1;
+        *queue = *self.queues.entry(*queue).or_insert(next);
     }
 
     fn reference(&mut self, reference: &mut [u64]) {
@@ -390,6 +494,7 @@ fn plain(event: &Event, numbers: &mut Numbers) -> Body {
             numbers.memory(&mut mapped.memory);
             mapped.capture = Capture::SyncPoints;
         }
+        Body::Watch { queue, .. } | Body::Notice { queue, .. } => numbers.queue(queue),
         Body::Unmap { memory: Some(memory), .. } => numbers.memory(memory),
         Body::Posted { reference, .. } => numbers.reference(reference),
         Body::Call(call) | Body::AsyncCall { call, .. } => {
