@@ -320,9 +320,8 @@ fn accesses(tape: &Tape) -> Vec<(bool, u32, u64, Vec<u8>)> {
         }
         _ => None,
     });
-    let mut all: Vec<_> = all.collect();
-    all.dedup();
-    all
+    // How often it looked before there was news is a matter of time.
+    all.filter(|access| *access != (false, 1, 4, vec![0; 4])).collect()
 }
 
 /// What the client in C does with registers is on its tape access by access, as that of the one in Rust;
