@@ -14,12 +14,15 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The reference of calls with a completion; the first word is the library's own.
+pub(super) const REFERENCE: [u64; 3] = [0, 0x11, 0x22];
+
 /// What outputs hold before a call.
 pub(super) const POISON: u8 = 0xa5;
 
 /// How a call is made as far as its completion goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wake {
+pub enum Wake {
     /// Synchronously.
     Sync,
     /// Asynchronously, with a wake port.
@@ -30,7 +33,8 @@ pub(super) enum Wake {
 
 /// A structure handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub enum Input {
+    /// These bytes; none where they are empty.
     Bytes(Vec<u8>),
     /// NULL with a size (A10).
     Null(u64),
@@ -38,7 +42,8 @@ pub(super) enum Input {
 
 /// A structure asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub enum Output {
+    /// Room for so many bytes; none for 0.
     Bytes(u64),
     /// NULL with a size (A12).
     Null(u64),
@@ -46,15 +51,21 @@ pub(super) enum Output {
     Variable,
 }
 
-/// A call to be made.
+/// A call to be made, of any shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attempt {
-    pub(super) selector: u32,
-    pub(super) scalars: Vec<u64>,
-    pub(super) input: Input,
-    pub(super) scalars_asked: usize,
-    pub(super) output: Output,
-    pub(super) wake: Wake,
+pub struct Attempt {
+    /// The selector.
+    pub selector: u32,
+    /// Scalars handed in.
+    pub scalars: Vec<u64>,
+    /// The structure handed in.
+    pub input: Input,
+    /// Scalars asked for.
+    pub scalars_asked: usize,
+    /// The structure asked for.
+    pub output: Output,
+    /// As what it is made.
+    pub wake: Wake,
 }
 
 impl Attempt {
@@ -71,6 +82,51 @@ impl Attempt {
                 Asynchrony::Never | Asynchrony::Either => Wake::Sync,
             },
         }
+    }
+
+    /// Makes the call, with `queue` for its completions where it takes any.
+    #[must_use]
+    pub fn make(&self, connection: &dyn Connection, queue: &dyn CompletionQueue) -> Answer {
+        let wake = AsyncWake {
+            queue: (self.wake == Wake::Port).then_some(queue),
+            reference: Some(&REFERENCE),
+        };
+        let structure = match &self.input {
+            Input::Bytes(bytes) if bytes.is_empty() => StructureInput::None,
+            Input::Bytes(bytes) => StructureInput::Bytes(bytes),
+            Input::Null(size) => StructureInput::Null { size: *size },
+        };
+        let mut bytes = Vec::new();
+        let mut shared = None;
+        let outlives = self.wake != Wake::Sync;
+        let output = match self.output {
+            Output::Bytes(0) => StructureOutput::None,
+            Output::Bytes(size) if size > INLINE_STRUCTURE_MAX && outlives => {
+                let poison = vec![POISON; size as usize];
+                StructureOutput::Shared(shared.insert(SharedBuffer::from_bytes(&poison)))
+            }
+            Output::Bytes(size) => {
+                bytes = vec![POISON; size as usize];
+                StructureOutput::Bytes(&mut bytes)
+            }
+            Output::Null(size) => StructureOutput::Null { size },
+            Output::Variable => StructureOutput::Variable(&mut bytes),
+        };
+        let mut scalars = vec![u64::from_ne_bytes([POISON; 8]); self.scalars_asked];
+        let input = MethodInput { scalars: &self.scalars, structure };
+        let mut reply = MethodOutput::new(&mut scalars, output);
+        let selector = self.selector;
+        let result = match self.wake {
+            Wake::Sync => connection.call_method(selector, &input, &mut reply),
+            _ => connection.call_async_method(selector, &wake, &input, &mut reply),
+        };
+        let size = if result.is_success() { reply.structure_size } else { 0 };
+        let returned =
+            if result.is_success() { reply.returned_scalars().to_vec() } else { Vec::new() };
+        if let Some(shared) = shared {
+            bytes = shared.memory().read_vec(0, shared.length()).unwrap_or_default();
+        }
+        Answer { selector, result, scalars: returned, size, bytes }
     }
 }
 
@@ -106,13 +162,17 @@ impl fmt::Display for Attempt {
 
 /// What a call gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) selector: u32,
-    pub(super) result: IoReturn,
-    pub(super) scalars: Vec<u64>,
-    pub(super) size: u64,
-    /// The buffer after the call; as it was where the call left it alone.
-    pub(super) bytes: Vec<u8>,
+pub struct Answer {
+    /// The selector that was called.
+    pub selector: u32,
+    /// The result.
+    pub result: IoReturn,
+    /// Scalars that came back.
+    pub scalars: Vec<u64>,
+    /// Bytes that came back.
+    pub size: u64,
+    /// The buffer after the call; as it was (`0xa5`) where the call left it alone.
+    pub bytes: Vec<u8>,
 }
 
 impl fmt::Display for Answer {
@@ -174,46 +234,13 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn attempt(&self, attempt: &Attempt) -> Answer {
         self.stage.doing(attempt);
-        let wake = AsyncWake {
-            queue: (attempt.wake == Wake::Port).then_some(&*self.queue),
-            reference: Some(&[0, 0x11, 0x22]),
-        };
-        let structure = match &attempt.input {
-            Input::Bytes(bytes) if bytes.is_empty() => StructureInput::None,
-            Input::Bytes(bytes) => StructureInput::Bytes(bytes),
-            Input::Null(size) => StructureInput::Null { size: *size },
-        };
-        let mut bytes = Vec::new();
-        let mut shared = None;
-        let outlives = attempt.wake != Wake::Sync;
-        let output = match attempt.output {
-            Output::Bytes(0) => StructureOutput::None,
-            Output::Bytes(size) if size > INLINE_STRUCTURE_MAX && outlives => {
-                let poison = vec![POISON; size as usize];
-                StructureOutput::Shared(shared.insert(SharedBuffer::from_bytes(&poison)))
-            }
-            Output::Bytes(size) => {
-                bytes = vec![POISON; size as usize];
-                StructureOutput::Bytes(&mut bytes)
-            }
-            Output::Null(size) => StructureOutput::Null { size },
-            Output::Variable => StructureOutput::Variable(&mut bytes),
-        };
-        let mut scalars = vec![u64::from_ne_bytes([POISON; 8]); attempt.scalars_asked];
-        let input = MethodInput { scalars: &attempt.scalars, structure };
-        let mut reply = MethodOutput::new(&mut scalars, output);
-        let selector = attempt.selector;
-        let result = match attempt.wake {
-            Wake::Sync => self.connection.call_method(selector, &input, &mut reply),
-            _ => self.connection.call_async_method(selector, &wake, &input, &mut reply),
-        };
-        let size = if result.is_success() { reply.structure_size } else { 0 };
-        let returned =
-            if result.is_success() { reply.returned_scalars().to_vec() } else { Vec::new() };
-        if let Some(shared) = shared {
-            bytes = shared.memory().read_vec(0, shared.length()).unwrap_or_default();
-        }
-        Answer { selector, result, scalars: returned, size, bytes }
+        attempt.make(&*self.connection, &*self.queue)
+    }
+
+    /// The next completion, within the contract's patience.
+    pub(super) fn completion(&self) -> Option<Completion> {
+        self.stage.doing("a completion is waited for");
+        self.queue.wait(Some(self.stage.contract.patience))
     }
 
     /// What has to come before a method, and then its legal call.

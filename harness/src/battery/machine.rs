@@ -1,18 +1,14 @@
 //! A dext against a model of it: sequences of what clients can do, at random, and shrunk.
 
-use super::bench::{Bench, Wrong};
-use super::client::{Answer, Attempt, Client, Input, Stage};
-use super::contract::Contract;
+use super::client::{Attempt, Input};
+use super::contract::{Asynchrony, Contract, MethodContract};
 use super::moves::{accesses, asked, illegal, legal, unknown_type};
-use super::problem::{ProblemKind, Subject};
 use crate::IoReturn;
-use crate::connection::Mapping;
 use crate::kernel::MockSystem;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -53,6 +49,22 @@ pub enum Expected {
     Any,
 }
 
+/// What comes to a client that waits for a completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// This one, within the contract's patience.
+    Comes {
+        /// Its status.
+        status: IoReturn,
+        /// Its arguments.
+        arguments: Vec<u64>,
+    },
+    /// None, since none is due.
+    Nothing,
+    /// The model does not say.
+    Any,
+}
+
 /// What a dext should do, simply. Everything around it (counts and sizes that the contract does not allow,
 /// selectors and memory types that there are not, opens and closes between the calls) is the machine's.
 ///
@@ -70,6 +82,13 @@ pub trait Model: Clone + Default + fmt::Debug + Send + Sync + 'static {
 
     /// A call that the contract allows, by client 0, 1 or 2.
     fn call(&mut self, client: usize, asked: &Asked) -> Expected;
+
+    /// The client waits for a completion, for as long as the contract's patience. What it takes is not due
+    /// any more.
+    fn awaited(&mut self, client: usize) -> Awaited {
+        let _ = client;
+        Awaited::Any
+    }
 
     /// The client has opened the service. Only where the contract says `exclusive` is that refused, to a
     /// second one.
@@ -97,8 +116,8 @@ pub trait Model: Clone + Default + fmt::Debug + Send + Sync + 'static {
 /// One step of a client.
 #[derive(Clone, Debug)]
 pub struct Transition {
-    client: usize,
-    step: Step,
+    pub(super) client: usize,
+    pub(super) step: Step,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +129,8 @@ pub(super) enum Step {
     Unmap(u32),
     Write(u32, u64, Vec<u8>),
     Read(u32, u64, u64),
+    /// Waits for a completion.
+    Take,
 }
 
 impl fmt::Display for Transition {
@@ -117,6 +138,7 @@ impl fmt::Display for Transition {
         write!(f, "client {}: ", self.client)?;
         match &self.step {
             Step::Open => f.write_str("opens the service"),
+            Step::Take => f.write_str("waits for a completion"),
             Step::Close => f.write_str("closes its connection"),
             Step::Map(memory_type) => write!(f, "maps memory type {memory_type}"),
             Step::Unmap(memory_type) => write!(f, "unmaps memory type {memory_type}"),
@@ -140,24 +162,6 @@ impl fmt::Display for Transition {
                 }
             }
         }
-    }
-}
-
-/// A sequence that shows a dext to differ from its model, as short as it was found.
-#[derive(Clone, Debug)]
-pub struct Counterexample {
-    /// What the clients do, in order.
-    pub steps: Vec<Transition>,
-    /// What is wrong then.
-    pub problems: String,
-}
-
-impl fmt::Display for Counterexample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, step) in (1..).zip(&self.steps) {
-            writeln!(f, "{number:>3}  {step}")?;
-        }
-        f.write_str(&self.problems)
     }
 }
 
@@ -198,8 +202,11 @@ impl<M: Model> ReferenceStateMachine for Machine<M> {
         if !clients.is_empty() {
             all.push((1, of(&clients, Just(Step::Close).boxed())));
             for method in &contract.methods {
-                all.push((3, of(&clients, legal(method))));
-                all.push((1, of(&clients, illegal(method, &contract))));
+                all.push((3, of(&clients, legal(method).prop_map(Step::Call).boxed())));
+                all.push((
+                    1,
+                    of(&clients, illegal(method, &contract).prop_map(Step::Call).boxed()),
+                ));
             }
             let known = contract.memories.iter().map(|memory| memory.memory_type);
             // One that there is not, beside those.
@@ -209,6 +216,10 @@ impl<M: Model> ReferenceStateMachine for Machine<M> {
                 false => Step::Unmap(memory_type),
             });
             all.push((2, of(&clients, step.boxed())));
+            let completes = |method: &MethodContract| method.asynchrony != Asynchrony::Never;
+            if contract.methods.iter().any(completes) {
+                all.push((3, of(&clients, Just(Step::Take).boxed())));
+            }
         }
         for (client, memory_type) in &state.mapped {
             let memory = contract.memories.iter().find(|it| it.memory_type == *memory_type);
@@ -235,7 +246,7 @@ impl<M: Model> ReferenceStateMachine for Machine<M> {
             Step::Read(memory_type, ..) | Step::Write(memory_type, ..) => {
                 is_open && state.mapped.contains(&(transition.client, *memory_type))
             }
-            Step::Close | Step::Call(_) => is_open,
+            Step::Close | Step::Call(_) | Step::Take => is_open,
         }
     }
 
@@ -246,8 +257,9 @@ impl<M: Model> ReferenceStateMachine for Machine<M> {
 }
 
 /// What a step should give.
-enum Outcome {
+pub(super) enum Outcome {
     Call(Expected),
+    Completion(Awaited),
     /// Any error.
     Refused,
     Done,
@@ -256,7 +268,7 @@ enum Outcome {
 }
 
 impl<M: Model> MachineState<M> {
-    fn step(&mut self, transition: &Transition, contract: &Contract) -> Outcome {
+    pub(super) fn step(&mut self, transition: &Transition, contract: &Contract) -> Outcome {
         let client = transition.client;
         match &transition.step {
             Step::Open if contract.exclusive && self.open.contains(&true) => Outcome::Refused,
@@ -288,261 +300,11 @@ impl<M: Model> MachineState<M> {
             Step::Read(memory_type, offset, length) => {
                 Outcome::Bytes(self.model.reads(client, *memory_type, *offset, *length))
             }
+            Step::Take => Outcome::Completion(self.model.awaited(client)),
             Step::Call(attempt) => match asked(attempt, contract) {
                 Some(asked) => Outcome::Call(self.model.call(client, &asked)),
                 None => Outcome::Refused,
             },
         }
     }
-}
-
-/// Makes `cases` sequences of steps of up to three clients, each on a fresh dext in virtual time, and holds what
-/// they see against the model. The lints of the mock, leaks, panics and hangs count as they do in the
-/// [battery](super::run). The sequences are the same on every machine.
-///
-/// # Errors
-///
-/// The shortest sequence that was found to show a difference.
-///
-/// # Examples
-///
-/// A counter whose author forgot that clients are not to share it:
-///
-/// ```
-/// use dextape::IoReturn;
-/// use dextape::battery::{Asked, Contract, Expected, MethodContract, Model, exercise};
-/// use dextape::connection::Matching;
-/// use dextape::driverkit::{ExternalMethodArguments, Service, UserClient};
-/// use dextape::kernel::{MockSystem, ServiceDescription};
-/// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicU64, Ordering};
-///
-/// struct Counter(Arc<AtomicU64>);
-///
-/// impl UserClient for Counter {
-///     fn external_method(
-///         &self,
-///         selector: u64,
-///         arguments: &mut ExternalMethodArguments<'_>,
-///     ) -> IoReturn {
-///         match (selector, arguments.scalar_input, &mut *arguments.scalar_output) {
-///             (0, [], [count]) if arguments.completion.is_none() => {
-///                 *count = self.0.fetch_add(1, Ordering::Relaxed);
-///                 IoReturn::SUCCESS
-///             }
-///             _ => IoReturn::BAD_ARGUMENT,
-///         }
-///     }
-/// }
-///
-/// struct Driver(Arc<AtomicU64>);
-///
-/// impl Service for Driver {
-///     fn new_user_client(&self, _: u32) -> Result<Option<Arc<dyn UserClient>>, IoReturn> {
-///         Ok(Some(Arc::new(Counter(Arc::clone(&self.0)))))
-///     }
-/// }
-///
-/// #[derive(Clone, Debug, Default)]
-/// struct CountsForEach([u64; 3]);
-///
-/// impl Model for CountsForEach {
-///     fn contract() -> Contract {
-///         Contract::new(Matching::service("Counter"))
-///             .method(MethodContract::new(0).wants_scalars(1).synchronous())
-///     }
-///
-///     fn publish(mock: &Arc<MockSystem>) -> Result<(), IoReturn> {
-///         let driver = Arc::new(Driver(Arc::default()));
-///         mock.publish(ServiceDescription::class("Counter"), driver).map(drop)
-///     }
-///
-///     fn opened(&mut self, client: usize) {
-///         self.0[client] = 0;
-///     }
-///
-///     fn call(&mut self, client: usize, _: &Asked) -> Expected {
-///         self.0[client] += 1;
-///         Expected::Gives { scalars: vec![self.0[client] - 1], bytes: Vec::new() }
-///     }
-/// }
-///
-/// let found = exercise::<CountsForEach>(64, 1..20).unwrap_err();
-/// // Two clients, or one that comes again, and a call of each.
-/// assert!(found.steps.len() <= 5, "{found}");
-/// ```
-pub fn exercise<M: Model>(
-    cases: u32,
-    steps: std::ops::Range<usize>,
-) -> Result<(), Box<Counterexample>> {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let strategy = Machine::<M>::sequential_strategy(steps);
-    let outcome = runner.run(&strategy, |(state, steps, seen)| {
-        if let Some(seen) = seen {
-            seen.store(steps.len(), std::sync::atomic::Ordering::SeqCst);
-        }
-        play(state, steps).map_err(TestCaseError::fail)
-    });
-    match outcome {
-        Ok(()) => Ok(()),
-        Err(TestError::Fail(reason, (state, steps, _))) => {
-            Err(Box::new(shortest(&state, steps, reason.to_string())))
-        }
-        Err(TestError::Abort(reason)) => {
-            Err(Box::new(Counterexample { steps: Vec::new(), problems: reason.to_string() }))
-        }
-    }
-}
-
-/// Takes out steps, by twos and by ones, until none can go: what belongs together, such as an open and its
-/// close, goes only together.
-fn shortest<M: Model>(
-    state: &MachineState<M>,
-    mut steps: Vec<Transition>,
-    mut problems: String,
-) -> Counterexample {
-    'again: loop {
-        let count = steps.len();
-        let ones = (0..count).map(|one| (one, one));
-        let twos = (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other)));
-        for (one, other) in ones.chain(twos) {
-            let kept = steps.iter().enumerate().filter(|(at, _)| *at != one && *at != other);
-            let fewer: Vec<Transition> = kept.map(|(_, step)| step.clone()).collect();
-            if !can_be_made(state, &fewer) {
-                continue;
-            }
-            if let Err(found) = play(state.clone(), fewer.clone()) {
-                (steps, problems) = (fewer, found);
-                continue 'again;
-            }
-        }
-        return Counterexample { steps, problems };
-    }
-}
-
-fn can_be_made<M: Model>(state: &MachineState<M>, steps: &[Transition]) -> bool {
-    let mut state = state.clone();
-    steps.iter().all(|step| {
-        let can = Machine::<M>::preconditions(&state, step);
-        state = Machine::<M>::apply(state.clone(), step);
-        can
-    })
-}
-
-/// Plays a sequence on a fresh dext; gives what is wrong.
-fn play<M: Model>(state: MachineState<M>, steps: Vec<Transition>) -> Result<(), String> {
-    let contract = M::contract();
-    let justified = contract.justified.clone();
-    let mut bench = Bench::new(contract, Arc::new(M::publish));
-    bench.check(Subject::Dext, "a sequence", move |stage| in_order(stage, state, &steps));
-    let mut report = bench.report;
-    report.sort(&justified);
-    if report.is_clean() { Ok(()) } else { Err(report.to_string()) }
-}
-
-fn in_order<M: Model>(
-    stage: &Stage,
-    mut state: MachineState<M>,
-    steps: &[Transition],
-) -> Vec<Wrong> {
-    let mut clients: [Option<Client>; CLIENTS] = Default::default();
-    let mut mappings: BTreeMap<(usize, u32), Mapping> = BTreeMap::new();
-    for (number, transition) in (1..).zip(steps) {
-        let outcome = state.step(transition, &stage.contract);
-        let wrong = |kind: ProblemKind, what: String| {
-            vec![Wrong(kind, Subject::Dext, format!("step {number}, {transition}: {what}"))]
-        };
-        let slot = &mut clients[transition.client];
-        let result = match (&transition.step, &*slot) {
-            (Step::Open, _) => match stage.open() {
-                Ok(client) => {
-                    *slot = Some(client);
-                    IoReturn::SUCCESS
-                }
-                Err(code) => code,
-            },
-            (_, None) => continue,
-            (Step::Call(attempt), Some(client)) => {
-                let answer = client.attempt(attempt);
-                match outcome {
-                    Outcome::Call(expected) => {
-                        if let Some(what) = differs(&expected, &answer) {
-                            return wrong(ProblemKind::Output, what);
-                        }
-                        continue;
-                    }
-                    _ => answer.result,
-                }
-            }
-            (Step::Close, Some(client)) => {
-                let result = client.close();
-                mappings.retain(|(of, _), _| *of != transition.client);
-                *slot = None;
-                stage.mock.settle();
-                result
-            }
-            (Step::Map(memory_type), Some(client)) => match client.map(*memory_type) {
-                Ok(mapping) => {
-                    mappings.insert((transition.client, *memory_type), mapping);
-                    IoReturn::SUCCESS
-                }
-                Err(code) => code,
-            },
-            (Step::Unmap(memory_type), Some(client)) => {
-                mappings.remove(&(transition.client, *memory_type));
-                client.unmap(*memory_type)
-            }
-            (Step::Write(memory_type, offset, bytes), _) => {
-                let Some(mapping) = mappings.get(&(transition.client, *memory_type)) else {
-                    continue;
-                };
-                match mapping.memory().copy_in(*offset, bytes) {
-                    Ok(()) => IoReturn::SUCCESS,
-                    Err(error) => return wrong(ProblemKind::Memory, error.to_string()),
-                }
-            }
-            (Step::Read(memory_type, offset, length), _) => {
-                let Some(mapping) = mappings.get(&(transition.client, *memory_type)) else {
-                    continue;
-                };
-                match (mapping.memory().read_vec(*offset, *length), outcome) {
-                    (Err(error), _) => return wrong(ProblemKind::Memory, error.to_string()),
-                    (Ok(bytes), Outcome::Bytes(Some(expected))) if bytes != expected => {
-                        let what = format!("gives {bytes:02x?}, and should give {expected:02x?}");
-                        return wrong(ProblemKind::Memory, what);
-                    }
-                    _ => continue,
-                }
-            }
-        };
-        match (outcome, result.is_success()) {
-            (Outcome::Refused, true) => {
-                return wrong(ProblemKind::Accepted, "should be refused".to_owned());
-            }
-            (Outcome::Done, false) => {
-                return wrong(ProblemKind::Refused, format!("gives {result}"));
-            }
-            _ => {}
-        }
-    }
-    for client in clients.into_iter().flatten() {
-        let _ = client.completions();
-        let _ = client.close();
-    }
-    Vec::new()
-}
-
-fn differs(expected: &Expected, answer: &Answer) -> Option<String> {
-    let same = match expected {
-        Expected::Any => true,
-        Expected::Fails(code) => answer.result == *code,
-        Expected::Gives { scalars, bytes } => {
-            answer.result.is_success()
-                && answer.scalars == *scalars
-                && answer.bytes.get(..answer.size as usize) == Some(bytes)
-        }
-    };
-    (!same).then(|| format!("gives {answer}, and should give {expected:x?}"))
 }

@@ -18,20 +18,23 @@ mod bench;
 mod checks;
 mod client;
 mod contract;
+#[cfg(feature = "proptest")]
+mod exercise;
 mod learn;
 #[cfg(feature = "proptest")]
 mod machine;
 #[cfg(feature = "proptest")]
-mod moves;
+pub(crate) mod moves;
 mod probe;
 mod problem;
 mod report;
 
+pub use client::{Answer, Attempt, Input, Output, Wake};
 pub use contract::{Amount, Argument, Asynchrony, Contract, MemoryContract, MethodContract};
 #[cfg(feature = "proptest")]
-pub use machine::{
-    Asked, CLIENTS, Counterexample, Expected, Machine, MachineState, Model, Transition, exercise,
-};
+pub use exercise::{Counterexample, exercise};
+#[cfg(feature = "proptest")]
+pub use machine::{Asked, Awaited, CLIENTS, Expected, Machine, MachineState, Model, Transition};
 pub use probe::probe;
 pub use problem::{Justification, ProblemKind, Subject};
 pub use report::{Problem, Report};

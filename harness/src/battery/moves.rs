@@ -1,15 +1,18 @@
 //! What a client can do next: the calls that the contract allows, and the battery's own that it does not.
 
 use super::client::{Attempt, Input, Output, Wake};
-use super::contract::{Argument, Asynchrony, Contract, MethodContract};
+use super::contract::{Amount, Argument, Asynchrony, Contract, MethodContract};
 use super::machine::{Asked, Step};
-use crate::limits::SCALARS_MAX;
+use crate::limits::{INLINE_STRUCTURE_MAX, SCALARS_MAX};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::ops::RangeInclusive;
 
+/// Sizes above this are not tried.
+const BYTES_MAX: u64 = 1 << 20;
+
 /// The call as a model is asked about it; `None` where the contract does not allow it.
-pub(super) fn asked(attempt: &Attempt, contract: &Contract) -> Option<Asked> {
+pub(crate) fn asked(attempt: &Attempt, contract: &Contract) -> Option<Asked> {
     let method = contract.of_selector(attempt.selector)?;
     let (Input::Bytes(input), Output::Bytes(bytes_asked)) = (&attempt.input, attempt.output) else {
         return None;
@@ -56,7 +59,7 @@ pub(super) fn accesses(memory_type: u32, length: u64, read_only: bool) -> BoxedS
 }
 
 /// A legal call of a method: its example, or others of the same counts and sizes, small values first.
-pub(super) fn legal(method: &MethodContract) -> BoxedStrategy<Step> {
+pub(crate) fn legal(method: &MethodContract) -> BoxedStrategy<Attempt> {
     let example = Attempt::legal(method);
     let scalars: Vec<BoxedStrategy<u64>> = method
         .scalars
@@ -71,14 +74,70 @@ pub(super) fn legal(method: &MethodContract) -> BoxedStrategy<Step> {
         .collect();
     let bytes = proptest::collection::vec(any::<u8>(), method.input.len());
     let input = prop_oneof![Just(method.input.clone()), bytes];
-    let attempt = (scalars, input).prop_map(move |(scalars, bytes)| {
-        Step::Call(Attempt { scalars, input: Input::Bytes(bytes), ..example.clone() })
+    let attempt = (scalars, input).prop_map(move |(scalars, bytes)| Attempt {
+        scalars,
+        input: Input::Bytes(bytes),
+        ..example.clone()
     });
     attempt.boxed()
 }
 
+/// A legal call at the edge of what is allowed: the fewest or most scalars or bytes, or values at the ends of
+/// their ranges.
+pub(crate) fn edge(method: &MethodContract, contract: &Contract) -> BoxedStrategy<Attempt> {
+    let legal = Attempt::legal(method);
+    let mut cases = vec![legal.clone()];
+    let mut case = |change: &dyn Fn(&mut Attempt)| {
+        let mut attempt = legal.clone();
+        change(&mut attempt);
+        let fits = attempt.scalars.len().max(attempt.scalars_asked) <= SCALARS_MAX;
+        // A size that goes with another one may be none by itself.
+        if fits && asked(&attempt, contract).is_some() && !cases.contains(&attempt) {
+            cases.push(attempt);
+        }
+    };
+    let amounts = |amount: &Amount, most: u64| match amount {
+        Amount::Any => vec![0, most],
+        amount => amount.edges(),
+    };
+    for count in amounts(&method.scalars_in, SCALARS_MAX as u64) {
+        case(&|it| it.scalars.resize(count as usize, 0));
+    }
+    for count in amounts(&method.scalars_out, SCALARS_MAX as u64) {
+        case(&|it| it.scalars_asked = count as usize);
+    }
+    for size in
+        amounts(&method.bytes_in, INLINE_STRUCTURE_MAX).into_iter().filter(|it| *it <= BYTES_MAX)
+    {
+        case(&|it| {
+            if let Input::Bytes(bytes) = &mut it.input {
+                bytes.resize(size as usize, 0);
+            }
+            if method.bytes_out == Amount::AsInput {
+                it.output = Output::Bytes(size);
+            }
+        });
+    }
+    for size in
+        amounts(&method.bytes_out, INLINE_STRUCTURE_MAX).into_iter().filter(|it| *it <= BYTES_MAX)
+    {
+        case(&|it| it.output = Output::Bytes(size));
+    }
+    for (index, argument) in method.scalars.iter().enumerate() {
+        let ends = match argument {
+            Argument::Any(_) => vec![0, u64::MAX],
+            Argument::Within { range, .. } => vec![*range.start(), *range.end()],
+            Argument::Returned { .. } => Vec::new(),
+        };
+        for value in ends {
+            case(&|it| it.scalars[index] = value);
+        }
+    }
+    any::<Index>().prop_map(move |index| index.get(&cases).clone()).boxed()
+}
+
 /// A call as the battery makes them: one count or size aside, NULL, a selector that there is not.
-pub(super) fn illegal(method: &MethodContract, contract: &Contract) -> BoxedStrategy<Step> {
+pub(crate) fn illegal(method: &MethodContract, contract: &Contract) -> BoxedStrategy<Attempt> {
     let legal = Attempt::legal(method);
     let mut cases = Vec::new();
     let mut case = |change: &dyn Fn(&mut Attempt)| {
@@ -111,6 +170,6 @@ pub(super) fn illegal(method: &MethodContract, contract: &Contract) -> BoxedStra
     let taken = |selector: &u32| contract.of_selector(*selector).is_some();
     let unknown = (0..).find(|selector| !taken(selector)).unwrap_or(u32::MAX);
     case(&|it| it.selector = unknown);
-    let pick = any::<Index>().prop_map(move |index| Step::Call(index.get(&cases).clone()));
+    let pick = any::<Index>().prop_map(move |index| index.get(&cases).clone());
     pick.boxed()
 }
