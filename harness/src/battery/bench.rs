@@ -21,11 +21,16 @@ pub(super) type Publish = Arc<dyn Fn(&Arc<MockSystem>) -> Result<(), IoReturn> +
 #[derive(Clone, Debug)]
 pub(super) struct Wrong(pub(super) ProblemKind, pub(super) Subject, pub(super) String);
 
+/// Waits of a trial of the battery's own.
+pub(super) const WAITS: u32 = 10;
+
 /// Makes trials and collects what they show.
 pub(super) struct Bench {
     pub(super) contract: Arc<Contract>,
     publish: Publish,
     pub(super) report: Report,
+    /// How often a trial may wait for as long as the contract's patience.
+    pub(super) waits: u32,
     seed: u64,
 }
 
@@ -40,7 +45,7 @@ struct Left<R> {
 impl Bench {
     pub(super) fn new(contract: Contract, publish: Publish) -> Self {
         let report = Report { learned_from: contract.learned_from, ..Report::default() };
-        Self { contract: Arc::new(contract), publish, report, seed: 1 }
+        Self { contract: Arc::new(contract), publish, report, waits: WAITS, seed: 1 }
     }
 
     /// Runs `body` on a fresh dext, and then sees what it left. `None` where it did not come to its end.
@@ -55,14 +60,15 @@ impl Bench {
         self.seed += 1;
         let doing = Arc::new(Mutex::new(String::new()));
         let (contract, publish) = (Arc::clone(&self.contract), Arc::clone(&self.publish));
-        let (seed, shown) = (self.seed, Arc::clone(&doing));
+        let (seed, shown, waits) = (self.seed, Arc::clone(&doing), self.waits);
         let run = move || {
             Schedule::simulate(seed, |schedule| -> Result<Left<R>, IoReturn> {
                 let patience = contract.patience;
+                let limit = patience.saturating_mul(waits);
                 let mock = MockSystem::new(schedule);
                 publish(&mock)?;
                 let stage = Stage { contract, mock: Arc::clone(&mock), doing: shown };
-                Ok(carry_out(schedule, patience, stage, body))
+                Ok(carry_out(schedule, patience, limit, stage, body))
             })
         };
         let left = match catch_unwind(AssertUnwindSafe(run)) {
@@ -145,11 +151,10 @@ impl Bench {
 fn carry_out<R: Send + 'static>(
     schedule: &Schedule,
     patience: Duration,
+    limit: Duration,
     stage: Stage,
     body: impl FnOnce(&Stage) -> R + Send + 'static,
 ) -> Left<R> {
-    // A trial waits for completions several times.
-    let limit = patience * 10;
     let mock = Arc::clone(&stage.mock);
     let matching = stage.contract.matching.clone();
     let result = within(schedule, limit, move || body(&stage));

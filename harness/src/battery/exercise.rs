@@ -1,6 +1,6 @@
 //! Holds a dext against its model, and makes what shows a difference short.
 
-use super::bench::{Bench, Wrong};
+use super::bench::{Bench, WAITS, Wrong};
 use super::client::{Answer, Client, REFERENCE, Stage};
 use super::machine::{
     Awaited, CLIENTS, Expected, Machine, MachineState, Model, Outcome, Step, Transition,
@@ -173,6 +173,8 @@ fn play<M: Model>(state: MachineState<M>, steps: Vec<Transition>) -> Result<(), 
     let contract = M::contract();
     let justified = contract.justified.clone();
     let mut bench = Bench::new(contract, Arc::new(M::publish));
+    let takes = steps.iter().filter(|step| matches!(step.step, Step::Take)).count();
+    bench.waits = WAITS.saturating_add(takes as u32);
     bench.check(Subject::Dext, "a sequence", move |stage| in_order(stage, state, &steps));
     let mut report = bench.report;
     report.sort(&justified);

@@ -68,7 +68,7 @@ pub enum Awaited {
 /// What a dext should do, simply. Everything around it (counts and sizes that the contract does not allow,
 /// selectors and memory types that there are not, opens and closes between the calls) is the machine's.
 ///
-/// See [`exercise`] for an example.
+/// See [`exercise`](super::exercise()) for an example.
 pub trait Model: Clone + Default + fmt::Debug + Send + Sync + 'static {
     /// What the dext promises.
     fn contract() -> Contract;
@@ -216,9 +216,11 @@ impl<M: Model> ReferenceStateMachine for Machine<M> {
                 false => Step::Unmap(memory_type),
             });
             all.push((2, of(&clients, step.boxed())));
-            let completes = |method: &MethodContract| method.asynchrony != Asynchrony::Never;
-            if contract.methods.iter().any(completes) {
-                all.push((3, of(&clients, Just(Step::Take).boxed())));
+            let completes = |method: &&MethodContract| method.asynchrony != Asynchrony::Never;
+            let asynchronous = contract.methods.iter().filter(completes).count();
+            if asynchronous > 0 {
+                // As often as there is something to come.
+                all.push((2 * asynchronous as u32, of(&clients, Just(Step::Take).boxed())));
             }
         }
         for (client, memory_type) in &state.mapped {
