@@ -1,0 +1,178 @@
+//! One tape examined, and what came of all.
+
+use super::plant::Plant;
+use super::search::{Search, search_tape};
+use super::subject::Subject;
+use dextape::redaction::Pseudonym;
+use dextape::tape::{Tape, TapeReader, validate_reader};
+use dextape_lab::{PrivateValue, find_private, redact};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What went wrong with a plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Miss {
+    /// The gate passed the tape as it was.
+    NotFound,
+    /// It is still there after the redaction.
+    Left,
+    /// Its bytes are others, but half of them and more are not.
+    MostlyKept,
+    /// The gate stopped the redacted tape, in which the examiner finds nothing.
+    Stopped,
+}
+
+/// What came of all tapes.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    tapes: u64,
+    plants: u64,
+    /// Tapes that the redactor would not give out.
+    refused: Vec<String>,
+    /// Tapes whose events or lengths are others than before.
+    deformed: Vec<String>,
+    misses: BTreeMap<(Miss, String, String), Vec<u64>>,
+    planted: BTreeMap<&'static str, u64>,
+}
+
+/// The key of the pseudonyms: any.
+const KEY: Pseudonym = Pseudonym::new([0x5e; 32]);
+
+/// What the validator finds.
+fn wrong_with(tape: &Tape) -> String {
+    let text = tape.write_to(Vec::new()).expect("the tape is written");
+    let reader = TapeReader::from_bytes(text).expect("the header reads");
+    let validation = validate_reader(reader).expect("the tape is read");
+    let findings = validation.findings.iter().map(ToString::to_string);
+    findings.collect::<Vec<_>>().join("; ")
+}
+
+impl Tally {
+    pub(crate) fn examine(&mut self, number: u64) {
+        let Subject { mut tape, secrets, plants, policy, known, short } = Subject::random(number);
+        let before = Tape::new(tape.header().clone(), tape.events().to_vec());
+        self.tapes += 1;
+        self.plants += plants.len() as u64;
+        for plant in &plants {
+            *self.planted.entry(plant.place).or_default() += 1;
+        }
+        // The exam itself: its tape is whole, and it sees what it planted.
+        assert_eq!(wrong_with(&before), "", "tape {number}");
+        let mut all = search_tape(&before, &secrets);
+        for plant in &plants {
+            let Some(bytes) = plant.now(&before).filter(|bytes| !bytes.is_empty()) else {
+                continue;
+            };
+            assert_eq!(bytes, plant.bytes, "tape {number}: {plant:?}");
+            Search::new(&secrets).look(&bytes, &mut all);
+            assert!(all.contains(&plant.secret), "tape {number}: {plant:?} is not seen");
+        }
+
+        // The gate, before.
+        let values: Vec<PrivateValue> = secrets
+            .iter()
+            .map(|secret| secret.value(&mut dextape::schedule::Generator::new(0)))
+            .collect();
+        let leaks = find_private(&mut tape, &values, 1_000_000).expect("the tape is searched");
+        for (index, _) in secrets.iter().enumerate() {
+            if !leaks.iter().any(|leak| leak.value == index) {
+                for plant in plants.iter().filter(|plant| plant.secret == index) {
+                    self.miss(Miss::NotFound, plant, number);
+                }
+            }
+        }
+
+        // The redaction.
+        if let Err(error) = redact(&mut tape, &policy, &known, &KEY) {
+            self.refused.push(format!("tape {number}: failed to {error}"));
+            return;
+        }
+        let text = tape.write_to(Vec::new()).expect("the tape is written");
+        let mut redacted = Tape::from_bytes(text).expect("the tape reads back");
+        redacted.inline_blobs().expect("its blobs are there");
+        self.compare(number, &before, &redacted);
+        let left = search_tape(&redacted, &secrets);
+        let mut told = Vec::new();
+        for plant in plants.iter().chain(&short) {
+            let now = plant.now(&redacted).unwrap_or_default();
+            let mut still = Vec::new();
+            Search::new(&secrets).look(&now, &mut still);
+            let is_short = plant.place == "short value";
+            let same = now.iter().zip(&plant.bytes).filter(|(now, then)| now == then).count();
+            if (!is_short && still.contains(&plant.secret))
+                || (!now.is_empty() && now == plant.bytes)
+            {
+                self.miss(Miss::Left, plant, number);
+                told.push(plant.secret);
+            } else if now.len() >= 8 && same * 2 > now.len() && !plant.is_mostly_fixed() {
+                self.miss(Miss::MostlyKept, plant, number);
+            }
+        }
+        for secret in left {
+            if !told.contains(&secret) {
+                // Nobody knows which: all of those whose place cannot be read again.
+                let suspects = plants.iter().filter(|plant| plant.secret == secret);
+                suspects.for_each(|plant| self.miss(Miss::Left, plant, number));
+                told.push(secret);
+            }
+        }
+        let leaks = find_private(&mut redacted, &values, 1_000_000).expect("the tape is searched");
+        for leak in leaks.iter().filter(|leak| !told.contains(&leak.value)) {
+            let key = (Miss::Stopped, leak.to_string(), String::new());
+            self.misses.entry(key).or_default().push(number);
+        }
+    }
+
+    fn miss(&mut self, miss: Miss, plant: &Plant, number: u64) {
+        let key = (miss, plant.place.to_owned(), plant.form.to_owned());
+        self.misses.entry(key).or_default().push(number);
+    }
+
+    /// The redacted tape has the shape of the other.
+    fn compare(&mut self, number: u64, before: &Tape, after: &Tape) {
+        let wrong = wrong_with(after);
+        if !wrong.is_empty() {
+            self.deformed.push(format!("tape {number}: {wrong}"));
+        }
+        if before.events().len() != after.events().len() {
+            self.deformed.push(format!("tape {number}: another number of events"));
+        }
+        for (old, new) in before.events().iter().zip(after.events()) {
+            let lengths = |event: &dextape::tape::Event| {
+                let mut lengths = Vec::new();
+                event.for_each_payload(|payload| lengths.push(payload.length()));
+                lengths
+            };
+            if old.body.kind() != new.body.kind() || lengths(old) != lengths(new) {
+                self.deformed
+                    .push(format!("tape {number}: event {} has another form", old.sequence));
+            }
+        }
+    }
+
+    pub(crate) fn assert_clean(&self) {
+        assert!(
+            self.refused.is_empty() && self.deformed.is_empty() && self.misses.is_empty(),
+            "{self}"
+        );
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} tapes, {} plants", self.tapes, self.plants)?;
+        for (place, count) in &self.planted {
+            writeln!(f, "  {count:6} {place}")?;
+        }
+        for ((miss, place, form), tapes) in &self.misses {
+            let first = &tapes[..tapes.len().min(4)];
+            writeln!(f, "{miss:?}: {place}: {form}: {} (tapes {first:?})", tapes.len())?;
+        }
+        writeln!(f, "{} refused, {} deformed", self.refused.len(), self.deformed.len())?;
+        self.refused
+            .iter()
+            .chain(&self.deformed)
+            .take(40)
+            .try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
