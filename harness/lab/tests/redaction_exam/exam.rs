@@ -16,6 +16,8 @@ enum Miss {
     NotFound,
     /// It is still there after the redaction.
     Left,
+    /// Some value is still there, and none of the places where it was planted holds it.
+    LeftElsewhere,
     /// Its bytes are others, but half of them and more are not.
     MostlyKept,
     /// The gate stopped the redacted tape, in which the examiner finds nothing.
@@ -74,11 +76,14 @@ impl Tally {
             .map(|secret| secret.value(&mut dextape::schedule::Generator::new(0)))
             .collect();
         let leaks = find_private(&mut tape, &values, 1_000_000).expect("the tape is searched");
-        for (index, _) in secrets.iter().enumerate() {
-            if !leaks.iter().any(|leak| leak.value == index) {
-                for plant in plants.iter().filter(|plant| plant.secret == index) {
-                    self.miss(Miss::NotFound, plant, number);
-                }
+        for plant in &plants {
+            let at = |event: u64| {
+                plant.pieces.iter().any(|piece| before.events()[piece.event].sequence == event)
+            };
+            let mut leaks = leaks.iter().filter(|leak| leak.value == plant.secret);
+            // A place that cannot be read again is known only as one of the places of its value.
+            if !leaks.any(|leak| plant.pieces.is_empty() || leak.event.is_some_and(at)) {
+                self.miss(Miss::NotFound, plant, number);
             }
         }
 
@@ -111,8 +116,18 @@ impl Tally {
         for secret in left {
             if !told.contains(&secret) {
                 // Nobody knows which: all of those whose place cannot be read again.
-                let suspects = plants.iter().filter(|plant| plant.secret == secret);
-                suspects.for_each(|plant| self.miss(Miss::Left, plant, number));
+                let suspects = plants.iter().filter(|plant| {
+                    plant.secret == secret && plant.pieces.is_empty()
+                });
+                let mut none = true;
+                for plant in suspects {
+                    self.miss(Miss::Left, plant, number);
+                    none = false;
+                }
+                if none {
+                    let key = (Miss::LeftElsewhere, format!("{:?}", secrets[secret].kind), String::new());
+                    self.misses.entry(key).or_default().push(number);
+                }
                 told.push(secret);
             }
         }
