@@ -175,4 +175,14 @@ pub(crate) const PROOFS: &[Proof] = &[
         sample: 12,
         full: 1_000,
     },
+    Proof {
+        name: "redaction-exam",
+        about: "no private value planted in a random tape is left, or passes the gate; copying clients replay",
+        package: "dextape-lab",
+        target: Some("redaction_exam"),
+        test: "",
+        variable: "DEXTAPE_REDACTION_EXAM",
+        sample: 25,
+        full: 10_000,
+    },
 ];

@@ -3,7 +3,7 @@
 use dextape::call::Scalars;
 use dextape::memory::Update;
 use dextape::registry::{Matching, Value};
-use dextape::tape::{Body, Event, Header, Host, OtherCall, Payload, Sequence, Structure};
+use dextape::tape::{Body, Event, Header, Host, OtherCall, Payload, Pointed, Sequence, Structure};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -23,6 +23,7 @@ pub(super) enum Part {
     Patch(u32),
     Keyframe(u32),
     Other,
+    Pointed(u32),
     Words,
 }
 
@@ -31,8 +32,17 @@ impl Part {
     pub(super) const fn is_client(&self) -> bool {
         matches!(
             self,
-            Self::Input(_) | Self::ScalarInput(..) | Self::Reference(..) | Self::Write(_)
+            Self::Input(_)
+                | Self::ScalarInput(..)
+                | Self::Reference(..)
+                | Self::Write(_)
+                | Self::Pointed(_)
         )
+    }
+
+    /// True for another number of the same list.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
     /// True for a number of eight bytes.
@@ -72,6 +82,9 @@ impl fmt::Display for Part {
             Self::Patch(memory) => write!(f, "what changes in memory {memory}"),
             Self::Keyframe(memory) => write!(f, "memory {memory} in a keyframe"),
             Self::Other => write!(f, "a number of a call beside methods"),
+            Self::Pointed(selector) => {
+                write!(f, "what a pointer handed to selector {selector} led to")
+            }
             Self::Words => write!(f, "a remark"),
         }
     }
@@ -241,7 +254,18 @@ fn walk_event(
             number(entry, at(Part::Reference(selector, index), 0), visit);
         }
     }
+    let mut pointed = Pointed::of(event).unwrap_or_default();
+    for one in &mut pointed {
+        visit(at(Part::Pointed(selector), 0), &mut one.data);
+    }
+    // Only where they are what they should be: else their text is a text like others.
+    if !pointed.is_empty() {
+        event.extra.remove(Pointed::KEY);
+    }
     walk_json(&mut event.extra, &mut |text| visit_text(text, at(Part::Words, 0), visit));
+    if !pointed.is_empty() {
+        event.extra.insert(Pointed::KEY.to_owned(), Pointed::to_json(&pointed));
+    }
 }
 
 fn visit_text(text: &mut String, at: At, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {

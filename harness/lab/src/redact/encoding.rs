@@ -83,6 +83,7 @@ fn text(text: &[u8], all: &mut Vec<Encoded>) {
     add(all, "UTF-16", big.clone());
     swapped(text, all);
     raw(text, all);
+    separated(text, all);
     raw(&little, all);
     raw(&big, all);
 }
@@ -94,18 +95,18 @@ fn bytes(bytes: &[u8], all: &mut Vec<Encoded>) {
     raw(bytes, all);
     let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
     raw(&reversed, all);
+    separated(bytes, all);
     for separator in [":", "-", " ", ", ", ","] {
-        for (name, upper) in [("hex", false), ("hex", true)] {
-            let mut line = String::new();
-            for (index, byte) in bytes.iter().enumerate() {
-                line.push_str(if index > 0 { separator } else { "" });
-                // Writing to a String cannot fail.
-                let _ = if upper { write!(line, "{byte:02X}") } else { write!(line, "{byte:02x}") };
-            }
-            wide(name, line.into_bytes(), all);
-        }
         let listed: Vec<String> = bytes.iter().map(u8::to_string).collect();
         add(all, "decimal bytes", listed.join(separator).into_bytes());
+    }
+    if let [a, b, c, d, e, f, g, h, rest @ ..] = bytes
+        && rest.len() == 8
+    {
+        // A UUID as a machine with little-endian numbers keeps its first three fields.
+        let mixed = [&[*d, *c, *b, *a, *f, *e, *h, *g], rest].concat();
+        raw(&mixed, all);
+        add(all, "byte-swapped", mixed);
     }
     if bytes.len() == 16 {
         for upper in [false, true] {
@@ -130,6 +131,18 @@ fn bytes(bytes: &[u8], all: &mut Vec<Encoded>) {
     }
 }
 
+/// Pairs of hexadecimal digits with something between them.
+fn separated(bytes: &[u8], all: &mut Vec<Encoded>) {
+    for separator in [":", "-", " ", ", ", ","] {
+        for upper in [false, true] {
+            let digits =
+                |byte: &u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
+            let line = bytes.iter().map(digits).collect::<Vec<_>>().join(separator);
+            wide("hex", line.into_bytes(), all);
+        }
+    }
+}
+
 /// Characters, and the same in UTF-16.
 fn wide(name: &'static str, line: Vec<u8>, all: &mut Vec<Encoded>) {
     add(all, name, line.iter().flat_map(|byte| [*byte, 0]).collect());
@@ -137,13 +150,16 @@ fn wide(name: &'static str, line: Vec<u8>, all: &mut Vec<Encoded>) {
     add(all, name, line);
 }
 
-/// Whole, and in words of two, four and eight bytes, with the last byte first.
+/// Whole, and in words of two, four and eight bytes, with the last byte first. A last word that the value
+/// does not fill is filled up with zeroes or spaces, which stand before its bytes then.
 fn swapped(bytes: &[u8], all: &mut Vec<Encoded>) {
     add(all, "byte-swapped", bytes.iter().rev().copied().collect());
     for word in [2, 4, 8] {
-        if bytes.len().is_multiple_of(word) {
-            let words = bytes.chunks(word).flat_map(|word| word.iter().rev().copied());
-            add(all, "byte-swapped", words.collect());
+        for padding in [0, b' '] {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(word), padding);
+            padded.chunks_mut(word).for_each(<[u8]>::reverse);
+            add(all, "byte-swapped", padded);
         }
     }
 }

@@ -84,6 +84,7 @@ pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
             places.entry((cell.at.connection, &cell.at.part)).or_default().push(index);
         }
     }
+    scalars_of_events(cells, look);
     let mut budget = COLUMN_BYTES_MAX;
     for ((_, part), indices) in &places {
         if indices.len() < 2 {
@@ -131,6 +132,23 @@ fn scalar_columns(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Strea
         for reversed in [false, true] {
             column(cells, indices, 0, width, reversed, look);
         }
+    }
+}
+
+/// The scalars of each event, one behind the other, or the only one: a text in words.
+fn scalars_of_events(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
+    let mut first = 0;
+    while first < cells.len() {
+        let together = |cell: &Cell| {
+            let (at, begin) = (&cell.at, &cells[first].at);
+            at.part.is_scalar() && at.event == begin.event && at.part.is_beside(&begin.part)
+        };
+        let count = cells[first..].iter().take_while(|cell| together(cell)).count();
+        if count > 0 {
+            let indices: Vec<usize> = (first..first + count).collect();
+            scalar_columns(cells, &indices, look);
+        }
+        first += count.max(1);
     }
 }
 
@@ -216,6 +234,8 @@ fn by_offset(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
         places.entry(cells[index].at.offset).or_default().push(index);
     }
     for indices in places.values().filter(|indices| indices.len() > 1) {
+        // The last piece may be a narrower access.
+        whole(cells, indices, look);
         for width in [1, 2, 4, 8] {
             for reversed in [false, true] {
                 column(cells, indices, 0, width, reversed, look);

@@ -75,8 +75,10 @@ impl PrivateValue {
         if !fits(trimmed.len()) || trimmed.iter().all(|byte| *byte == trimmed[0]) {
             return None;
         }
-        match Form::of(trimmed) {
-            Form::Text => Self::of_text(std::str::from_utf8(trimmed).ok()?),
+        // Letters beyond ASCII make a text, too; other bytes are UTF-8 by chance only where they are few.
+        let text = std::str::from_utf8(trimmed).ok();
+        match (Form::of(trimmed), text) {
+            (_, Some(text)) if !text.contains(char::is_control) => Self::of_text(text),
             _ => Some(Self { kind: Kind::Bytes, bytes: trimmed.to_vec() }),
         }
     }
@@ -96,7 +98,22 @@ impl PrivateValue {
             Kind::Bytes => Form::Bytes,
         };
         pseudonym.replace(&mut bytes, form);
+        if self.kind == Kind::Text {
+            keep_utf8(&self.bytes, &mut bytes);
+        }
         Self { kind: self.kind, bytes }
+    }
+}
+
+/// Makes a pseudonym UTF-8 again, of characters as long as those of the original, in UTF-16 as well: of a
+/// character beyond ASCII only the bits change that every value of leaves it valid.
+fn keep_utf8(original: &[u8], changed: &mut [u8]) {
+    let Ok(text) = std::str::from_utf8(original) else { return };
+    for (at, character) in text.char_indices().filter(|(_, character)| !character.is_ascii()) {
+        let length = character.len_utf8();
+        let last = at + length - 1;
+        changed[at..last].copy_from_slice(&original[at..last]);
+        changed[last] = 0x80 | changed[last] & 0x3f;
     }
 }
 
@@ -150,6 +167,11 @@ mod tests {
         assert_eq!(PrivateValue::of_bytes(&[0xff; 8]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 0]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 4, 0]).unwrap().bytes(), [1, 2, 3, 4]);
+        let name = PrivateValue::of_bytes("Jürgen Öst\0".as_bytes()).unwrap();
+        assert_eq!((name.kind, name.bytes()), (Kind::Text, "Jürgen Öst".as_bytes()));
+        let other = name.pseudonym(&Pseudonym::new([3; 32]));
+        let other = std::str::from_utf8(other.bytes()).unwrap();
+        assert!(other != "Jürgen Öst" && other.chars().count() == 10, "{other}");
         let shown = format!("{:?}", PrivateValue::of_text("Ada Lovelace"));
         assert!(!shown.contains("Ada"), "{shown}");
     }

@@ -18,7 +18,7 @@ enum Miss {
     Left,
     /// Some value is still there, and none of the places where it was planted holds it.
     LeftElsewhere,
-    /// Its bytes are others, but half of them and more are not.
+    /// Its bytes are others, but three quarters of them and more are not.
     MostlyKept,
     /// The gate stopped the redacted tape, in which the examiner finds nothing.
     Stopped,
@@ -60,13 +60,14 @@ impl Tally {
         }
         // The exam itself: its tape is whole, and it sees what it planted.
         assert_eq!(wrong_with(&before), "", "tape {number}");
-        let mut all = search_tape(&before, &secrets);
+        let search = Search::new(&secrets);
+        let mut all = search_tape(&before, &search);
         for plant in &plants {
             let Some(bytes) = plant.now(&before).filter(|bytes| !bytes.is_empty()) else {
                 continue;
             };
             assert_eq!(bytes, plant.bytes, "tape {number}: {plant:?}");
-            Search::new(&secrets).look(&bytes, &mut all);
+            search.look(&bytes, &mut all);
             assert!(all.contains(&plant.secret), "tape {number}: {plant:?} is not seen");
         }
 
@@ -96,12 +97,12 @@ impl Tally {
         let mut redacted = Tape::from_bytes(text).expect("the tape reads back");
         redacted.inline_blobs().expect("its blobs are there");
         self.compare(number, &before, &redacted);
-        let left = search_tape(&redacted, &secrets);
+        let left = search_tape(&redacted, &search);
         let mut told = Vec::new();
         for plant in plants.iter().chain(&short) {
             let now = plant.now(&redacted).unwrap_or_default();
             let mut still = Vec::new();
-            Search::new(&secrets).look(&now, &mut still);
+            search.look(&now, &mut still);
             let is_short = plant.place == "short value";
             let same = now.iter().zip(&plant.bytes).filter(|(now, then)| now == then).count();
             if (!is_short && still.contains(&plant.secret))
@@ -109,23 +110,23 @@ impl Tally {
             {
                 self.miss(Miss::Left, plant, number);
                 told.push(plant.secret);
-            } else if now.len() >= 8 && same * 2 > now.len() && !plant.is_mostly_fixed() {
+            } else if now.len() >= 8 && same * 4 > now.len() * 3 && !plant.is_mostly_fixed() {
                 self.miss(Miss::MostlyKept, plant, number);
             }
         }
         for secret in left {
             if !told.contains(&secret) {
                 // Nobody knows which: all of those whose place cannot be read again.
-                let suspects = plants.iter().filter(|plant| {
-                    plant.secret == secret && plant.pieces.is_empty()
-                });
+                let suspects =
+                    plants.iter().filter(|plant| plant.secret == secret && plant.pieces.is_empty());
                 let mut none = true;
                 for plant in suspects {
                     self.miss(Miss::Left, plant, number);
                     none = false;
                 }
                 if none {
-                    let key = (Miss::LeftElsewhere, format!("{:?}", secrets[secret].kind), String::new());
+                    let key =
+                        (Miss::LeftElsewhere, format!("{:?}", secrets[secret].kind), String::new());
                     self.misses.entry(key).or_default().push(number);
                 }
                 told.push(secret);

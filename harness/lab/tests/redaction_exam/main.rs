@@ -2,6 +2,7 @@
 //! planted, and what looks for it afterwards, knows nothing of the redactor but its name. The full count
 //! is `cargo xtask prove redaction-exam`'s; what came of it stands in `docs/redaction-exam.md`.
 
+mod clients;
 mod exam;
 mod plant;
 mod search;
@@ -11,7 +12,7 @@ mod subject;
 use exam::Tally;
 
 /// Tapes of an ordinary test run.
-const SAMPLE: u64 = 150;
+const SAMPLE: u64 = 25;
 
 fn count() -> u64 {
     let asked = std::env::var("DEXTAPE_REDACTION_EXAM").ok().and_then(|count| count.parse().ok());
@@ -26,4 +27,17 @@ fn no_planted_value_leaves() {
     }
     println!("{tally}");
     tally.assert_clean();
+}
+
+#[test]
+fn tapes_of_copying_and_comparing_clients_replay() {
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let failed: Vec<String> = (0..count())
+        .filter_map(|number| {
+            let failed = clients::copy_and_compare(directory.path(), number).err()?;
+            Some(format!("client {number}: {failed}"))
+        })
+        .collect();
+    let shown: Vec<&str> = failed.iter().take(8).map(String::as_str).collect();
+    assert!(failed.is_empty(), "{} of {}\n{}", failed.len(), count(), shown.join("\n"));
 }

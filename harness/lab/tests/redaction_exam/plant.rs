@@ -109,9 +109,12 @@ fn part(event: &Event, part: Part) -> Option<Vec<u8>> {
 }
 
 impl Plant {
-    /// True where most of the form is no part of the value: what stands between digits, zero bytes.
+    /// True where bytes of another value of the same kind would be the same: what stands between digits,
+    /// zero bytes, and the high digit of letters in hex.
     pub(crate) fn is_mostly_fixed(&self) -> bool {
         let fixed = self.bytes.iter().filter(|byte| b"\0 :-.@".contains(byte)).count();
-        self.form.starts_with("base64") || fixed * 3 > self.bytes.len()
+        self.form.starts_with("base64")
+            || self.form.starts_with("hex")
+            || fixed * 3 > self.bytes.len()
     }
 }

@@ -288,8 +288,7 @@ fn json(value: &serde_json::Value, visit: &mut impl FnMut(&str)) {
 }
 
 /// The secrets that a tape holds: in its events, in what follows upon each other, and in its text.
-pub(crate) fn search_tape(tape: &Tape, secrets: &[Secret]) -> Vec<usize> {
-    let search = Search::new(secrets);
+pub(crate) fn search_tape(tape: &Tape, search: &Search) -> Vec<usize> {
     let mut streams = Streams::default();
     let mut selectors = BTreeMap::new();
     for event in tape.events() {

@@ -45,7 +45,6 @@ struct Story {
     /// The events that mapped the memories.
     mapped: BTreeMap<u32, u64>,
     extras: Vec<(usize, String, serde_json::Value)>,
-    calls: u64,
 }
 
 impl Story {
@@ -450,7 +449,7 @@ fn in_pieces(random: &mut Generator, form: &Form, number: u32) -> Planned {
         2 => {
             // A field among others, which hold something else each time.
             let width = *pick(random, &[1, 2, 4, 8]);
-            let (before, behind) = (between(random, 1, 12), between(random, 1, 12));
+            let (before, behind) = (between(random, 1, 12), between(random, 8, 20));
             for part in bytes.chunks(width) {
                 let all = [noise(random, before), part.to_vec(), noise(random, behind)].concat();
                 let length = part.len();
@@ -687,7 +686,6 @@ impl Subject {
         }
         // The steps of all plants in one order, each list in its own.
         while !lists.is_empty() {
-            story.calls += 1;
             if random.below(3) == 0 {
                 filler(random)(&mut story);
             }
