@@ -177,12 +177,12 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "redaction-exam",
-        about: "no private value planted in a random tape is left, or passes the gate; copying clients replay",
+        about: "no private value planted in a random tape is left, or passes the gate, and copying clients replay",
         package: "dextape-lab",
         target: Some("redaction_exam"),
         test: "",
         variable: "DEXTAPE_REDACTION_EXAM",
-        sample: 25,
+        sample: 16,
         full: 10_000,
     },
 ];

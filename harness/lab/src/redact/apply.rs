@@ -9,6 +9,9 @@ use dextape::redaction::{FieldPlace, Form, PolicyField, Pseudonym, RedactionPoli
 use dextape::tape::{Body, Sequence, Structure, Tape, TapeError};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How often a tape is gone through.
+const TURNS_MAX: u32 = 4;
+
 /// Leaks that an error lists.
 const LEAKS_SHOWN: usize = 20;
 
@@ -100,9 +103,15 @@ pub fn redact(
     let search = Search::new(&by_length)?;
     let others: Vec<Vec<Encoded>> =
         by_length.iter().map(|value| encodings(&other(value, pseudonym))).collect();
-    let changes = plan(&cells, &search, &others, pseudonym, &mut report);
-    for ((cell, index), byte) in changes {
-        cells[cell].bytes[index] = byte;
+    // What overlaps another place that changes is still there, or changed in part: it comes in a second turn.
+    for _ in 0..TURNS_MAX {
+        let changes = plan(&cells, &search, &others, pseudonym, &mut report);
+        if changes.is_empty() {
+            break;
+        }
+        for ((cell, index), byte) in changes {
+            cells[cell].bytes[index] = byte;
+        }
     }
     for place in &places {
         let part = trimmed(&cells[place.cell].bytes[place.from..place.to]);
@@ -263,8 +272,10 @@ fn plan(
         found.sort_by_key(|found| (found.value, found.encoding, found.begin));
         for found in found {
             let form = &search.encoded[found.value][found.encoding];
-            let (cell, from) = stream.origin(found.begin);
-            let (last_cell, last) = stream.origin(found.begin + form.bytes.len() - 1);
+            let range = found.begin..found.begin + form.bytes.len();
+            let Some(((cell, from), (last_cell, last))) = stream.ends(range.clone()) else {
+                continue;
+            };
             if !done.insert((cell, from, last_cell, last)) {
                 continue;
             }
@@ -282,13 +293,14 @@ fn plan(
                     pseudonym.replace(&mut bytes, Form::Text);
                 }
             }
-            let origins: Vec<_> =
-                (0..bytes.len()).map(|index| stream.origin(found.begin + index)).collect();
+            let origins: Vec<_> = range.map(|index| stream.origin(index)).collect();
             // Half of it has just become something else, so it is no longer there.
-            if origins.iter().any(|origin| changes.contains_key(origin)) {
+            if origins.iter().flatten().any(|origin| changes.contains_key(origin)) {
                 continue;
             }
-            for ((cell, index), byte) in origins.into_iter().zip(bytes.iter().copied()) {
+            for (origin, byte) in origins.into_iter().zip(bytes.iter().copied()) {
+                // Where nothing stands on the tape nothing can be changed: zero stays zero there.
+                let Some((cell, index)) = origin else { continue };
                 changes.insert((cell, index), byte);
                 changes.extend(stream.echoes(cell).map(|echo| ((echo, index), byte)));
             }
@@ -324,7 +336,9 @@ fn share(
         };
         let mask = ((1 << bits) - 1) << shift;
         let changed = digit(alphabet).unwrap_or(0) & !mask | value << shift;
-        changes.entry(stream.origin(index)).or_insert(alphabet[changed]);
+        if let Some(origin) = stream.origin(index) {
+            changes.entry(origin).or_insert(alphabet[changed]);
+        }
     };
     if begin > 0 {
         change(begin - 1, edges.before, 0);

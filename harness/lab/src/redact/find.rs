@@ -136,8 +136,8 @@ pub fn find_private(
     streams(&cells, &mut |stream| {
         for found in search.find(stream) {
             let form = &search.encoded[found.value][found.encoding];
-            let (first, _) = stream.origin(found.begin);
-            let (last, _) = stream.origin(found.begin + form.bytes.len() - 1);
+            let range = found.begin..found.begin + form.bytes.len();
+            let Some(((first, _), (last, _))) = stream.ends(range) else { continue };
             let At { event, part, .. } = &cells[first].at;
             let place = (found.value, *event, part.to_string());
             let known = leaks.get(&place).map(|(encoding, _)| *encoding);

@@ -3,12 +3,20 @@
 
 use super::cells::{At, Part};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Cells of the same place are joined whole up to this length; of longer ones both ends.
 const WHOLE_MAX: usize = 4096;
 
 /// The ends that are joined of longer ones: as many bytes as the longest form of a value.
 const ENDS: usize = 8 * super::value::VALUE_MAX;
+
+/// Zero bytes between two ranges of a memory that are read as a part of what stands around them: memory
+/// is zero at first, so what was never anything else is in no patch.
+const HOLE_MAX: u64 = 16;
+
+/// The cell of such bytes.
+const NO_CELL: usize = usize::MAX;
 
 /// Structures up to this length are read column by column, for values that come in pieces.
 const COLUMNS_MAX: usize = 512;
@@ -58,12 +66,30 @@ impl Stream {
         }
     }
 
-    /// Cell and byte that the byte at `index` comes from.
-    pub(super) fn origin(&self, index: usize) -> (usize, usize) {
+    /// Zero bytes that stand in no cell.
+    fn push_hole(&mut self, length: u64) {
+        self.pieces.push(Piece {
+            begin: self.bytes.len(),
+            cell: NO_CELL,
+            from: 0,
+            reversed: false,
+        });
+        self.bytes.extend((0..length).map(|_| 0));
+    }
+
+    /// The first and the last byte of a range that stand in cells.
+    pub(super) fn ends(&self, range: Range<usize>) -> Option<((usize, usize), (usize, usize))> {
+        let mut origins = range.filter_map(|index| self.origin(index));
+        let first = origins.next()?;
+        Some((first, origins.next_back().unwrap_or(first)))
+    }
+
+    /// Cell and byte that the byte at `index` comes from; `None` where it stands in no cell.
+    pub(super) fn origin(&self, index: usize) -> Option<(usize, usize)> {
         let piece = self.pieces.partition_point(|piece| piece.begin <= index).saturating_sub(1);
         let Piece { begin, cell, from, reversed } = self.pieces[piece];
         let within = index - begin;
-        (cell, if reversed { from - within } else { from + within })
+        (cell != NO_CELL).then_some((cell, if reversed { from - within } else { from + within }))
     }
 
     /// Cells that hold the same at the same place as this one, and were left out for that.
@@ -87,7 +113,8 @@ pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
     scalars_of_events(cells, look);
     let mut budget = COLUMN_BYTES_MAX;
     for ((_, part), indices) in &places {
-        if indices.len() < 2 {
+        let is_memory = matches!(part, Part::Write(_) | Part::Patch(_));
+        if indices.len() < 2 && !is_memory {
             continue;
         }
         if part.is_scalar() {
@@ -95,12 +122,11 @@ pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
             continue;
         }
         whole(cells, indices, look);
-        match part {
-            Part::Write(_) | Part::Patch(_) => {
-                adjacent(cells, indices, look);
-                by_offset(cells, indices, look);
-            }
-            _ => columns(cells, indices, &mut budget, look),
+        if is_memory {
+            adjacent(cells, indices, look);
+            by_offset(cells, indices, look);
+        } else {
+            columns(cells, indices, &mut budget, look);
         }
     }
 }
@@ -201,7 +227,8 @@ fn column(
     }
 }
 
-/// Ranges of a memory that were seen one after the other and stand side by side.
+/// Ranges of a memory that were seen one after the other and stand side by side, or with a few zero bytes
+/// between them that nobody ever changed.
 fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
     // Sorted by place, the last of each: the memory as it was in the end.
     let mut last: BTreeMap<u64, usize> = BTreeMap::new();
@@ -211,18 +238,26 @@ fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
     let in_order: Vec<usize> = last.into_values().collect();
     for order in [indices, &in_order] {
         let mut stream = Stream::default();
+        stream.push_hole(HOLE_MAX);
         let mut end = None;
         for &index in order {
             let cell = &cells[index];
-            if end != Some(cell.at.offset) && end.is_some() {
-                look(&stream);
-                stream = Stream::default();
+            match end.map(|end| cell.at.offset.checked_sub(end)) {
+                None | Some(Some(0)) => {}
+                Some(Some(hole @ 1..=HOLE_MAX)) => stream.push_hole(hole),
+                Some(_) => {
+                    stream.push_hole(HOLE_MAX);
+                    look(&stream);
+                    stream = Stream::default();
+                    stream.push_hole(HOLE_MAX);
+                }
             }
             if !cell.bytes.is_empty() {
                 stream.push(index, 0, &cell.bytes, false);
             }
-            end = Some(cell.at.offset + cell.bytes.len() as u64);
+            end = Some(cell.at.offset.saturating_add(cell.bytes.len() as u64));
         }
+        stream.push_hole(HOLE_MAX);
         look(&stream);
     }
 }

@@ -305,16 +305,23 @@ pub(crate) fn search_tape(tape: &Tape, search: &Search) -> Vec<usize> {
         of_numbers(numbers).iter().for_each(|bytes| search.look(bytes, &mut found));
     }
     for image in streams.memories.values() {
-        let mut run: Vec<u8> = Vec::new();
+        let mut run = vec![0_u8];
         let mut next = None;
         for (offset, byte) in image {
-            if next.is_some_and(|next| next != *offset) {
-                search.look(&run, &mut found);
-                run.clear();
+            // Bytes that were never anything but zero are in no patch.
+            match next.map(|next| offset - next) {
+                Some(hole @ 1..=32) => run.extend((0..hole).map(|_| 0)),
+                Some(33..) => {
+                    run.push(0);
+                    search.look(&run, &mut found);
+                    run = vec![0];
+                }
+                _ => {}
             }
             run.push(*byte);
             next = Some(offset + 1);
         }
+        run.push(0);
         search.look(&run, &mut found);
     }
     // The text as it stands in the file: the header, and whatever the events above were not asked for.
