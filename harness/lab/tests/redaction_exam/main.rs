@@ -41,5 +41,7 @@ fn tapes_of_copying_and_comparing_clients_replay() {
     println!("{} of {} clients did not replay", failed.len(), count());
     failed.iter().take(8).for_each(|failed| println!("{failed}"));
     // Two in a hundred, which docs/redaction-exam.md tells of: none of them leaks, and each says where.
-    assert!(failed.len() as u64 * 50 <= count() && !failed.iter().any(|it| it.contains(" are left")));
+    assert!(
+        failed.len() as u64 * 50 <= count() && !failed.iter().any(|it| it.contains(" are left"))
+    );
 }
