@@ -4,6 +4,7 @@
 pub mod exam;
 pub mod iokit;
 pub mod journal;
+pub mod program;
 pub mod recording;
 pub mod seal;
 pub mod suite;

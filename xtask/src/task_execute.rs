@@ -8,6 +8,7 @@ use crate::place::shown;
 use crate::task_doctor::bars_insertion;
 use crate::task_replay::printed;
 use dextape::tape::Tape;
+use dextape_recorder::program::{journal_of, seal_left, tapes_of_others};
 use serde_json::json;
 use std::ffi::OsString;
 use std::path::Path;
@@ -47,7 +48,10 @@ pub(crate) fn record(
         ("DEXTAPE_PARAMETERS", given.join(",").into()),
         ("DEXTAPE_RECORD", path.clone().into_os_string()),
     ];
+    expect_no_journal(&path)?;
+    let before = tapes_of_others(&path).map_err(Failure::environment)?;
     let mut recorded = execution.run(&variables, Input::Kept)?;
+    seal_what_is_left(&path)?;
     if !path.is_file() {
         let name = execution.name();
         return Err(Failure::environment(format!(
@@ -59,6 +63,20 @@ pub(crate) fn record(
     let validation = tape.validate();
     if !validation.is_valid() {
         return Err(Failure::Invalid(format!("validate {}: {validation}", shown(&path))));
+    }
+    let others = tapes_of_others(&path).map_err(Failure::environment)?;
+    let others: Vec<_> = others.into_iter().filter(|tape| !before.contains(tape)).collect();
+    if !others.is_empty() {
+        return tell(execution, &recorded, &path, print, out, || {
+            let others: Vec<_> = others.iter().map(|tape| shown(tape).to_string()).collect();
+            format!(
+                "recorded {} on the mock of {scenario}, and {} more programs that came of it ({}): each \
+                 replays its own tape, which DEXTAPE_TAPE tells it; they were not replayed here",
+                execution.name(),
+                others.len(),
+                others.join(", ")
+            )
+        });
     }
     // It is to read the same once more.
     let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)))?;
@@ -75,6 +93,35 @@ pub(crate) fn record(
     })
 }
 
+/// What an earlier recording left would be taken for this one's.
+fn expect_no_journal(tape: &Path) -> Result<(), Failure> {
+    let journal = journal_of(tape);
+    if !journal.exists() {
+        return Ok(());
+    }
+    let (tape, journal) = (shown(tape), shown(&journal));
+    Err(Failure::environment(format!(
+        "record {tape}: {journal} is there, left by a recording that did not come to its end, or of one that \
+         goes on; where none does, `cargo xtask recover {journal}` makes its tape; then remove it"
+    )))
+}
+
+/// Seals what the program left that did not end by itself, and what it was before it became another.
+fn seal_what_is_left(tape: &Path) -> Result<(), Failure> {
+    for left in seal_left(tape).map_err(Failure::environment)? {
+        let (journal, own) = (shown(&left.journal), shown(&left.tape));
+        let sealed = left.sealed.map_err(|error| {
+            Failure::environment(error)
+                .with(&format!("`cargo xtask recover {journal}` tries again"))
+        })?;
+        eprintln!(
+            "note: sealed {own}, {} events, of a program that did not seal it itself",
+            sealed.events
+        );
+    }
+    Ok(())
+}
+
 /// Records the program from inside it, on this Mac, where nothing stands in the way.
 fn record_inserted(
     execution: &Execution,
@@ -88,7 +135,9 @@ fn record_inserted(
             execution.name()
         )));
     }
+    expect_no_journal(path)?;
     let recorded = execution.run_inserted(path)?;
+    seal_what_is_left(path)?;
     if !path.is_file() {
         let name = execution.name();
         return Err(Failure::environment(format!(

@@ -15,6 +15,7 @@ use dextape::replay::{ReplayOptions, ReplayReport};
 use dextape::tape::{Scenario as RecordedFrom, Tape};
 use dextape_plugin::Plugin;
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
+use dextape_recorder::program::journal_of;
 use dextape_recorder::recording::{RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, SealReport, seal};
 use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError, Time, run_on_faulty_mock};
@@ -207,15 +208,6 @@ fn faults(asked: &str) -> Result<FaultPlan, Failure> {
     })
 }
 
-/// The journal beside a tape.
-fn journal_of(tape: &Path) -> PathBuf {
-    let name = tape.file_name().and_then(|name| name.to_str()).unwrap_or("recording");
-    let stem = name.strip_suffix(".zst").unwrap_or(name);
-    let stem = stem.strip_suffix(".jsonl").unwrap_or(stem);
-    let stem = stem.strip_suffix(".tape").unwrap_or(stem);
-    tape.with_file_name(format!("{stem}.journal"))
-}
-
 /// Runs the client with a recorder before it.
 fn record(
     scenario: &dyn Scenario,
@@ -350,14 +342,6 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_journal_lies_beside_its_tape() {
-        let journal = |tape| journal_of(Path::new(tape)).display().to_string();
-        assert_eq!(journal("a/smc.tape.jsonl"), "a/smc.journal");
-        assert_eq!(journal("smc.tape.jsonl.zst"), "smc.journal");
-        assert_eq!(journal("other"), "other.journal");
-    }
 
     #[test]
     fn the_first_line_that_differs_is_named() {

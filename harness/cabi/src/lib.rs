@@ -50,5 +50,6 @@ mod dispatch;
 mod io;
 mod mach;
 
+pub use say::say;
 pub use space::client_space;
 pub use start::{Backend, Finish, StartError, install, install_default};

@@ -1,7 +1,7 @@
 //! What goes to stderr. By the system call itself: it is said while the process ends, too.
 
-/// Writes one message, with the name of who says it before each line.
-pub(crate) fn say(message: &str) {
+/// Writes one message to stderr, with the name of who says it before each line.
+pub fn say(message: &str) {
     let mut text = String::with_capacity(message.len() + 16);
     for line in message.lines() {
         text.push_str("dextape: ");

@@ -28,13 +28,11 @@
 //!
 //! The library is there on macOS with the feature `live` only.
 
-mod journal_name;
 mod numbers;
 
 #[cfg(all(target_os = "macos", feature = "live"))]
 mod dylib;
 
 #[doc(hidden)]
-pub use journal_name::{journal_of, tape_of};
 #[doc(hidden)]
 pub use numbers::Numbers;

@@ -337,7 +337,11 @@ impl Drop for Journal {
 
 fn open_new(path: &Path) -> Result<File, JournalError> {
     let opened = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
-    opened.map_err(|source| match source.kind() {
+    let locked = opened.inspect(|file| {
+        // It says that somebody writes here. Where there are no locks, nobody asks for it in vain.
+        let _no_locks_here = file.try_lock();
+    });
+    locked.map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.to_owned() },
         _ => JournalError::Io { action: "create", path: path.to_owned(), source },
     })

@@ -8,9 +8,10 @@ use dextape::protocol::Protocol;
 use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Capture, Tape};
-use dextape_cabi::{Backend, Finish, StartError, client_space};
+use dextape_cabi::{Backend, Finish, StartError, client_space, say};
 use dextape_lab::{Lenient, is_marked};
 use dextape_plugin::Plugin;
+use dextape_recorder::program::{Begun, begin};
 use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
@@ -147,15 +148,19 @@ fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError
 impl Recording {
     fn start(tape: &Path, annotations: Option<Annotations>) -> Result<Self, StartError> {
         let annotations = annotations.map(Arc::new);
-        let options = RecordOptions {
+        let options = || RecordOptions {
             capture: Capture::SyncPoints,
             rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
-            pointers: annotations.map(|it| ClientPointers::new(it, client_space())),
+            pointers: annotations
+                .as_ref()
+                .map(|it| ClientPointers::new(Arc::clone(it), client_space())),
             ..RecordOptions::default()
         };
-        let session = RecordingSession::start(&journal_of(tape), options)
+        let begun = begin(tape, options)
             .map_err(|error| StartError::new(format!("record {}: {error}", tape.display())))?;
-        Ok(Self { session, tape: tape.to_owned() })
+        let Begun { session, tape, notes } = begun;
+        notes.iter().for_each(|note| say(note));
+        Ok(Self { session, tape })
     }
 
     /// Makes the tape of what was recorded; why that fails, if it does.
@@ -170,16 +175,6 @@ impl Recording {
         })?;
         fs_err::remove_file(journal).map_err(|error| format!("sealed {tape}, but {error}"))
     }
-}
-
-/// The journal beside a tape.
-fn journal_of(tape: &Path) -> PathBuf {
-    let name = tape.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|| "recording".to_owned());
-    let stem = name.strip_suffix(".zst").unwrap_or(&name);
-    let stem = stem.strip_suffix(".jsonl").unwrap_or(stem);
-    let stem = stem.strip_suffix(".tape").unwrap_or(stem);
-    tape.with_file_name(format!("{stem}.journal"))
 }
 
 impl Backend for Served {

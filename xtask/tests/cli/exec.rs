@@ -72,6 +72,30 @@ fn a_program_without_iokit_leaves_no_tape() {
     assert!(said.err.contains("failed to record true: it left no tape"), "{said}");
 }
 
+/// It ends by a signal, in the recording and in the replay, and its tape is sealed all the same.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_that_crashes_has_its_tape_sealed() {
+    let folder = Folder::new();
+    let source = folder.path("crash.c");
+    let includes = "#include <IOKit/IOKitLib.h>\n#include <stdlib.h>\n";
+    let main = "int main(void) { IOServiceGetMatchingService(0, IOServiceMatching(\"None\")); abort(); }\n";
+    folder.write("crash.c", [includes, main].concat().as_bytes());
+    let program = compiled(&folder, source.to_str().unwrap());
+    let record = ["record", "null-driver", "--out", "c.tape.jsonl", "--exec", &program];
+    let said = folder.run(&record);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.out.contains("signal: 6"), "{said}");
+    let note = "note: sealed c.tape.jsonl, 1 events, of a program that did not seal it itself\n";
+    assert!(said.err.contains(note), "{said}");
+    assert!(!folder.path("c.journal").exists());
+    // A journal that somebody left is not taken for this program's.
+    folder.write("c.journal", b"");
+    let said = folder.run(&record);
+    assert_eq!(said.code, Some(2), "{said}");
+    assert!(said.err.contains("`cargo xtask recover c.journal` makes its tape"), "{said}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn the_compiler_knows_no_other_framework() {

@@ -5,14 +5,13 @@ use super::pages::{At, Shown};
 use super::port::Ports;
 use super::system::Originals;
 use super::watch;
-use crate::journal_name::{journal_of, tape_of};
 use crate::numbers::Numbers;
 use dextape::call::MemoryId;
 use dextape::connection::{Connection, System};
 use dextape::protocol::Protocol;
 use dextape::tape::Capture;
 use dextape_recorder::iokit;
-use dextape_recorder::journal::JournalError;
+use dextape_recorder::program::{Begun, begin};
 use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
 use dextape_recorder::seal::{SealOptions, seal};
 use std::collections::HashMap;
@@ -155,22 +154,9 @@ impl Recorder {
             ..RecordOptions::default()
         };
         let process = std::process::id();
-        let mut tape = tape.to_owned();
-        let started = match RecordingSession::start(&journal_of(&tape, None), options()) {
-            // That of a program that this one came from, or of one that has crashed.
-            Err(JournalError::Exists { path }) => {
-                let journal = journal_of(&tape, Some(process));
-                tape = tape_of(&tape, process);
-                let (there, here) = (path.display(), tape.display());
-                say(&format!(
-                    "{there} is there already, so this process is recorded in {here}; if no recording \
-                     is at it any more, `cargo xtask recover {there}` makes its tape"
-                ));
-                RecordingSession::start(&journal, options())
-            }
-            other => other,
-        };
-        let session = started.map_err(|error| error.to_string())?;
+        let begun = begin(tape, options).map_err(|error| error.to_string())?;
+        let Begun { session, tape, notes } = begun;
+        notes.iter().for_each(|note| say(note));
         watch::recording_in(process);
         let originals = Originals::new();
         let system = session.wrap(Arc::clone(&originals) as Arc<dyn System>);

@@ -1,7 +1,10 @@
 //! What the environment says, and what a client gets where it says nothing of use.
 
 use crate::program::{Program, trial};
+use dextape::tape::{Body, Tape};
+use dextape_recorder::program::tapes_of_others;
 use libtest_mimic::Trial;
+use std::path::Path;
 
 /// Asks for a service and an open of whatever it got.
 const ASK: &str = "io_service_t service = find(\"AppleSMC\"); io_connect_t connect = 77;\n\
@@ -70,5 +73,58 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert!(ran.err.ends_with(last), "{ran}");
         },
     );
-    bad.chain([silent, waits]).collect()
+    bad.chain([silent, waits, becomes_another(), has_a_child()]).collect()
+}
+
+/// A program that asks for something, and then does what its argument says.
+const PROGRAMS: &str = "uint64_t out[1]; uint32_t n = 1; io_connect_t c = open_service(find(\"BoundaryProbe\"));\n\
+     kern_return_t kr = IOConnectCallScalarMethod(c, 1, NULL, 0, out, &n);\n\
+     printf(\"%d %x %llu\\n\", argc, (unsigned)kr, (unsigned long long)out[0]); fflush(stdout);\n\
+     if (argc > 1 && !strcmp(argv[1], \"exec\")) execl(argv[0], argv[0], (char *)NULL);\n\
+     if (argc > 1) { pid_t child = fork(); if (child == 0) execl(argv[0], argv[0], (char *)NULL); waitpid(child, NULL, 0); }\n\
+     IOServiceClose(c);";
+
+/// Runs it, recorded, and gives what it said and its tapes: that which was asked for, and the other.
+fn two_programs(how: &str) -> (String, Tape, Tape) {
+    let program = Program::c_with("#include <sys/wait.h>\n#include <unistd.h>", PROGRAMS)
+        .on("boundary-probe");
+    let asked = program.path("t.tape.jsonl");
+    let program = program.argument(how).set("DEXTAPE_RECORD", asked.to_str().unwrap());
+    let program = program.set("DEXTAPE_LEAKS", "no");
+    let ran = program.run();
+    assert_eq!((ran.code, &ran.out[..]), (Some(0), "2 0 1\n1 0 1\n"), "{ran}");
+    let others = tapes_of_others(&asked).unwrap();
+    assert_eq!(others.len(), 1, "{ran}");
+    let read = |path: &Path| {
+        let tape = Tape::read(path).unwrap();
+        assert!(tape.validate().is_valid());
+        tape
+    };
+    (ran.err.clone(), read(&asked), read(&others[0]))
+}
+
+fn closes(tape: &Tape) -> bool {
+    tape.events().iter().any(|event| matches!(event.body, Body::Closed { .. }))
+}
+
+/// The first program does not come to its end, so the second one seals its tape.
+fn becomes_another() -> Trial {
+    trial("environment::a_program_that_becomes_another_leaves_two_tapes", &["gcc"], || {
+        let (said, first, second) = two_programs("exec");
+        assert!(
+            said.contains("t.journal was left by a program that did not come to its end"),
+            "{said}"
+        );
+        assert!(!closes(&first) && closes(&second));
+        assert_eq!(first.events().len() + 2, second.events().len());
+    })
+}
+
+fn has_a_child() -> Trial {
+    trial("environment::a_child_has_a_tape_of_its_own", &["gcc"], || {
+        let (said, parent, child) = two_programs("child");
+        assert!(said.contains("is another program's, so this one is recorded in"), "{said}");
+        assert!(!said.contains("was left"), "{said}");
+        assert!(closes(&parent) && closes(&child));
+    })
 }
