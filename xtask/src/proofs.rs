@@ -137,7 +137,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "bug-exam",
-        about: "bugs seeded in six clients are found by runs on the mock, and none in the right ones or their tapes",
+        about: "bugs seeded in six clients are found on the mock and on a tape alone, and none in the right ones",
         package: "dextape-scenarios",
         target: Some("bug_finding"),
         test: "found::",

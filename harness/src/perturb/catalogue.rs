@@ -102,8 +102,8 @@ fn stalls(run: &Run, made: &Made) -> BTreeSet<Duration> {
     STALLS.into_iter().chain(others).chain(device).collect()
 }
 
-/// Every single fault.
-pub(super) fn faults(run: &Run) -> Vec<Deviation> {
+/// Every single fault of a run in which so many completions came.
+pub(super) fn faults(run: &Run, posts: usize) -> Vec<Deviation> {
     let mut found = Vec::new();
     let mut counts: BTreeMap<(u8, u32), u64> = BTreeMap::new();
     for made in &run.made {
@@ -127,7 +127,7 @@ pub(super) fn faults(run: &Run) -> Vec<Deviation> {
             (_, memory_type) => unmap(Some(memory_type), when, &mut found),
         }
     }
-    let posts = run.moments.len().min(SITES_MAX) as u64;
+    let posts = posts.min(SITES_MAX) as u64;
     for when in (1..=posts).map(When::Nth) {
         let whats = LATE.map(CompletionFault::Late).into_iter();
         let whats = whats.chain([CompletionFault::Lost, CompletionFault::Doubled]);

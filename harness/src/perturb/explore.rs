@@ -97,8 +97,8 @@ impl Space {
             singles.extend(plan.origin.own_timing());
             singles.extend(catalogue::timing(run));
         }
-        if plan.faults && plan.origin.has_faults() {
-            singles.extend(catalogue::faults(run));
+        if plan.faults {
+            singles.extend(catalogue::faults(run, plan.origin.posts(run)));
         }
         let mut generator = Generator::new(plan.seed);
         for last in (1..singles.len()).rev() {

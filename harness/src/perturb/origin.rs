@@ -66,9 +66,12 @@ impl Origin {
         }
     }
 
-    /// True where something can go wrong: a tape knows nothing of what did not.
-    pub(super) fn has_faults(&self) -> bool {
-        matches!(self, Self::Live { .. })
+    /// How many completions came in a run: each of them can come in another way.
+    pub(super) fn posts(&self, run: &Run) -> usize {
+        match self {
+            Self::Live { .. } => run.moments.len(),
+            Self::Tape(script) => script.posts(),
+        }
     }
 
     /// What stands at the place of a deviation that is one of its own.

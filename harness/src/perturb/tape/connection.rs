@@ -1,5 +1,6 @@
 //! A connection of a script.
 
+use super::fate::{ASTRAY, Fate};
 use super::memory::PlayedMemory;
 use super::queue::PlayedQueue;
 use super::script::{Key, OperationIndex, is_same_other};
@@ -17,6 +18,7 @@ use crate::perturb::operation::Operation;
 use crate::tape::{
     Body, Call, Capture, OtherCall, OutputKind, Payload, Return, Sequence, Structure,
 };
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,35 +40,72 @@ impl PlayedConnection {
         Self { stage: Arc::clone(stage), number }
     }
 
-    /// Begins an operation: finds it, and has it on the log with what `given` makes of it.
+    /// Begins an operation: finds it, and has it on the log with what `given` makes of it. `told` is what
+    /// the client is told where it fails, as an event; then the operation is over, with that code.
     fn begin(
         &self,
         operation: Operation,
         key: &Key,
         is_same: impl Fn(&Body) -> bool,
+        asked: impl FnOnce() -> Body,
+        told: impl Fn(IoReturn) -> Body,
         given: impl FnOnce(&mut State, &Body) -> (Option<Sequence>, Body),
-    ) -> Underway {
+    ) -> Result<Underway, IoReturn> {
         let stage = &*self.stage;
         let passage = stage.gate.enter(operation);
+        let mut fate = stage.fate(self.number, operation);
         let mut state = stage.now();
-        let Some(found) = state.take(stage, key, is_same) else {
-            drop(state);
-            stage.leave_tape(&operation.to_string());
+        let found = match fate {
+            Fate::Refused(_) => state.peek(stage, key, is_same),
+            _ => {
+                let found = state.take(stage, key, is_same);
+                if found.is_none() && !state.is_astray() {
+                    drop(state);
+                    stage.leave_tape(&operation.to_string());
+                }
+                found
+            }
         };
-        let held = &stage.script.event(stage.script.operations[found].enter).body;
-        let (cause, body) = given(&mut state, held);
+        let (cause, body) = match found {
+            Some(found) => {
+                given(&mut state, &stage.script.event(stage.script.operations[found].enter).body)
+            }
+            None => {
+                fate = match (fate, operation) {
+                    (Fate::Refused(code), _) => Fate::Refused(code),
+                    (_, Operation::Close) => Fate::Refused(IoReturn::SUCCESS),
+                    (_, Operation::Map(_)) => Fate::Refused(IoReturn::BAD_ARGUMENT),
+                    _ => Fate::Refused(ASTRAY),
+                };
+                (None, asked())
+            }
+        };
         let (lane, now) = (stage.lane(), stage.schedule.now());
         let enter =
             state.log.as_mut().map(|log| log.append(lane, Some(self.number), cause, now, body));
-        Underway { passage, found, enter }
+        match (fate, found) {
+            (Fate::Refused(code), _) => {
+                if let Some(log) = &mut state.log {
+                    log.append(lane, Some(self.number), enter, now, told(code));
+                }
+                drop(state);
+                stage.gate.leave(passage);
+                Err(code)
+            }
+            (_, None) => stage.leave_tape(&operation.to_string()),
+            (_, Some(found)) => Ok(Underway { passage, found, enter, operation, fate }),
+        }
     }
 
-    /// Lets the time of an operation pass, and gives what came of it on the tape.
-    fn pass<'a>(&'a self, underway: &Underway) -> &'a Body {
+    /// Lets the time of an operation pass, and gives what came of it.
+    fn pass<'a>(&'a self, underway: &Underway, told: impl Fn(IoReturn) -> Body) -> Cow<'a, Body> {
         let stage = &*self.stage;
         drop(stage.pass(underway.found));
+        if let Some(code) = stage.fate_at_end(underway.fate, underway.operation) {
+            return Cow::Owned(told(code));
+        }
         match stage.script.operations[underway.found].leave {
-            Some(leave) => &stage.script.event(leave).body,
+            Some(leave) => Cow::Borrowed(&stage.script.event(leave).body),
             None => stage.leave_tape("the end of this operation"),
         }
     }
@@ -120,7 +159,11 @@ impl PlayedConnection {
             _ => false,
         };
         let key = Key::Call { connection: self.number, selector, asynchronous };
-        let underway = self.begin(operation, &key, is_same, |state, held| {
+        let asked = || match asynchronous {
+            true => Body::AsyncCall { call: call.clone(), queue, reference: reference.clone() },
+            false => Body::Call(call.clone()),
+        };
+        let underway = self.begin(operation, &key, is_same, asked, failed, |state, held| {
             let (Body::Call(held) | Body::AsyncCall { call: held, .. }) = held else {
                 return (None, held.clone());
             };
@@ -132,6 +175,13 @@ impl PlayedConnection {
             };
             (None, body)
         });
+        let underway = match underway {
+            Ok(underway) => underway,
+            Err(code) => {
+                let Body::Return(returned) = failed(code) else { return code };
+                return give(&returned, asynchronous, output);
+            }
+        };
         let mut state = stage.state();
         if let Some(enter) = underway.enter {
             buffers.came(&mut state, self.number, enter);
@@ -142,10 +192,10 @@ impl PlayedConnection {
             state.references.insert(underway.found, (given, enter));
         }
         drop(state);
-        let body = self.pass(&underway);
-        let Body::Return(returned) = body else { stage.leave_tape("what a call returned") };
+        let body = self.pass(&underway, failed);
+        let Body::Return(returned) = &*body else { stage.leave_tape("what a call returned") };
         let result = give(returned, asynchronous, output);
-        let leave = self.end(underway, body);
+        let leave = self.end(underway, &body);
         if let (Some(leave), Some(data)) = (leave, &returned.structure) {
             buffers.told(&mut stage.state(), data, leave);
         }
@@ -159,6 +209,14 @@ struct Underway {
     found: OperationIndex,
     /// Its enter in the log.
     enter: Option<Sequence>,
+    operation: Operation,
+    fate: Fate,
+}
+
+/// What a client is told of a call that failed.
+fn failed(result: IoReturn) -> Body {
+    let scalars = Scalars::clamped(&[]);
+    Body::Return(Return { result, scalars, structure_size: None, structure: None })
 }
 
 /// The shared buffers that a call names, and their numbers where they have one.
@@ -365,13 +423,20 @@ impl Connection for PlayedConnection {
         let asked = Body::Map { memory_type, options: options.0, address };
         let key = Key::Map { connection: self.number, memory_type };
         let is_same = |held: &Body| *held == asked;
-        let underway =
-            self.begin(Operation::Map(memory_type), &key, is_same, |_, held| (None, held.clone()));
-        let body = self.pass(&underway);
-        let Body::Mapped { outcome } = body else { stage.leave_tape("what a map gave") };
-        let leave = self.end(underway, body);
+        let told = |code| Body::Mapped { outcome: Err(code) };
+        let given = |_: &mut State, held: &Body| (None, held.clone());
+        let operation = Operation::Map(memory_type);
+        let underway = self.begin(operation, &key, is_same, || asked.clone(), told, given)?;
+        let body = self.pass(&underway, told);
+        let Body::Mapped { outcome } = &*body else { stage.leave_tape("what a map gave") };
+        let leave = self.end(underway, &body);
         let mapped = (*outcome)?;
         let mut state = stage.now();
+        if let Some(fates) = &mut state.fates
+            && let Some(connection) = fates.connections.get_mut(&self.number)
+        {
+            connection.mapped();
+        }
         let store = state.memory(mapped.memory, mapped.size);
         let holders = state.holders.entry(mapped.memory).or_default();
         if !holders.contains(&self.number) {
@@ -402,12 +467,18 @@ impl Connection for PlayedConnection {
         let asked = Body::Unmap { memory_type, memory };
         let key = Key::Unmap { connection: self.number, memory_type };
         let is_same = |held: &Body| *held == asked;
-        let underway = self.begin(Operation::Unmap(memory_type), &key, is_same, |state, held| {
+        let told = |result| Body::Unmapped { result };
+        let operation = Operation::Unmap(memory_type);
+        let given = |state: &mut State, held: &Body| {
             let cause = state.log.as_ref().zip(memory);
             (cause.and_then(|(log, memory)| log.origin(memory).1), held.clone())
-        });
-        let body = self.pass(&underway);
-        let result = match body {
+        };
+        let underway = match self.begin(operation, &key, is_same, || asked.clone(), told, given) {
+            Ok(underway) => underway,
+            Err(code) => return code,
+        };
+        let body = self.pass(&underway, told);
+        let result = match &*body {
             Body::Unmapped { result } => *result,
             _ => stage.leave_tape("what an unmap gave"),
         };
@@ -419,20 +490,29 @@ impl Connection for PlayedConnection {
                 stage.state().holders.insert(memory, left);
             }
         }
-        self.end(underway, body);
+        self.end(underway, &body);
         result
     }
 
     fn close(&self) -> IoReturn {
         let key = Key::Close { connection: self.number };
-        let underway = self.begin(Operation::Close, &key, |_| true, |_, held| (None, held.clone()));
-        let body = self.pass(&underway);
-        let result = match body {
+        let told = |result| Body::Closed { result };
+        let given = |_: &mut State, held: &Body| (None, held.clone());
+        let begun = self.begin(Operation::Close, &key, |_| true, || Body::Close, told, given);
+        let underway = match begun {
+            Ok(underway) => underway,
+            Err(code) => {
+                self.let_go();
+                return code;
+            }
+        };
+        let body = self.pass(&underway, told);
+        let result = match &*body {
             Body::Closed { result } => *result,
             _ => self.stage.leave_tape("what a close gave"),
         };
         self.let_go();
-        self.end(underway, body);
+        self.end(underway, &body);
         result
     }
 
@@ -441,13 +521,15 @@ impl Connection for PlayedConnection {
         let key = Key::Other { connection: self.number };
         let is_same =
             |held: &Body| matches!(held, Body::OtherCall(held) if is_same_other(held, &asked));
-        let underway = self
-            .begin(Operation::Other, &key, is_same, |_, _| (None, Body::OtherCall(asked.clone())));
-        let body = self.pass(&underway);
-        let Body::OtherReturn { outcome } = body else {
+        let told = |code| Body::OtherReturn { outcome: Err(code) };
+        let given = |_: &mut State, _: &Body| (None, Body::OtherCall(asked.clone()));
+        let body = || Body::OtherCall(asked.clone());
+        let underway = self.begin(Operation::Other, &key, is_same, body, told, given)?;
+        let body = self.pass(&underway, told);
+        let Body::OtherReturn { outcome } = &*body else {
             self.stage.leave_tape("what another call gave")
         };
-        self.end(underway, body);
+        self.end(underway, &body);
         outcome.map(|service| service.map(|service| ServiceId(u64::from(service))))
     }
 }

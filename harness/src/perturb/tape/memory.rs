@@ -60,6 +60,10 @@ impl PlayedMemory {
             into.copy_from_slice(&bytes);
             return Ok(());
         }
+        if state.is_unsure(stage, self.number, (offset, length)) {
+            drop(state);
+            stage.leave_tape("what the dext had changed here when it ended");
+        }
         self.store.copy_out(offset, into)?;
         state.look(stage, self.number, offset, length);
         Ok(())

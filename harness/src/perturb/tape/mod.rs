@@ -11,9 +11,13 @@
 //! - A change of memory is as early as the last sign of the device before it was seen (a completion, the
 //!   return of a call, another change), if the tape lets it be: who publishes data and then says so is
 //!   never shown saying so first.
+//! - A fault strikes where the dext would be, and the boundary says what the client sees of it. A call
+//!   that failed has no effect, and what it may have caused does not come. From then on what the tape does
+//!   not hold is refused with an error instead of ending the run.
 //! - Whatever has been seen of the device, what it did before on the tape has happened, too.
 
 mod connection;
+mod fate;
 mod log;
 mod memory;
 mod queue;

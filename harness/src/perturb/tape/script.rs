@@ -163,6 +163,19 @@ impl Script {
         &self.tape.events()[index]
     }
 
+    /// The selector of a call.
+    pub(in crate::perturb) fn selector(&self, operation: OperationIndex) -> Option<u32> {
+        match &self.event(self.operations[operation].enter).body {
+            Body::Call(call) | Body::AsyncCall { call, .. } => Some(call.selector),
+            _ => None,
+        }
+    }
+
+    /// How many completions there are.
+    pub(in crate::perturb) fn posts(&self) -> usize {
+        self.deeds.iter().filter(|deed| matches!(deed.what, What::Post { .. })).count()
+    }
+
     /// How long an operation took.
     pub(in crate::perturb) fn took(&self, operation: OperationIndex) -> u64 {
         let Recorded { enter, leave, .. } = self.operations[operation];

@@ -1,9 +1,11 @@
 //! One run of a script: what has happened so far, and what the device does next.
 
+use super::fate::Fates;
 use super::log::Log;
 use super::script::{Deed, Key, OperationIndex, Script, What};
 use crate::call::Completion;
 use crate::connection::Notice;
+use crate::fault::{CompletionFault, Ending};
 use crate::memory::{Backing, Memory, SharedBuffer};
 use crate::perturb::gate::Gate;
 use crate::perturb::{Deviation, Deviations, Shift};
@@ -46,6 +48,11 @@ pub(super) struct State {
     pub(super) references: HashMap<OperationIndex, (Vec<u64>, Sequence)>,
     pub(super) registers: HashMap<(u32, u64, u64), usize>,
     pub(super) log: Option<Log>,
+    /// What goes wrong, where anything does.
+    pub(super) fates: Option<Fates>,
+    /// Completions that a fault has made late, and how many came of each call.
+    late: Vec<(Duration, usize)>,
+    ordinals: HashMap<OperationIndex, u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,6 +112,9 @@ impl Stage {
             references: HashMap::new(),
             registers: HashMap::new(),
             log: logs.then(Log::default),
+            fates: Fates::new(deviations.faults()),
+            late: Vec::new(),
+            ordinals: HashMap::new(),
         };
         let state = Monitor::new(&schedule, "what the tape holds of the device", state);
         Arc::new(Self { script: Arc::clone(script), gate: Arc::clone(gate), schedule, state })
@@ -145,7 +155,10 @@ impl Stage {
         }
         let mut state = self.now();
         if let Some(leave) = self.script.operations[operation].leave {
-            state.flush(self, leave);
+            // What is inside a dext that is removed finishes (H3).
+            if state.fates.as_ref().is_none_or(|fates| fates.ended != Some(Ending::Died)) {
+                state.flush_to(self, leave);
+            }
         }
         state
     }
@@ -203,9 +216,9 @@ impl Script {
 }
 
 impl State {
-    /// Finds an operation that asks for the same, and takes it: one of this lane before others.
-    pub(super) fn take(
-        &mut self,
+    /// Finds an operation that asks for the same: one of this lane before others.
+    pub(super) fn peek(
+        &self,
         stage: &Stage,
         key: &Key,
         is_same: impl Fn(&Body) -> bool,
@@ -230,7 +243,19 @@ impl State {
                 break;
             }
         }
-        let found = found?;
+        found
+    }
+
+    /// Finds an operation that asks for the same, and takes it.
+    pub(super) fn take(
+        &mut self,
+        stage: &Stage,
+        key: &Key,
+        is_same: impl Fn(&Body) -> bool,
+    ) -> Option<OperationIndex> {
+        let found = self.peek(stage, key, is_same)?;
+        let operations = stage.script.by_key.get(key)?;
+        let first = self.first.get(key).copied().unwrap_or(0);
         self.used[found] = true;
         let mut first = first;
         while operations.get(first).is_some_and(|operation| self.used[*operation]) {
@@ -257,6 +282,9 @@ impl State {
         memory: u32,
         (offset, length): (u64, u64),
     ) -> bool {
+        if self.is_over() {
+            return self.is_unsure(stage, memory, (offset, length));
+        }
         let left = self.patches.get(self.next_patch..).unwrap_or_default();
         let before = left.iter().map(|deed| &stage.script.deeds[*deed]);
         before.take_while(|deed| deed.position < position).any(|deed| match &deed.what {
@@ -265,6 +293,26 @@ impl State {
             }
             _ => false,
         })
+    }
+
+    /// True where nobody knows whether a dext that has ended had changed these bytes before: some of what
+    /// may have caused a change has happened, and some has not.
+    pub(super) fn is_unsure(
+        &self,
+        stage: &Stage,
+        memory: u32,
+        (offset, length): (u64, u64),
+    ) -> bool {
+        let left = self.patches.get(self.next_patch..).unwrap_or_default();
+        self.is_over()
+            && left.iter().any(|deed| {
+                let (Deed { what, causes, .. }, missing) =
+                    (&stage.script.deeds[*deed], self.deeds[*deed].missing as usize);
+                let What::Patch { memory: of, offset: at, bytes, .. } = what else { return false };
+                let overlaps =
+                    *of == memory && *at < offset + length && offset < *at + bytes.len() as u64;
+                overlaps && 0 < missing && missing < causes.len()
+            })
     }
 
     /// An operation has begun: what it may cause can come.
@@ -303,8 +351,12 @@ impl State {
 
     /// When the next thing happens by itself that a wait could wait for.
     pub(super) fn next_due(&self, stage: &Stage) -> Option<Duration> {
+        if self.is_over() {
+            return None;
+        }
         let can = self.pending.iter().filter(|deed| !self.is_behind(stage, **deed));
-        can.map(|deed| self.deeds[*deed].due).min()
+        let late = self.late.iter().map(|(due, _)| *due);
+        can.map(|deed| self.deeds[*deed].due).chain(late).min()
     }
 
     /// True where an earlier completion of the same call has not come.
@@ -316,7 +368,34 @@ impl State {
     /// Has everything happen that is due. True where something reached a queue.
     fn advance(&mut self, stage: &Stage) -> bool {
         let now = stage.schedule.now();
+        let end = self.fates.as_ref().and_then(Fates::next_end).filter(|end| *end <= now);
+        let Some(end) = end else { return self.advance_until(stage, now) };
+        // What was due before the end has come, and nothing comes after it.
+        let came = self.advance_until(stage, end);
+        if let Some(fates) = &mut self.fates {
+            fates.end_in_time();
+        }
+        came
+    }
+
+    /// Nothing more comes of a dext that has ended (D20).
+    fn is_over(&self) -> bool {
+        self.fates.as_ref().is_some_and(|fates| fates.ended.is_some())
+    }
+
+    fn advance_until(&mut self, stage: &Stage, now: Duration) -> bool {
         let mut came = false;
+        if self.is_over() {
+            return false;
+        }
+        for (due, deed) in std::mem::take(&mut self.late) {
+            if due <= now {
+                self.deliver(stage, deed, due);
+                came = true;
+            } else {
+                self.late.push((due, deed));
+            }
+        }
         loop {
             let patch = self.patches.get(self.next_patch).copied().filter(|deed| {
                 let progress = &self.deeds[*deed];
@@ -347,6 +426,13 @@ impl State {
 
     /// Has every change happen that had at this place of the tape.
     pub(super) fn flush(&mut self, stage: &Stage, position: usize) {
+        if self.is_over() {
+            return;
+        }
+        self.flush_to(stage, position);
+    }
+
+    fn flush_to(&mut self, stage: &Stage, position: usize) {
         while let Some(deed) = self.patches.get(self.next_patch).copied() {
             if stage.script.deeds[deed].position > position || self.deeds[deed].missing > 0 {
                 return;
@@ -368,23 +454,25 @@ impl State {
         }
         let time = self.deeds[deed].due;
         match &script.deeds[deed].what {
-            What::Post { queue, call, ordinal, completion } => {
-                let mut completion = *completion;
-                let mut cause = None;
-                if let Some((reference, enter)) = self.references.get(call) {
-                    for (entry, given) in completion.reference.iter_mut().zip(reference).skip(1) {
-                        *entry = *given;
-                    }
-                    cause = Some(*enter);
-                }
-                let connection = script.event(script.deeds[deed].event).connection;
-                let posted = self.log.as_mut().map_or(0, |log| {
-                    let Completion { reference, status, arguments } = completion;
-                    let body = Body::Posted { ordinal: *ordinal, status, arguments, reference };
-                    log.append(0, connection, cause, time, body)
+            What::Post { call, .. } => {
+                let selector = script.selector(*call);
+                let fates = self.fates.as_mut();
+                let struck = fates.zip(selector).and_then(|(fates, selector)| {
+                    let struck = fates.counter.completion(selector);
+                    fates.struck |= struck.is_some();
+                    struck
                 });
                 stage.gate.note_moment(time);
-                self.queues.entry(*queue).or_default().push_back((completion, posted));
+                match struck {
+                    Some(CompletionFault::Lost) => return false,
+                    Some(CompletionFault::Late(by)) => {
+                        self.late.push((time.saturating_add(by), deed));
+                        return false;
+                    }
+                    Some(CompletionFault::Doubled) => self.deliver(stage, deed, time),
+                    None => {}
+                }
+                self.deliver(stage, deed, time);
                 true
             }
             What::Notice { queue, notice } => {
@@ -397,6 +485,36 @@ impl State {
                 false
             }
         }
+    }
+
+    /// A completion reaches its queue.
+    fn deliver(&mut self, stage: &Stage, deed: usize, time: Duration) {
+        let script = &stage.script;
+        let What::Post { queue, call, ordinal, completion } = &script.deeds[deed].what else {
+            return;
+        };
+        let mut completion = *completion;
+        let mut cause = None;
+        if let Some((reference, enter)) = self.references.get(call) {
+            for (entry, given) in completion.reference.iter_mut().zip(reference).skip(1) {
+                *entry = *given;
+            }
+            cause = Some(*enter);
+        }
+        let mut ordinal = *ordinal;
+        if self.fates.is_some() {
+            // Counted anew, since some may be lost and some doubled.
+            let came = self.ordinals.entry(*call).or_default();
+            *came += 1;
+            ordinal = *came;
+        }
+        let connection = script.event(script.deeds[deed].event).connection;
+        let posted = self.log.as_mut().map_or(0, |log| {
+            let Completion { reference, status, arguments } = completion;
+            let body = Body::Posted { ordinal, status, arguments, reference };
+            log.append(0, connection, cause, time, body)
+        });
+        self.queues.entry(*queue).or_default().push_back((completion, posted));
     }
 
     /// The next change of memory happens.

@@ -88,12 +88,23 @@ impl System for PlayedSystem {
         let stage = &*self.stage;
         let passage = stage.gate.enter(Operation::Open);
         let service = u32::try_from(service.0).unwrap_or(u32::MAX);
+        let lane = stage.lane();
+        if let Some(code) = stage.open_fails() {
+            let mut state = stage.now();
+            let now = stage.schedule.now();
+            if let Some(log) = &mut state.log {
+                let enter = log.append(lane, None, None, now, Body::Open { service, open_type });
+                log.append(lane, None, Some(enter), now, Body::OpenFailed { result: code });
+            }
+            drop(state);
+            stage.gate.leave(passage);
+            return Err(code);
+        }
         let mut state = stage.now();
         let Some(found) = state.take(stage, &Key::Open { service, open_type }, |_| true) else {
             drop(state);
             stage.leave_tape("an open of this service and type");
         };
-        let lane = stage.lane();
         let enter = state.log.as_mut().map(|log| {
             let body = Body::Open { service, open_type };
             log.append(lane, None, None, stage.schedule.now(), body)
@@ -107,6 +118,9 @@ impl System for PlayedSystem {
         if let Some(log) = &mut state.log {
             let body = leave.body.clone();
             log.append(lane, leave.connection, enter, stage.schedule.now(), body);
+        }
+        if let (Some(fates), Some(number)) = (&mut state.fates, leave.connection) {
+            fates.opened(number);
         }
         drop(state);
         match (&leave.body, leave.connection) {
