@@ -8,6 +8,6 @@ mod assert;
 mod mask;
 
 #[doc(hidden)]
-pub use assert::transcript;
+pub use assert::{transcript, transcript_by};
 #[doc(hidden)]
 pub use insta;
