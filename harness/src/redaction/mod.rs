@@ -4,9 +4,18 @@
 //! range, by registry property. A [`Pseudonym`] puts another value of the same form in their place, so
 //! that a tape still replays for every client that only copies or compares it: lengths, characters'
 //! classes and equalities hold, and two values that differ stay two.
+//!
+//! [`Substitutes`] puts the pseudonyms of [known values](PrivateValue) wherever those stand in bytes, in any of
+//! their [forms](encodings).
 
+mod encoding;
 mod policy;
 mod pseudonym;
+mod substitutes;
+mod value;
 
+pub use encoding::{Edges, Encoded, encodings};
 pub use policy::{FieldPlace, PolicyError, PolicyField, PolicyMemory, RedactionPolicy, When};
 pub use pseudonym::{Form, Pseudonym};
+pub use substitutes::Substitutes;
+pub use value::{PrivateValue, VALUE_MAX, VALUE_MIN, trimmed};

@@ -23,6 +23,14 @@ pub enum PolicyError {
         /// Why.
         source: std::io::Error,
     },
+    /// What stands in the file is no policy.
+    #[error("read {}: {error}", path.display())]
+    In {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<PolicyError>,
+    },
     /// It is larger than a policy can be.
     #[error("read a redaction policy of more than {FILE_MAX} bytes")]
     TooLarge,
@@ -185,6 +193,7 @@ impl RedactionPolicy {
         let file = std::fs::File::open(path).map_err(io)?;
         file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(io)?;
         Self::from_toml(&text)
+            .map_err(|error| PolicyError::In { path: path.to_owned(), error: Box::new(error) })
     }
 
     /// Reads a policy.

@@ -72,6 +72,31 @@ impl Pseudonym {
         Self { key }
     }
 
+    /// Pseudonyms under a key that is drawn now and never shown.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random bytes to give.
+    pub fn random() -> std::io::Result<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+        Ok(Self::new(key))
+    }
+
+    /// Pseudonyms under a key that follows from a text, such as the content of a key file: the same text
+    /// gives the same ones.
+    #[must_use]
+    pub fn of_text(text: &[u8]) -> Self {
+        Self::new(blake3::derive_key("dextape redaction key", text))
+    }
+
+    /// Pseudonyms that are others than these, for one place each: those of short values under one key alone
+    /// would show which of them are equal, and how they differ.
+    #[must_use]
+    pub fn apart(&self, place: &[u8]) -> Self {
+        Self::new(*blake3::keyed_hash(&self.key, place).as_bytes())
+    }
+
     /// Puts the pseudonym of `bytes` in their place. It is equal to them only by a chance of one in
     /// as many as there are values of the form.
     pub fn replace(&self, bytes: &mut [u8], form: Form) {

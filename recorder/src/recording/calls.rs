@@ -1,18 +1,21 @@
 //! What a session remembers of its asynchronous calls, so that completions can be counted.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Calls that are remembered. The kernel never says that an action is done (D11), so the quietest ones
 /// are forgotten.
 const CALLS_MAX: usize = 65_536;
 
 /// What a completion can be told about its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// Number of the call's connection.
     pub(crate) connection: u32,
     /// The call's selector.
     pub(crate) selector: u32,
+    /// The beginning of its structure handed in, where a redactor asks for it.
+    pub(crate) input: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Calls {
         if let Some(known) = self.calls.get_mut(&call) {
             known.completions += 1;
             known.recent = true;
-            return (known.completions, Some(known.origin));
+            return (known.completions, Some(known.origin.clone()));
         }
         (1, None)
     }
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     fn origin(selector: u32) -> Origin {
-        Origin { connection: 1, selector }
+        Origin { connection: 1, selector, input: None }
     }
 
     #[test]

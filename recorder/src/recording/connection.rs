@@ -127,11 +127,7 @@ impl RecordingConnection {
         if !self.context.session.is_recording() {
             return None;
         }
-        let bytes = match (&input.structure, &buffers.input) {
-            (StructureInput::Bytes(bytes), _) => bytes,
-            (StructureInput::Shared(_), Some(lent)) => &lent.bytes[..],
-            _ => &[],
-        };
+        let bytes = buffers.bytes_of(input);
         let handed_in = self.context.handed_in(&FieldPlace::StructureInput { selector }, bytes);
         let structure = match (&input.structure, &buffers.input) {
             (StructureInput::Bytes(_), _) => Structure::Bytes(handed_in.data()),
@@ -143,7 +139,7 @@ impl RecordingConnection {
             _ => Structure::None,
         };
         let place = FieldPlace::ScalarInput { selector };
-        let scalars = self.context.hook().scalars(&place, input.scalars);
+        let scalars = self.context.hook().scalars(&place, bytes, input.scalars);
         append(Call {
             selector,
             scalars: scalars.as_slice(),
@@ -155,7 +151,13 @@ impl RecordingConnection {
     }
 
     /// Records the leave of a call.
-    fn leave_call(&self, call: &Underway, result: IoReturn, output: &MethodOutput<'_>) {
+    fn leave_call(
+        &self,
+        call: &Underway,
+        input: &MethodInput<'_>,
+        result: IoReturn,
+        output: &MethodOutput<'_>,
+    ) {
         let Underway { enter, selector, asked, asynchronous, buffers, pointed } = call;
         if enter.is_none() {
             return;
@@ -185,11 +187,15 @@ impl RecordingConnection {
             _ => None,
         };
         let hook = self.context.hook();
+        let handed_in = buffers.bytes_of(input);
         let place = FieldPlace::StructureOutput { selector: *selector };
-        let structure = bytes.map(|bytes| hook.bytes(&place, bytes));
+        let structure = bytes.map(|bytes| hook.bytes_of_call(&place, handed_in, bytes));
         let returned_scalars = if succeeded { output.returned_scalars() } else { &[] };
-        let scalars =
-            hook.scalars(&FieldPlace::ScalarOutput { selector: *selector }, returned_scalars);
+        let scalars = hook.scalars(
+            &FieldPlace::ScalarOutput { selector: *selector },
+            handed_in,
+            returned_scalars,
+        );
         let record = Record::Return(Return {
             result,
             scalars: scalars.as_slice(),
@@ -240,7 +246,7 @@ impl Connection for RecordingConnection {
         let asked = output.structure_asked();
         let call = Underway { enter, selector, asked, asynchronous: false, buffers, pointed };
         let result = self.inner.call_method(selector, input, output);
-        self.leave_call(&call, result, output);
+        self.leave_call(&call, input, result, output);
         result
     }
 
@@ -280,12 +286,13 @@ impl Connection for RecordingConnection {
         if let (Marked::Marked(reference), Some(enter)) = (&marked, enter) {
             inner_wake.reference = Some(reference);
             let mut calls = session.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            calls.made(enter.get(), Origin { connection: self.number, selector });
+            let kept = session.hook.kept(buffers.bytes_of(input));
+            calls.made(enter.get(), Origin { connection: self.number, selector, input: kept });
         }
         let asked = output.structure_asked();
         let call = Underway { enter, selector, asked, asynchronous: true, buffers, pointed };
         let result = self.inner.call_async_method(selector, &inner_wake, input, output);
-        self.leave_call(&call, result, output);
+        self.leave_call(&call, input, result, output);
         result
     }
 
@@ -367,6 +374,15 @@ impl Connection for RecordingConnection {
 }
 
 impl Buffers {
+    /// The structure that a call hands in, as it was when the call was made.
+    fn bytes_of<'a>(&'a self, input: &MethodInput<'a>) -> &'a [u8] {
+        match (&input.structure, &self.input) {
+            (StructureInput::Bytes(bytes), _) => bytes,
+            (StructureInput::Shared(_), Some(lent)) => &lent.bytes,
+            _ => &[],
+        }
+    }
+
     /// The call that names them is on the tape.
     fn called(&self, enter: Option<Token>) {
         for lent in [&self.input, &self.output].into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! The calls of a connection beside methods and memory, recorded.
 
 use super::connection::{RecordingConnection, Wake};
+use super::redact::FieldPlace;
 use super::system::number_service;
 use crate::journal::{OtherCall as Recorded, Record};
 use dextape::connection::{OtherCall, OtherReply, Value};
@@ -15,7 +16,7 @@ impl RecordingConnection {
             }
             return self.inner.other_call(&passed_on);
         }
-        let redacted;
+        let (redacted, trapped);
         let record = match *call {
             OtherCall::SetNotificationPort { notification_type, queue, reference } => {
                 let wake = queue.map(|queue| (queue, Wake::of(queue, &self.context)));
@@ -37,7 +38,10 @@ impl RecordingConnection {
             OtherCall::SetProperties { properties: None } => {
                 Recorded::SetProperties { properties: None }
             }
-            OtherCall::Trap { index, arguments } => Recorded::Trap { index, arguments },
+            OtherCall::Trap { index, arguments } => {
+                trapped = session.hook.scalars(&FieldPlace::Trap { index }, &[], arguments);
+                Recorded::Trap { index, arguments: trapped.as_slice() }
+            }
             OtherCall::AddRef => Recorded::AddRef,
             OtherCall::Release => Recorded::Release,
         };

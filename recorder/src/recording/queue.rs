@@ -161,10 +161,11 @@ impl Posts {
         };
         let (ordinal, origin) =
             session.calls.lock().unwrap_or_else(PoisonError::into_inner).completed(call);
-        let connection = origin.map(|origin| origin.connection);
+        let connection = origin.as_ref().map(|origin| origin.connection);
         let place =
-            FieldPlace::CompletionArguments { selector: origin.map(|origin| origin.selector) };
-        let arguments = session.hook.scalars(&place, &completion.arguments);
+            FieldPlace::CompletionArguments { selector: origin.as_ref().map(|it| it.selector) };
+        let input = origin.and_then(|origin| origin.input).unwrap_or_default();
+        let arguments = session.hook.scalars(&place, &input, &completion.arguments);
         let record = Record::Posted {
             ordinal,
             status: completion.status,

@@ -2,8 +2,9 @@
 
 use crate::journal::Data;
 use dextape::call::Scalars;
-use dextape::connection::Value;
+use dextape::connection::{Matching, Value};
 use dextape::limits::SCALARS_MAX;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +51,14 @@ pub enum FieldPlace<'a> {
         /// Where in the memory the bytes begin.
         offset: u64,
     },
-    /// One value of the registry: the bytes of a string or of data, or the 8 little-endian bytes of
+    /// The arguments of a trap: 8 little-endian bytes each.
+    Trap {
+        /// Number of the trap.
+        index: u32,
+    },
+    /// What the client says of the recording, in its own words.
+    Remark,
+    /// One value of the registry, or of what services are matched by: the bytes of a string or of data, or the 8 little-endian bytes of
     /// a number. Elements of arrays and dictionaries come one by one under the property's own key.
     Property {
         /// The property's key.
@@ -105,6 +113,23 @@ pub trait Redactor: Send + Sync + fmt::Debug {
     /// from the client's threads, also while a memory is locked: it must not wait, and not use
     /// the recorded system.
     fn redact(&self, place: &FieldPlace<'_>, bytes: &mut [u8]) -> Redaction;
+
+    /// The same for what belongs to a call, whose structure handed in is `input`, as far as it is known: of
+    /// a completion, [`input_kept`](Self::input_kept) bytes of it.
+    fn redact_of_call(&self, place: &FieldPlace<'_>, input: &[u8], bytes: &mut [u8]) -> Redaction {
+        let _ = input;
+        self.redact(place, bytes)
+    }
+
+    /// How many bytes of the structure handed in are kept of each asynchronous call for its completions.
+    fn input_kept(&self) -> usize {
+        0
+    }
+
+    /// What is to be said of it when the recording ends, for the tape's header beside the name.
+    fn summary(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Bytes on their way to the journal.
@@ -150,18 +175,29 @@ pub(crate) struct Hook(pub(crate) Option<Arc<dyn Redactor>>);
 
 impl Hook {
     pub(crate) fn bytes<'a>(&self, place: &FieldPlace<'_>, bytes: &'a [u8]) -> Passed<'a> {
+        self.bytes_of_call(place, &[], bytes)
+    }
+
+    /// Bytes that belong to a call with this structure handed in.
+    pub(crate) fn bytes_of_call<'a>(
+        &self,
+        place: &FieldPlace<'_>,
+        input: &[u8],
+        bytes: &'a [u8],
+    ) -> Passed<'a> {
         let Some(redactor) = &self.0 else { return Passed::Borrowed(bytes) };
         let mut copy = bytes.to_vec();
-        match redactor.redact(place, &mut copy) {
+        match redactor.redact_of_call(place, input, &mut copy) {
             Redaction::Keep => Passed::Owned(copy),
             Redaction::Remove => Passed::Removed(bytes.len() as u64),
         }
     }
 
-    /// The first 16 scalars; those behind never reach the journal.
+    /// The first 16 scalars, of a call with this structure handed in; those behind never reach the journal.
     pub(crate) fn scalars<'a>(
         &self,
         place: &FieldPlace<'_>,
+        input: &[u8],
         scalars: &'a [u64],
     ) -> PassedScalars<'a> {
         let scalars = &scalars[..scalars.len().min(SCALARS_MAX)];
@@ -171,7 +207,7 @@ impl Hook {
         for (eight, scalar) in bytes.chunks_exact_mut(8).zip(scalars) {
             eight.copy_from_slice(&scalar.to_le_bytes());
         }
-        if redactor.redact(place, bytes) == Redaction::Remove {
+        if redactor.redact_of_call(place, input, bytes) == Redaction::Remove {
             bytes.fill(0);
         }
         let mut copy = [0; SCALARS_MAX];
@@ -189,6 +225,32 @@ impl Hook {
             bytes = [0; 8];
         }
         u64::from_le_bytes(bytes)
+    }
+
+    /// What the client says of the recording.
+    pub(crate) fn remark<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.bytes(&FieldPlace::Remark, text.as_bytes()) {
+            Passed::Borrowed(_) => Cow::Borrowed(text),
+            Passed::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            Passed::Removed(_) => Cow::Borrowed(""),
+        }
+    }
+
+    /// What services are matched by; `None` where it may be recorded as it is.
+    pub(crate) fn matching(&self, matching: &Matching) -> Option<Matching> {
+        let redactor = self.0.as_deref()?;
+        let conditions = matching.conditions();
+        Some(
+            conditions
+                .map(|(key, value)| (key.to_owned(), redacted(redactor, key, value)))
+                .collect(),
+        )
+    }
+
+    /// The beginning of a call's input that its completions are judged by.
+    pub(crate) fn kept(&self, input: &[u8]) -> Option<Arc<[u8]>> {
+        let most = self.0.as_ref()?.input_kept();
+        (most > 0).then(|| Arc::from(&input[..input.len().min(most)]))
     }
 
     /// A registry value; `None` where it may be recorded as it is.
@@ -286,7 +348,7 @@ mod tests {
     fn without_a_redactor_nothing_is_copied() {
         let hook = Hook::default();
         assert!(matches!(hook.bytes(&PLACE, &[7]), Passed::Borrowed([7])));
-        assert!(matches!(hook.scalars(&PLACE, &[7]), PassedScalars::Borrowed([7])));
+        assert!(matches!(hook.scalars(&PLACE, &[], &[7]), PassedScalars::Borrowed([7])));
         assert_eq!(hook.value("key", &Value::Number(7)), None);
     }
 
@@ -294,9 +356,9 @@ mod tests {
     fn bytes_and_scalars_are_replaced_or_removed() {
         assert_eq!(hook().bytes(&PLACE, &[1, 3]).data(), Data::Bytes(&[2, 3]));
         assert_eq!(hook().bytes(&PLACE, &[1, 7]).data(), Data::Redacted { length: 2 });
-        assert_eq!(hook().scalars(&PLACE, &[1, 3]).as_slice(), [2, 3]);
-        assert_eq!(hook().scalars(&PLACE, &[1, 7]).as_slice(), [0, 0]);
-        assert_eq!(hook().scalars(&PLACE, &[3; 20]).as_slice(), [3; 16]);
+        assert_eq!(hook().scalars(&PLACE, &[], &[1, 3]).as_slice(), [2, 3]);
+        assert_eq!(hook().scalars(&PLACE, &[], &[1, 7]).as_slice(), [0, 0]);
+        assert_eq!(hook().scalars(&PLACE, &[], &[3; 20]).as_slice(), [3; 16]);
         assert_eq!(hook().word(&PLACE, 0x0301, 2), 0x0302);
         assert_eq!(hook().word(&PLACE, 0x07, 1), 0);
     }

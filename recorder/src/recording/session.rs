@@ -148,6 +148,7 @@ impl RecordingSession {
         let elapsed = self.clock.get().map(|(clock, began)| clock.now().saturating_sub(*began));
         let time = nanoseconds(elapsed.unwrap_or_default());
         let subject = NoteSubject::Trigger;
+        let reason = &*self.hook.remark(reason);
         let noted = self.lanes.with(|lane| {
             let (number, time) = (lane.number, lane.time(time));
             let stamp = Stamp { lane: number, connection: None, cause: None, time };
@@ -171,6 +172,13 @@ impl RecordingSession {
     /// Ends the recording. The wrapped systems go on working, unrecorded.
     pub fn finish(&self) {
         if self.recording.swap(false, Ordering::AcqRel) {
+            let summary =
+                self.hook.0.as_ref().map(|redactor| redactor.summary()).unwrap_or_default();
+            if !summary.is_empty() {
+                let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+                header.redactions.extend(summary);
+                self.journal.append(Stamp::default(), &Record::Header(&header));
+            }
             self.journal.finish();
         }
     }

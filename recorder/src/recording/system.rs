@@ -90,6 +90,8 @@ impl System for RecordingSystem {
             Err(result) => Err(*result),
         };
         let found = numbers.as_deref().map_err(|result| *result);
+        let redacted = self.context.hook().matching(matching);
+        let matching = redacted.as_ref().unwrap_or(matching);
         self.context.append(None, None, &Record::Matched { matching, outcome: found });
         outcome
     }
@@ -142,7 +144,10 @@ impl System for RecordingSystem {
     }
 
     fn watch(&self, matching: &Matching) -> Result<Arc<dyn NoticeQueue>, IoReturn> {
-        match self.inner.watch(matching) {
+        let watched = self.inner.watch(matching);
+        let redacted = self.context.hook().matching(matching);
+        let matching = redacted.as_ref().unwrap_or(matching);
+        match watched {
             Ok(inner) => {
                 let queue = self.context.session.numbers.queues.next();
                 let record = Record::Watch { queue, matching, result: IoReturn::SUCCESS };

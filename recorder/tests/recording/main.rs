@@ -3,6 +3,7 @@
 mod device;
 mod events;
 mod memory;
+mod policy;
 mod program;
 mod queue;
 mod redaction;

@@ -17,6 +17,8 @@ pub struct Environment {
     pub(crate) record: Option<PathBuf>,
     /// What is known of the values in calls: a protocol description.
     pub(crate) annotations: Option<PathBuf>,
+    /// What must not be recorded: a redaction policy.
+    pub(crate) redact: Option<PathBuf>,
     /// Exit with another code where events of a replayed tape are left over.
     pub(crate) strict: bool,
 }
@@ -47,6 +49,7 @@ const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
 const ANNOTATIONS: &str = "DEXTAPE_ANNOTATIONS";
+const REDACT: &str = "DEXTAPE_REDACT";
 const SLOWER: &str = "DEXTAPE_SLOWER";
 
 impl Environment {
@@ -102,7 +105,13 @@ impl Environment {
             }
         };
         let file = |name| get(name).map(PathBuf::from);
-        Ok(Self { answer, record: file(RECORD), annotations: file(ANNOTATIONS), strict })
+        Ok(Self {
+            answer,
+            record: file(RECORD),
+            annotations: file(ANNOTATIONS),
+            redact: file(REDACT),
+            strict,
+        })
     }
 }
 

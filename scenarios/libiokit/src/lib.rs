@@ -16,6 +16,7 @@
 //! | `DEXTAPE_PLUGIN` | the library whose dext answers instead |
 //! | `DEXTAPE_RECORD` | the tape that is recorded, whatever answers |
 //! | `DEXTAPE_ANNOTATIONS` | a protocol description (`dextape::protocol`): which fields of calls are the client's handles or pointers, or differ from run to run; what pointers lead to is recorded, and replayed |
+//! | `DEXTAPE_REDACT` | a redaction policy (`dextape::redaction`): what stands at its places is replaced before it reaches the disk |
 //! | `DEXTAPE_LEAKS` | what is said at exit of rights that are left: `no`, `yes` (the default), or `all` for objects, too |
 //!
 //! # A library with scenarios of one's own

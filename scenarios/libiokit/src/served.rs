@@ -12,7 +12,9 @@ use dextape_cabi::{Backend, Finish, StartError, client_space, say};
 use dextape_lab::{Lenient, is_marked};
 use dextape_plugin::Plugin;
 use dextape_recorder::program::{Begun, begin};
-use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
+use dextape_recorder::recording::{
+    Annotations, ClientPointers, PolicyRedactor, RecordOptions, RecordingSession, Redactor,
+};
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::{Parameters, Registry};
 use std::num::NonZeroU32;
@@ -68,7 +70,10 @@ impl Served {
             Answer::Plugin { path, slower } => (plugin(path, *slower)?, None),
         };
         let annotations = environment.annotations.as_deref().map(annotations).transpose()?;
-        let record = |tape| Recording::start(tape, annotations);
+        // A policy that cannot be followed is an error, also where nothing is recorded: no secret leaks by a
+        // slip of the pen.
+        let redactor = environment.redact.as_deref().map(redactor).transpose()?;
+        let record = |tape| Recording::start(tape, annotations, redactor);
         let recording = environment.record.as_deref().map(record).transpose()?;
         let system = match &recording {
             Some(recording) => recording.session.wrap(system),
@@ -109,6 +114,11 @@ fn annotations(path: &Path) -> Result<Annotations, StartError> {
     Ok(Annotations::new(&read?))
 }
 
+/// Follows a redaction policy.
+fn redactor(path: &Path) -> Result<Arc<dyn Redactor>, StartError> {
+    Ok(Arc::new(PolicyRedactor::read(path).map_err(StartError::new)?))
+}
+
 fn replayer(
     path: &Path,
     tape: Arc<Tape>,
@@ -146,10 +156,15 @@ fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError
 }
 
 impl Recording {
-    fn start(tape: &Path, annotations: Option<Annotations>) -> Result<Self, StartError> {
+    fn start(
+        tape: &Path,
+        annotations: Option<Annotations>,
+        redactor: Option<Arc<dyn Redactor>>,
+    ) -> Result<Self, StartError> {
         let annotations = annotations.map(Arc::new);
         let options = || RecordOptions {
             capture: Capture::SyncPoints,
+            redactor: redactor.clone(),
             rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
             pointers: annotations
                 .as_ref()

@@ -1,11 +1,12 @@
 //! Pseudonyms in the place of private values.
 
 use super::cells::{At, Part, walk};
-use super::encoding::{ALPHABETS, Edges, Encoded, encodings};
 use super::find::{Leak, Search, cells, find_private};
 use super::streams::{Cell, Stream, streams};
-use super::value::{PrivateValue, trimmed};
-use dextape::redaction::{FieldPlace, Form, PolicyField, Pseudonym, RedactionPolicy};
+use dextape::redaction::{
+    Edges, Encoded, FieldPlace, Form, PolicyField, PrivateValue, Pseudonym, RedactionPolicy,
+    encodings, trimmed,
+};
 use dextape::tape::{Body, Sequence, Structure, Tape, TapeError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,7 +103,7 @@ pub fn redact(
     by_length.sort_by_key(|value| std::cmp::Reverse(value.bytes().len()));
     let search = Search::new(&by_length)?;
     let others: Vec<Vec<Encoded>> =
-        by_length.iter().map(|value| encodings(&other(value, pseudonym))).collect();
+        by_length.iter().map(|value| encodings(&value.pseudonym(pseudonym))).collect();
     // What overlaps another place that changes is still there, or changed in part: it comes in a second turn.
     for _ in 0..TURNS_MAX {
         let changes = plan(&cells, &search, &others, pseudonym, &mut report);
@@ -136,24 +137,6 @@ pub fn redact(
     report.values = values;
     let left = find_private(tape, &report.values, LEAKS_SHOWN)?;
     if left.is_empty() { Ok(report) } else { Err(RedactError::Left(left)) }
-}
-
-/// The pseudonym of a value. Of a number it is one with as many digits in both ways of writing it, so
-/// that it needs as many bytes: the permutation is walked until it comes to one.
-fn other(value: &PrivateValue, pseudonym: &Pseudonym) -> PrivateValue {
-    let number = |value: &PrivateValue| {
-        std::str::from_utf8(value.bytes()).ok().and_then(|text| text.parse::<u64>().ok())
-    };
-    let Some(digits) = number(value).filter(|_| value.kind == super::value::Kind::Digits) else {
-        return value.pseudonym(pseudonym);
-    };
-    let hex_digits = |number: u64| (67 - number.leading_zeros()) / 4;
-    let mut walked = value.pseudonym(pseudonym);
-    // The walk comes back to the value itself at the latest; far fewer steps are to be expected.
-    while number(&walked).map(hex_digits) != Some(hex_digits(digits)) {
-        walked = walked.pseudonym(pseudonym);
-    }
-    walked
 }
 
 /// A place of the policy.
@@ -328,22 +311,16 @@ fn share(
     edges: Edges,
     changes: &mut BTreeMap<(usize, usize), u8>,
 ) {
-    let mut change = |index: usize, (bits, value): (u32, usize), shift: u32| {
-        let Some(character) = stream.bytes.get(index).filter(|_| bits > 0) else { return };
-        let digit = |alphabet: &&[u8; 64]| alphabet.iter().position(|it| it == character);
-        let Some(alphabet) = ALPHABETS.iter().find(|alphabet| digit(alphabet).is_some()) else {
-            return;
-        };
-        let mask = ((1 << bits) - 1) << shift;
-        let changed = digit(alphabet).unwrap_or(0) & !mask | value << shift;
-        if let Some(origin) = stream.origin(index) {
-            changes.entry(origin).or_insert(alphabet[changed]);
+    let mut change = |index: usize, other: &dyn Fn(u8) -> Option<u8>| {
+        let character = stream.bytes.get(index).and_then(|character| other(*character));
+        if let (Some(character), Some(origin)) = (character, stream.origin(index)) {
+            changes.entry(origin).or_insert(character);
         }
     };
     if begin > 0 {
-        change(begin - 1, edges.before, 0);
+        change(begin - 1, &|character| edges.before(character));
     }
-    change(end, edges.behind, 6 - edges.behind.0);
+    change(end, &|character| edges.behind(character));
 }
 
 fn write_back(tape: &mut Tape, cells: &[Cell]) {

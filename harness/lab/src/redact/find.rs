@@ -2,10 +2,9 @@
 
 use super::apply::RedactError;
 use super::cells::{At, walk};
-use super::encoding::{Encoded, encodings};
 use super::streams::{Cell, Stream, streams};
-use super::value::{PrivateValue, VALUE_MIN};
 use aho_corasick::{AhoCorasick, BuildError};
+use dextape::redaction::{Encoded, PrivateValue, VALUE_MIN, encodings};
 use dextape::tape::{Sequence, Tape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -7,11 +7,9 @@
 
 mod apply;
 mod cells;
-mod encoding;
 mod find;
 mod streams;
-mod value;
 
 pub use apply::{RedactError, Redacted, redact};
+pub use dextape::redaction::{PrivateValue, VALUE_MAX, VALUE_MIN};
 pub use find::{Leak, find_private};
-pub use value::{PrivateValue, VALUE_MAX, VALUE_MIN};

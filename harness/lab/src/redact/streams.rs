@@ -9,7 +9,7 @@ use std::ops::Range;
 const WHOLE_MAX: usize = 4096;
 
 /// The ends that are joined of longer ones: as many bytes as the longest form of a value.
-const ENDS: usize = 8 * super::value::VALUE_MAX;
+const ENDS: usize = 8 * dextape::redaction::VALUE_MAX;
 
 /// Zero bytes between two ranges of a memory that are read as a part of what stands around them: memory
 /// is zero at first, so what was never anything else is in no patch.

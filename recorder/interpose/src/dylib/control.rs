@@ -24,6 +24,11 @@ extern "C" fn load() {
         if let Some(annotations) = path_of(value) {
             recorder::annotated_by(annotations);
         }
+        // SAFETY: as above.
+        let value = unsafe { getenv(c"DEXTAPE_REDACT".as_ptr()) };
+        if let Some(policy) = path_of(value) {
+            recorder::redacted_by(policy);
+        }
         if let Some(tape) = tape {
             recorder::ask(tape);
         }

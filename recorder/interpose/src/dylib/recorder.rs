@@ -12,7 +12,9 @@ use dextape::protocol::Protocol;
 use dextape::tape::Capture;
 use dextape_recorder::iokit;
 use dextape_recorder::program::{Begun, begin};
-use dextape_recorder::recording::{Annotations, ClientPointers, RecordOptions, RecordingSession};
+use dextape_recorder::recording::{
+    Annotations, ClientPointers, PolicyRedactor, RecordOptions, RecordingSession, Redactor,
+};
 use dextape_recorder::seal::{SealOptions, seal};
 use std::collections::HashMap;
 use std::fmt;
@@ -75,6 +77,21 @@ fn annotations() -> Result<Option<Arc<Annotations>>, String> {
     let protocol =
         Protocol::read(path).map_err(|error| format!("read {}: {error}", path.display()))?;
     Ok(Some(Arc::new(Annotations::new(&protocol))))
+}
+
+/// The policy that says what must not be recorded.
+static REDACT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has recordings follow a redaction policy.
+pub(super) fn redacted_by(path: PathBuf) {
+    // The library is loaded once.
+    let _ = REDACT.set(path);
+}
+
+fn redactor() -> Result<Option<Arc<dyn Redactor>>, String> {
+    let Some(path) = REDACT.get() else { return Ok(None) };
+    let redactor = PolicyRedactor::read(path).map_err(|error| error.to_string())?;
+    Ok(Some(Arc::new(redactor)))
 }
 
 /// Has the recording begin with the program's next call.
@@ -143,6 +160,7 @@ pub(super) fn stop() -> bool {
 impl Recorder {
     fn start(tape: &Path) -> Result<Self, String> {
         let annotations = annotations()?;
+        let redactor = redactor()?;
         let options = || RecordOptions {
             rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
             pointers: annotations
@@ -151,6 +169,7 @@ impl Recorder {
             host: iokit::this_host(),
             page_size: iokit::this_page_size(),
             capture: Capture::SyncPoints,
+            redactor: redactor.clone(),
             ..RecordOptions::default()
         };
         let process = std::process::id();

@@ -1,6 +1,6 @@
 //! Values that are known to be private.
 
-use dextape::redaction::{Form, Pseudonym};
+use super::{Form, Pseudonym};
 use std::fmt;
 
 /// The fewest bytes of a value that can be looked for: shorter ones occur by chance, and need a rule of
@@ -15,7 +15,7 @@ pub const VALUE_MAX: usize = 1024;
 /// # Examples
 ///
 /// ```
-/// use dextape_lab::PrivateValue;
+/// use dextape::redaction::PrivateValue;
 ///
 /// // Read as the six bytes that it is, too.
 /// let address = PrivateValue::of_text("a4:83:e7:12:34:56").unwrap();
@@ -89,8 +89,44 @@ impl PrivateValue {
         &self.bytes
     }
 
-    /// The value that stands in its place.
-    pub(super) fn pseudonym(&self, pseudonym: &Pseudonym) -> Self {
+    /// The value that stands in its place. Of a number it is one with as many digits in both ways of
+    /// writing it, so that it needs as many bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape::redaction::{PrivateValue, Pseudonym};
+    ///
+    /// let serial = PrivateValue::of_text("C02XL0GYJGH5").unwrap();
+    /// let other = serial.pseudonym(&Pseudonym::new([3; 32]));
+    /// assert_eq!(other.bytes().len(), 12);
+    /// assert_ne!(other, serial);
+    /// ```
+    #[must_use]
+    pub fn pseudonym(&self, pseudonym: &Pseudonym) -> Self {
+        let Some(number) = self.number() else { return self.step(pseudonym) };
+        let hex_digits = |number: u64| (67 - number.leading_zeros()) / 4;
+        let mut walked = self.step(pseudonym);
+        // The permutation is walked until it comes to one: to the value itself at the latest, and far
+        // fewer steps are to be expected.
+        while walked.number().map(hex_digits) != Some(hex_digits(number)) {
+            walked = walked.step(pseudonym);
+        }
+        walked
+    }
+
+    /// A value of the same kind that stands in its place; `None` where it is not as long.
+    #[must_use]
+    pub fn replaced_by(&self, bytes: &[u8]) -> Option<Self> {
+        (bytes.len() == self.bytes.len()).then(|| Self { kind: self.kind, bytes: bytes.to_vec() })
+    }
+
+    fn number(&self) -> Option<u64> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        text.parse().ok().filter(|_| self.kind == Kind::Digits)
+    }
+
+    fn step(&self, pseudonym: &Pseudonym) -> Self {
         let mut bytes = self.bytes.clone();
         let form = match self.kind {
             Kind::Text => Form::Text,
@@ -117,8 +153,15 @@ fn keep_utf8(original: &[u8], changed: &mut [u8]) {
     }
 }
 
-/// Without zero bytes and spaces at the end.
-pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
+/// Without zero bytes and spaces at the end, which are padding.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(dextape::redaction::trimmed(b"Ada  \0\0"), b"Ada");
+/// ```
+#[must_use]
+pub fn trimmed(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |last| last + 1);
     &bytes[..end]
 }

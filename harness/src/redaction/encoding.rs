@@ -1,37 +1,92 @@
 //! The forms in which a value can stand in bytes.
 
 use super::value::{Kind, PrivateValue};
-use std::fmt::Write;
+use std::fmt;
+use std::fmt::Write as _;
 
 /// One form of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Encoded {
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Encoded {
     /// Its name, for people.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// The bytes to look for.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// Where `bytes` are only the characters of base64 that the value fills wholly: its other bits.
-    pub(super) edges: Option<Edges>,
+    pub edges: Option<Edges>,
+}
+
+impl fmt::Debug for Encoded {
+    /// The bytes are not shown: messages end in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("name", &self.name)
+            .field("length", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Bits of a value in characters of base64 that it shares with what stands beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Edges {
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Edges {
     /// How many low bits of the character before are the value's, and which.
-    pub(super) before: (u32, usize),
+    before: (u32, usize),
     /// How many high bits of the character behind are the value's, and which.
-    pub(super) behind: (u32, usize),
+    behind: (u32, usize),
+}
+
+impl fmt::Debug for Edges {
+    /// The bits are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edges").finish_non_exhaustive()
+    }
+}
+
+impl Edges {
+    /// The character of base64 that is to stand before the form, where `character` does; `None` where none
+    /// of the value's bits are in it, or it is no character of base64.
+    #[must_use]
+    pub fn before(self, character: u8) -> Option<u8> {
+        shared(character, self.before, 0)
+    }
+
+    /// The character of base64 that is to stand behind the form, where `character` does; `None` as above.
+    #[must_use]
+    pub fn behind(self, character: u8) -> Option<u8> {
+        shared(character, self.behind, 6 - self.behind.0)
+    }
+}
+
+/// A character of which some bits are replaced.
+fn shared(character: u8, (bits, value): (u32, usize), shift: u32) -> Option<u8> {
+    let digit = |alphabet: &[u8; 64]| alphabet.iter().position(|it| *it == character);
+    let (alphabet, held) =
+        ALPHABETS.iter().find_map(|alphabet| Some((alphabet, digit(alphabet)?)))?;
+    let mask = ((1 << bits) - 1) << shift;
+    (bits > 0).then(|| alphabet[held & !mask | value << shift])
 }
 
 /// The alphabet of base64, and that for URLs.
-pub(super) const ALPHABETS: [&[u8; 64]; 2] = [
+const ALPHABETS: [&[u8; 64]; 2] = [
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
 ];
 
 /// All forms of a value. The forms of two values of one kind and length stand in the same order, and
 /// are as many.
-pub(super) fn encodings(value: &PrivateValue) -> Vec<Encoded> {
+///
+/// # Examples
+///
+/// ```
+/// use dextape::redaction::{PrivateValue, encodings};
+///
+/// let value = PrivateValue::of_text("C02XL0GYJGH5").unwrap();
+/// let forms = encodings(&value);
+/// let hex = b"433032584c3047594a474835";
+/// assert!(forms.iter().any(|form| form.name == "hex" && form.bytes == hex));
+/// ```
+#[must_use]
+pub fn encodings(value: &PrivateValue) -> Vec<Encoded> {
     let mut all = Vec::new();
     match value.kind {
         Kind::Text => text(&value.bytes, &mut all),
