@@ -155,6 +155,11 @@ recorded of the client when nothing disturbed it.
 Found on the mock: MOCK of 30; on the tape: TAPE of 30. The right variants of the clients fail in none
 of these runs.
 
+A tape knows less than a mock: a call that it does not hold, and memory that the device had or had not
+changed when it ended, are not made up. Such a run ends without a verdict, or after a fault the call is
+refused with an error. So a bug that shows only in what the device answers to a call that was never
+recorded is not found by the tape. Which of the misses have that reason was not looked into one by one.
+
 `cargo xtask prove bug-exam` looks for all of them anew and compares this page; the test run makes the
 runs that it names.
 

@@ -109,6 +109,37 @@ fn no_run_breaks_a_rule_or_an_edge() {
     }
 }
 
+/// What a client is told when something goes wrong is what the boundary's rules say.
+#[test]
+fn no_fault_breaks_a_rule() {
+    let faults = [
+        "open: error Busy",
+        "open: dext dies",
+        "call * #2: error Timeout",
+        "call * #3: error NoDevice afterwards",
+        "call * #3: dext dies",
+        "call * #3: device removed",
+        "call * #4: device removed afterwards",
+        "completion * #1: lost",
+        "completion * #2: late 30ms",
+        "map *: error NoMemory",
+        "unmap *: error NoMemory",
+        "at 20ms: device removed",
+        "at 20ms: dext dies",
+    ];
+    for candidate in &CANDIDATES {
+        let tape = record(candidate, None);
+        let check = Check::new(&tape).unwrap();
+        for fault in faults {
+            let list: Deviations = format!("fault {fault}").parse().unwrap();
+            let run = check.record(&list, |system| (candidate.run)(system, None)).unwrap();
+            let validation = run.validate();
+            let name = candidate.scenario.name();
+            assert!(validation.is_valid(), "{name}, {list}: {validation}");
+        }
+    }
+}
+
 /// A tape of a run is the run: the ordinary replayer plays it to the same client, to its end.
 #[test]
 fn the_tape_of_a_run_replays() {
