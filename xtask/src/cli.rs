@@ -67,6 +67,8 @@ enum Verb {
     Index(crate::task_export::Index),
     /// Write many tapes as one table, a row an event, for queries.
     Export(crate::task_export::Export),
+    /// Pack tapes into a report that is safe to send, or open one.
+    Report(crate::task_report::Report),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -130,6 +132,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Index(index) => crate::task_export::index(&index, &mut out),
         Verb::Export(export) => crate::task_export::export(&export, &mut out),
         Verb::Show(show) => task_show::run(registry, show, &mut out),
+        Verb::Report(report) => crate::task_report::run(registry, &report, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),
         Verb::List => task_list::run(registry, &mut out),

@@ -55,6 +55,7 @@ mod task_prove;
 mod task_record;
 mod task_recover;
 mod task_replay;
+mod task_report;
 mod task_reseal;
 mod task_schema;
 mod task_show;

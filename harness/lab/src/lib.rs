@@ -11,6 +11,7 @@
 //! - [`facts_of`]: what the calls of a tape exercise.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
+//! - [`pack_report`] makes one file of tapes and what belongs to them, behind a gate; [`Bundle`] reads it.
 //! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
 //! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
@@ -26,6 +27,7 @@ mod minimize;
 mod picture;
 mod redact;
 mod regression;
+mod report;
 mod trial;
 mod view;
 
@@ -57,5 +59,9 @@ pub use redact::{
     Leak, PrivateValue, RedactError, Redacted, VALUE_MAX, VALUE_MIN, find_private, redact,
 };
 pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
+pub use report::{
+    Bundle, BundleError, FileEntry, Gate, Manifest, PackError, Packed, Report, TapeEntry,
+    pack_report,
+};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};
 pub use view::{Hex, NamedField, Names, Part};
