@@ -71,6 +71,11 @@ pub use registry::{Registry, registry};
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+/// The handbook's dext, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/mock-dext.md")]
+mod mock_dext {}
+
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
