@@ -100,12 +100,15 @@ impl ReplayMemory {
         match &self.front {
             Some(front) => {
                 drop(state);
+                if recorded.is_some() {
+                    self.session.pass_read_time(&self.clock, recorded);
+                }
                 front.copy_out(offset, into)
             }
             None => {
                 state.memories[self.memory as usize].shadow.read(offset, into);
                 drop(state);
-                if self.is_registers() {
+                if recorded.is_some() || self.is_registers() {
                     self.session.pass_read_time(&self.clock, recorded);
                 }
                 Ok(())
@@ -139,6 +142,9 @@ impl ReplayMemory {
                 }
                 Ok(())
             });
+        if let Ok(step) = &entered {
+            self.session.pass_time(&self.clock, *step);
+        }
         match &self.front {
             Some(front) => match width {
                 Some(width) => front.store_word(offset, width, word_of(bytes)),
@@ -239,6 +245,9 @@ impl Memory for ReplayMemory {
                 }
                 Ok(())
             });
+        if let Ok(step) = &entered {
+            self.session.pass_time(&self.clock, *step);
+        }
         match &self.front {
             Some(front) => front.update_word(offset, width, update),
             None => {

@@ -83,7 +83,8 @@ pub enum PatchTiming {
     #[default]
     FirstRead,
     /// At exactly the read that saw it when it was recorded, counted from the event before it in its
-    /// lane. Once the lane has gone on, as `FirstRead`.
+    /// lane. Once the lane has gone on, as `FirstRead`. In simulated time the client is then not ahead of
+    /// its own recording either: a thread that was late to do or see something is late again.
     AsRecorded,
 }
 

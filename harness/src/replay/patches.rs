@@ -126,7 +126,8 @@ impl State {
 
     /// Applies what a read of `length` bytes at `offset` sees for the first time. `update` is the step
     /// that reads, where it is one ([`NONE`] otherwise): what follows it on the tape came later. Gives
-    /// the event that a read of registers was when it was recorded.
+    /// the event that the read was when it was recorded: of registers, and where it sees a patch as it was
+    /// seen then.
     pub(super) fn apply_due(
         &mut self,
         program: &Program,
@@ -190,7 +191,8 @@ impl State {
                 shown.push(index);
             }
         }
-        Ok(None)
+        let last = shown.last().filter(|_| timing == PatchTiming::AsRecorded);
+        Ok(last.map(|last| program.patches[*last as usize].event))
     }
 
     /// A read of registers (what an update saw stands before it): it sees what the next read of its place saw that its lane made when it

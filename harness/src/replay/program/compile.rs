@@ -11,7 +11,7 @@ use super::step::{
 };
 use crate::IoReturn;
 use crate::replay::plain::is_plain;
-use crate::replay::{Policy, ReplayOptions, UnknownPolicy};
+use crate::replay::{PatchTiming, Policy, ReplayOptions, UnknownPolicy};
 use crate::schedule::TimeMode;
 use crate::tape::{Body, Digest, Event, Payload, Sequence, Tape};
 use std::collections::HashMap;
@@ -73,6 +73,8 @@ pub(super) struct Compiler<'a> {
     pub(super) asked: HashMap<(u32, Option<u32>), u32>,
     pub(super) address: u64,
     pub(super) opaque_input: bool,
+    /// Each step ends no earlier than it did, whether time passed in it or its thread came late to it.
+    pub(super) paced: bool,
 }
 
 impl Program {
@@ -130,6 +132,7 @@ impl Program {
             asked: HashMap::new(),
             address: ADDRESS_BASE,
             opaque_input: false,
+            paced: options.patches == PatchTiming::AsRecorded,
         };
         for (index, event) in events.iter().enumerate() {
             compiler.event(index as u32, event)?;
@@ -323,10 +326,14 @@ impl Compiler<'_> {
 
     /// A new step, of an event that is enter and leave in one.
     fn begin(&mut self, index: EventIndex, event: &Event, kind: Kind) -> &mut Step {
+        let paced = self.paced && self.program.time == TimeMode::Simulated;
         self.enter(index, event, kind);
         let step = self.last();
         step.leave = index;
         step.flags = Flags(step.flags.0 & !Flags::IN_FLIGHT.0);
+        if paced {
+            step.flags.set(Flags::TIME);
+        }
         step
     }
 
@@ -414,7 +421,8 @@ impl Compiler<'_> {
         step.leave = index;
         step.flags = Flags(step.flags.0 & !Flags::IN_FLIGHT.0);
         // Time follows a tape only where it was simulated when the tape was recorded.
-        if self.program.time == TimeMode::Simulated && self.times[number as usize] < event.time {
+        let passes = self.paced || self.times[number as usize] < event.time;
+        if self.program.time == TimeMode::Simulated && passes {
             step.flags.set(Flags::TIME);
         }
         self.steps.insert(event.sequence, number);

@@ -8,7 +8,9 @@ use crate::connection::{
 };
 use crate::memory::{AccessError, SharedBuffer, Update, Width};
 use crate::replay::{DivergenceKind, PatchTiming, Policy, ReplayOptions, Replayer};
-use crate::tape::{Body, Call, Capture, OutputKind, Payload, Structure};
+use crate::schedule::Schedule;
+use crate::tape::{Body, Call, Capture, OutputKind, Payload, Structure, Tape};
+use std::sync::Arc;
 
 const KICK: u32 = 0;
 
@@ -461,4 +463,37 @@ fn many_reads_of_a_register_take_no_longer_each() {
         assert_eq!(mapping.load::<u8>(0), Ok((read % 3) as u8), "{read}");
     }
     assert!(replayer.finish().unwrap().unread_patches.is_empty());
+}
+
+/// The thread stood still for a second before its write, and for another before it saw the answer.
+#[test]
+fn as_recorded_a_thread_that_came_late_is_late_again() {
+    for (timing, seconds) in [(PatchTiming::AsRecorded, [1, 2]), (PatchTiming::FirstRead, [0, 0])] {
+        let mut story = Story::new();
+        story.open(1);
+        story.map(1, 1);
+        story.write(1, 1, 0, &[9]);
+        story.patch(1, 1, 8, &[1], 1);
+        story.call(1, 1, &kick());
+        let (header, mut events) = story.events();
+        let write =
+            events.iter().position(|event| matches!(event.body, Body::Write { .. })).unwrap();
+        for (late, event) in events[write..].iter_mut().enumerate() {
+            event.time += if late == 0 { 1_000_000_000 } else { 2_000_000_000 };
+        }
+        let tape = Arc::new(Tape::new(header, events));
+        let replayer = Replayer::new(tape, ReplayOptions::default().patches(timing)).unwrap();
+        let came = Schedule::simulate(1, |schedule| {
+            let connection = open(&*replayer.system(schedule));
+            let mapping = map(&*connection);
+            mapping.copy_in(0, &[9]).unwrap();
+            let written = schedule.now();
+            assert_eq!(mapping.load::<u8>(8), Ok(1));
+            let seen = schedule.now();
+            let _ = kick().make(&*connection);
+            [written, seen].map(|time| time.as_secs())
+        });
+        assert_eq!(came, seconds, "{timing:?}");
+        assert!(replayer.finish().unwrap().is_complete());
+    }
 }
