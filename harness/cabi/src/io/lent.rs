@@ -129,7 +129,8 @@ impl Lent {
     /// Something may still be written to it.
     fn is_used(&self) -> bool {
         let inner = &self.inner;
-        let is_held = || Arc::strong_count(inner.buffer.store()) > 1;
+        // The buffer itself holds its store twice: as what it is, and as what the client accesses.
+        let is_held = || Arc::strong_count(inner.buffer.store()) > 2;
         inner.connect.strong_count() > 0 && (inner.is_output || is_held())
     }
 

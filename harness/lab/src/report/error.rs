@@ -13,7 +13,7 @@ pub enum PackError {
     Tape(#[from] TapeError),
     /// A tape cannot be redacted.
     #[error("pack {0}: {1}")]
-    Redact(String, RedactError),
+    Redact(String, Box<RedactError>),
     /// Somebody noted on a tape that something is still to be taken out.
     #[error(
         "pack {0}: redaction is pending; take out what must not be given away, then the note from its provenance"

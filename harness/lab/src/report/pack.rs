@@ -105,7 +105,7 @@ pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError>
             tape.inline_blobs()?;
             let mut copy = Tape::new(tape.header().clone(), tape.events().to_vec());
             let redacted = redact(&mut copy, &gate.policy, &listed(&known), &gate.pseudonym)
-                .map_err(|error| PackError::Redact(called.clone(), error))?;
+                .map_err(|error| PackError::Redact(called.clone(), error.into()))?;
             found.extend(redacted.values);
         }
         known = found;
@@ -116,7 +116,7 @@ pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError>
             return Err(PackError::Pending(called.clone()));
         }
         let redacted = redact(tape, &gate.policy, &listed(&known), &gate.pseudonym)
-            .map_err(|error| PackError::Redact(called.clone(), error))?;
+            .map_err(|error| PackError::Redact(called.clone(), error.into()))?;
         known.extend(redacted.values);
         let places: u64 = redacted.replaced.values().sum::<u64>() + redacted.short;
         if places > 0 {
@@ -135,7 +135,7 @@ pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError>
     texts.extend([std::mem::take(&mut report.note), std::mem::take(&mut report.log)]);
     let mut papers = papers(&texts);
     redact(&mut papers, &RedactionPolicy::new(), &listed(&known), &gate.pseudonym)
-        .map_err(|error| PackError::Redact("note, log and environment".to_owned(), error))?;
+        .map_err(|error| PackError::Redact("note, log and environment".to_owned(), error.into()))?;
     let mut redacted = papers.events().iter().map(|event| match &event.body {
         Body::Note { reason, .. } => reason.clone(),
         _ => String::new(),
@@ -165,11 +165,11 @@ fn search(
     for (tape, (_, text)) in manifest.tapes.iter().zip(files) {
         let mut again = Tape::from_bytes(text.clone())?;
         let found = find_private(&mut again, values, LEAKS_MAX)
-            .map_err(|error| PackError::Redact(tape.called.clone(), error))?;
+            .map_err(|error| PackError::Redact(tape.called.clone(), error.into()))?;
         leaks.extend(found.into_iter().map(|leak| (tape.file.clone(), leak)));
     }
     let found = find_private(papers, values, LEAKS_MAX)
-        .map_err(|error| PackError::Redact("note, log and environment".to_owned(), error))?;
+        .map_err(|error| PackError::Redact("note, log and environment".to_owned(), error.into()))?;
     let of = "note, log or environment";
     leaks.extend(found.into_iter().map(|leak| (of.to_owned(), leak)));
     leaks.truncate(LEAKS_MAX);

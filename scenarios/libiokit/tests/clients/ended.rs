@@ -4,6 +4,7 @@
 use crate::program::{Program, trial};
 use dextape::tape::Tape;
 use dextape_recorder::exam::{End, end_at_random};
+use dextape_recorder::program::seal_left;
 use libtest_mimic::Trial;
 use std::process::Command;
 
@@ -30,7 +31,7 @@ fn end(end: End) {
     assert!(sum.events > 64 * times && sum.gaps == 0, "{sum:?}");
 }
 
-/// What is left of a crash is in the way of the next recording, which says how to go on.
+/// What is left of a crash becomes a tape at the next start under its name.
 fn next_start() {
     let program = client().set("DEXTAPE_RECORD", "t.tape.jsonl");
     std::fs::write(program.path("counts"), [0; 256]).unwrap();
@@ -39,20 +40,18 @@ fn next_start() {
     assert_eq!((crashed.signal, crashed.err.as_str()), (Some(6), ""), "{crashed}");
 
     let again = program.run();
-    let said = "dextape: failed to record t.tape.jsonl: create journal t.journal: the file exists, \
-                left by a recording that did not come to its end, or of one that goes on; where none \
-                does, `cargo xtask recover t.journal` makes its tape; then remove it\n\
-                dextape: so there is no service here\n";
+    assert_eq!(again.signal, Some(6), "it is recorded, and crashes again: {again}");
+    let said = "dextape: t.journal was left by a program that did not come to its end: it is t.tape.jsonl \
+                now\ndextape: t.tape.jsonl is another program's, so this one is recorded in t-";
     assert!(again.err.starts_with(said), "{again}");
+    let tape = Tape::read(&program.path("t.tape.jsonl")).unwrap();
+    assert!(tape.validate().is_valid() && tape.events().len() > 4);
+    assert!(!program.path("t.journal").exists());
 
-    let recovered = program.path("recovered.tape.jsonl");
-    let options = dextape_recorder::seal::SealOptions::default();
-    let report = dextape_recorder::seal::seal(&program.path("t.journal"), &recovered, options);
-    let events = Tape::read(&recovered).unwrap().events().len() as u64;
-    assert!(events > 4 && report.unwrap().events == events, "the second start left it alone");
-
-    std::fs::remove_file(program.path("t.journal")).unwrap();
-    assert_eq!(program.run().signal, Some(6), "and then it records again");
+    let left = seal_left(&program.path("t.tape.jsonl")).unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].sealed.as_ref().unwrap().events > 4);
+    assert_eq!(program.run().signal, Some(6), "and then its own name is free again");
     assert!(program.path("t.journal").exists());
 }
 
@@ -61,6 +60,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("ended::by_{}_what_was_finished_is_on_the_tape", way.name());
         trial(&name, &["gcc"], move || end(way))
     });
-    let next = trial("a_journal_left_by_a_crash_is_said_at_the_next_start", &["gcc"], next_start);
+    let next = trial("a_journal_left_by_a_crash_is_sealed_at_the_next_start", &["gcc"], next_start);
     ends.into_iter().chain([next]).collect()
 }
