@@ -67,18 +67,21 @@ impl PrivateValue {
     }
 
     /// A value of these bytes: text where they are printable, up to zero bytes and spaces at the end,
-    /// which are left out. `None` where it is too short or too long to be looked for, or one byte over
+    /// which are left out; of six and more other bytes a single one of these at the end is kept. `None` where it is too short or too long to be looked for, or one byte over
     /// and over.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        let trimmed = trimmed(bytes);
+        let trimmed = match trimmed(bytes) {
+            // The last byte of an address or a key may be anything.
+            part if bytes.len() >= 6 && part.len() + 1 == bytes.len() && !is_text(part) => bytes,
+            part => part,
+        };
         if !fits(trimmed.len()) || trimmed.iter().all(|byte| *byte == trimmed[0]) {
             return None;
         }
         // Letters beyond ASCII make a text, too; other bytes are UTF-8 by chance only where they are few.
-        let text = std::str::from_utf8(trimmed).ok();
-        match (Form::of(trimmed), text) {
-            (_, Some(text)) if !text.contains(char::is_control) => Self::of_text(text),
+        match std::str::from_utf8(trimmed) {
+            Ok(text) if is_text(trimmed) => Self::of_text(text),
             _ => Some(Self { kind: Kind::Bytes, bytes: trimmed.to_vec() }),
         }
     }
@@ -166,6 +169,11 @@ pub fn trimmed(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
+/// Characters that a person could have written.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
+}
+
 fn fits(length: usize) -> bool {
     (VALUE_MIN..=VALUE_MAX).contains(&length)
 }
@@ -207,6 +215,8 @@ mod tests {
         assert_eq!(kind("a4:83"), Some(Kind::Text), "two bytes are too few");
         assert_eq!(kind("ab:c"), Some(Kind::Text));
         assert_eq!(PrivateValue::of_bytes(b"Ada Lo  \0\0").unwrap().bytes(), b"Ada Lo");
+        let key = [0x81, 2, 3, 4, 5, 6, 7, b' '];
+        assert_eq!(PrivateValue::of_bytes(&key).unwrap().bytes(), key);
         assert_eq!(PrivateValue::of_bytes(&[0xff; 8]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 0]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 4, 0]).unwrap().bytes(), [1, 2, 3, 4]);

@@ -121,7 +121,12 @@ pub fn redact(
         // Too short to be looked for, or of one byte over and over.
         if part == trimmed(original) && part.iter().any(|byte| *byte != 0) {
             let form = Form::of(part);
-            pseudonym.replace(&mut cells[place.cell].bytes[range], form);
+            let bytes = &mut cells[place.cell].bytes[range];
+            pseudonym.replace(bytes, form);
+            // A text of nothing but marks has no other of its form.
+            if bytes == trimmed(original) {
+                pseudonym.replace(bytes, Form::Bytes);
+            }
             report.short += 1;
         }
     }
@@ -312,8 +317,10 @@ fn share(
     changes: &mut BTreeMap<(usize, usize), u8>,
 ) {
     let mut change = |index: usize, other: &dyn Fn(u8) -> Option<u8>| {
-        let character = stream.bytes.get(index).and_then(|character| other(*character));
-        if let (Some(character), Some(origin)) = (character, stream.origin(index)) {
+        // At the end of the stream there is no such character, and nothing that it could come from.
+        if let Some(character) = stream.bytes.get(index).and_then(|character| other(*character))
+            && let Some(origin) = stream.origin(index)
+        {
             changes.entry(origin).or_insert(character);
         }
     };
