@@ -185,4 +185,14 @@ pub(crate) const PROOFS: &[Proof] = &[
         sample: 16,
         full: 10_000,
     },
+    Proof {
+        name: "bundle-damage",
+        about: "a report's bundle changed behind its seal is refused or gives its tapes, in bounded memory",
+        package: "dextape-lab",
+        target: Some("bundle_damage"),
+        test: "a_changed_bundle",
+        variable: "DEXTAPE_BUNDLE_DAMAGE",
+        sample: 500,
+        full: 100_000,
+    },
 ];

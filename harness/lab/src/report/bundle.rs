@@ -1,5 +1,6 @@
 //! Reading a bundle, which may come from anybody.
 
+use super::cover::Covered;
 use super::error::BundleError;
 use super::manifest::{FORMAT, Manifest};
 use super::{BUNDLE_MAX, DIGITS, SEAL, TAPES_MAX, TEXT_MAX, UNPACKED_MAX};
@@ -19,7 +20,7 @@ const DIRECTORY_MAX: u64 = 16 << 10;
 /// the manifest says.
 #[derive(Debug)]
 pub struct Bundle<R> {
-    archive: ZipArchive<R>,
+    archive: ZipArchive<Covered<R>>,
     manifest: Manifest,
     note: String,
     log: String,
@@ -32,9 +33,11 @@ impl<R: Read + Seek> Bundle<R> {
     ///
     /// [`BundleError`] where it is none, or not as it was packed.
     pub fn read(mut reader: R) -> Result<Self, BundleError> {
-        let entries = sealed(&mut reader)?;
+        let (entries, begin) = sealed(&mut reader)?;
+        let (reader, cover) = Covered::new(reader, begin)?;
         let mut archive =
             ZipArchive::new(reader).map_err(|error| of_zip("the directory", error))?;
+        cover.lift();
         if archive.len() != entries || archive.offset() != 0 || archive.has_duplicate_names() {
             return Err(BundleError::broken("the directory", "each file once, and nothing else"));
         }
@@ -101,9 +104,10 @@ impl<R: Read + Seek> Bundle<R> {
     }
 }
 
-/// Sees that the file ends as a bundle does, with the hash of all before it, and gives the number of files.
+/// Sees that the file ends as a bundle does, with the hash of all before it, and gives the number of files and
+/// where their directory begins.
 /// Everything that takes memory by what the end says is bounded here, before the zip is looked at.
-fn sealed<R: Read + Seek>(reader: &mut R) -> Result<usize, BundleError> {
+fn sealed<R: Read + Seek>(reader: &mut R) -> Result<(usize, u64), BundleError> {
     let tail_length = END + SEAL.len() + DIGITS;
     let length = reader.seek(SeekFrom::End(0))?;
     if length < tail_length as u64 {
@@ -134,7 +138,15 @@ fn sealed<R: Read + Seek>(reader: &mut R) -> Result<usize, BundleError> {
     if !(one_disk && fits && comment && begin + directory == end) {
         return Err(BundleError::broken("the end", "one directory of few files right before it"));
     }
-    Ok(entries as usize)
+    reader.seek(SeekFrom::Start(begin))?;
+    let mut bytes = vec![0; directory as usize];
+    reader.read_exact(&mut bytes)?;
+    // An end within it, of a zip or of a large one, would lead to another directory.
+    let ends = [b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"];
+    if bytes.windows(4).any(|found| ends.iter().any(|end| found == *end)) {
+        return Err(BundleError::broken("the directory", "no other end of a zip within it"));
+    }
+    Ok((entries as usize, begin))
 }
 
 /// Sees that the manifest names just what there is.

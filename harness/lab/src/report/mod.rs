@@ -4,6 +4,7 @@
 //! holds a private value is written. [`Bundle`] reads one as hostile input.
 
 mod bundle;
+mod cover;
 mod error;
 mod manifest;
 mod pack;
