@@ -134,7 +134,7 @@ impl Tally {
                 told.push(secret);
             }
         }
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             self.pack(
                 number,
                 before,
