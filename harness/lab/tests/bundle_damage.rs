@@ -176,3 +176,13 @@ fn an_end_within_the_files_that_names_very_many_takes_no_memory() {
         assert!(peak < 1 << 20, "{peak} bytes: {error}");
     }
 }
+
+#[test]
+fn a_compressed_tape_is_refused() {
+    let mut zip = whole();
+    assert!(read(&zip.sealed()).is_ok());
+    zip.members[1] = Member::stored("tapes/1.tape.jsonl", b"\x28\xb5\x2f\xfd\x00\x58");
+    change::agree(&mut zip);
+    let error = read(&zip.sealed()).unwrap_err().to_string();
+    assert!(error.contains("expected a tape that is not compressed"), "{error}");
+}

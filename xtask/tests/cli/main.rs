@@ -16,5 +16,6 @@ mod minimize;
 
 mod questions;
 mod recordings;
+mod report;
 mod suite;
 mod tapes;

@@ -75,13 +75,21 @@ impl<R: Read + Seek> Bundle<R> {
     ///
     /// # Errors
     ///
-    /// There is no such tape, its bytes are not those of the manifest, or they cannot be written.
+    /// There is no such tape, its bytes are not those of the manifest or not text, or they cannot be written.
+    /// What was written by then is not to be read.
     pub fn unpack_tape(&mut self, index: usize, to: &mut dyn Write) -> Result<(), BundleError> {
         let Some(tape) = self.manifest.tapes.get(index) else {
             return Err(BundleError::broken("the manifest", format!("tape {}", index + 1)));
         };
         let name = tape.file.clone();
-        self.checked(&name, to)
+        let mut begun = Begun { to, first: None };
+        self.checked(&name, &mut begun)?;
+        // Tapes are packed as text: a compressed one could be of any size when it is read.
+        if begun.first == Some(b'{') {
+            Ok(())
+        } else {
+            Err(BundleError::broken(name, "a tape that is not compressed"))
+        }
     }
 
     fn text(&mut self, name: &str) -> Result<String, BundleError> {
@@ -101,6 +109,23 @@ impl<R: Read + Seek> Bundle<R> {
         } else {
             Err(BundleError::broken(name, "the bytes of its size and hash"))
         }
+    }
+}
+
+/// Keeps the first byte of what is written.
+struct Begun<'a> {
+    to: &'a mut dyn Write,
+    first: Option<u8>,
+}
+
+impl Write for Begun<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.first = self.first.or(bytes.first().copied());
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
     }
 }
 

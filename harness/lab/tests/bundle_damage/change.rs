@@ -234,7 +234,7 @@ fn tapes(zip: &ZipFile) -> Vec<blake3::Hash> {
 }
 
 /// Has the manifest say the sizes and hashes of the files that are there.
-fn agree(zip: &mut ZipFile) {
+pub(crate) fn agree(zip: &mut ZipFile) {
     with_manifest(zip, |manifest, members| {
         for file in manifest["files"].as_array_mut().unwrap() {
             let name = file["name"].as_str().unwrap().as_bytes();
