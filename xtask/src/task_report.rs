@@ -12,13 +12,15 @@ use clap::{Args, Subcommand};
 use dextape::protocol::Protocol;
 use dextape::redaction::{Pseudonym, RedactionPolicy};
 use dextape::replay::ReplayOptions;
-use dextape::tape::{Host, Tape, TranscriptOptions};
+use dextape::tape::{
+    Event, Host, Tape, TapeError, TapeReader, Transcript, TranscriptOptions, validate,
+};
 use dextape_lab::{
     Bundle, BundleError, Gate, Manifest, PackError, PrivateValue, Report as Content, VALUE_MAX,
     VALUE_MIN, pack_report,
 };
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -233,12 +235,13 @@ fn open(registry: &Registry, asked: &Open, out: &mut Output) -> Result<(), Failu
     let mut screen = facts(bundle.manifest(), bundle.note(), bundle.log());
     let mut is_valid = true;
     for (path, entry) in tapes.iter().zip(&bundle.manifest().tapes) {
-        let tape = Tape::read(path).map_err(|error| Failure::tape(&error))?;
-        let validation = tape.validate();
+        let refused = |error: TapeError| Failure::tape(&error);
+        let reader = TapeReader::open(path).map_err(refused)?;
+        let validation = validate(path).map_err(refused)?;
         is_valid &= validation.is_valid();
         let called = entry.called.escape_debug();
         // Writing to a string cannot fail.
-        let _ = writeln!(screen, "\n{} ({called}): {}", shown(path), heading(tape.header()));
+        let _ = writeln!(screen, "\n{} ({called}): {}", shown(path), heading(reader.header()));
         for finding in validation.findings.iter().take(FAILURES) {
             let _ = writeln!(screen, "  broken: {finding}");
         }
@@ -248,13 +251,20 @@ fn open(registry: &Registry, asked: &Open, out: &mut Output) -> Result<(), Failu
             validation.events,
             validation.in_flight.len()
         );
-        last(&tape.transcript(TranscriptOptions::default()), LAST, &mut screen);
         let mut failed = TranscriptOptions::default();
         failed.errors_only = true;
-        let failed = tape.transcript(failed);
-        let _ = writeln!(screen, "  {} failures; the last:", failed.lines().count());
-        last(&failed, FAILURES, &mut screen);
+        let (mut all, mut failed) =
+            (Last::new(LAST, TranscriptOptions::default()), Last::new(FAILURES, failed));
+        for event in reader {
+            let event = event.map_err(refused)?;
+            all.event(&event);
+            failed.event(&event);
+        }
+        all.finish(&mut screen);
+        let _ = writeln!(screen, "  {} failures; the last:", failed.count());
+        failed.finish(&mut screen);
         if asked.replay {
+            let tape = Tape::read(path).map_err(refused)?;
             let (scenario, parameters) = scenario_of(&registry.scenarios, &tape)?;
             let played = play(scenario, &parameters, &Arc::new(tape), ReplayOptions::default());
             let told = played.map_or_else(|it| it.text().to_owned(), |it| it.report.to_string());
@@ -309,10 +319,50 @@ fn facts(manifest: &Manifest, note: &str, log: &str) -> String {
     screen
 }
 
-fn last(transcript: &str, most: usize, screen: &mut String) {
-    let lines: Vec<&str> = transcript.lines().collect();
-    for line in &lines[lines.len().saturating_sub(most)..] {
-        let line: String = line.chars().take(120).collect();
-        let _ = writeln!(screen, "  {}", line.replace(char::is_control, "?"));
+/// The last lines of a transcript of a tape that may be long.
+struct Last {
+    transcript: Transcript,
+    text: String,
+    lines: VecDeque<String>,
+    most: usize,
+    count: u64,
+}
+
+impl Last {
+    fn new(most: usize, options: TranscriptOptions) -> Self {
+        let transcript = Transcript::new(options);
+        Self { transcript, text: String::new(), lines: VecDeque::new(), most, count: 0 }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.transcript.event(event, &mut self.text);
+        self.take();
+    }
+
+    fn take(&mut self) {
+        for line in self.text.lines() {
+            if self.lines.len() == self.most {
+                self.lines.pop_front();
+            }
+            let line: String = line.chars().take(120).collect();
+            self.lines.push_back(line.replace(char::is_control, "?"));
+            self.count += 1;
+        }
+        self.text.clear();
+    }
+
+    /// The lines so far, with the one that is still held.
+    fn count(&mut self) -> u64 {
+        self.transcript.finish(&mut self.text);
+        self.take();
+        self.count
+    }
+
+    fn finish(mut self, screen: &mut String) {
+        self.count();
+        for line in &self.lines {
+            // Writing to a string cannot fail.
+            let _ = writeln!(screen, "  {line}");
+        }
     }
 }
