@@ -238,6 +238,7 @@ impl Client {
     }
 
     /// The next completion, within the contract's patience.
+    #[cfg(feature = "proptest")]
     pub(super) fn completion(&self) -> Option<Completion> {
         self.stage.doing("a completion is waited for");
         self.queue.wait(Some(self.stage.contract.patience))
