@@ -116,13 +116,15 @@ pub struct Check {
 }
 
 impl Check {
-    /// Of a tape: its runs are those that the recorded system could as well have given.
+    /// Of a tape: its runs are those that the recorded system could as well have given, and with
+    /// [`faults`](Self::faults) those that it could have given on a bad day.
     ///
     /// # Errors
     ///
     /// The tape cannot be read, or misses something without which no other run can be made of it.
     pub fn new(tape: &Tape) -> Result<Self, UnfitTape> {
-        Ok(Self::of(Origin::Tape(Arc::new(Script::new(tape)?))))
+        // A client that says what went wrong would fail, and most do.
+        Ok(Self::of(Origin::Tape(Arc::new(Script::new(tape)?))).faults(false))
     }
 
     /// Of a mock: `make` builds it anew for each run, in the run's schedule and with its faults. `seed`
@@ -175,7 +177,8 @@ impl Check {
         self
     }
 
-    /// Whether things go wrong that the system or its device does; so unless set.
+    /// Whether things go wrong that the system or its device does: of a mock so unless set, of a tape
+    /// not. A client that gives an error as it should is then no failed one: give a verdict of your own.
     pub fn faults(mut self, faults: bool) -> Self {
         self.faults = faults;
         self

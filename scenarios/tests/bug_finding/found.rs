@@ -32,7 +32,7 @@ impl By {
 
     fn check(self, candidate: &'static Candidate, bug: Option<Bug>) -> Check {
         match self {
-            Self::Tape => Check::new(&record(candidate, bug)).unwrap(),
+            Self::Tape => Check::new(&record(candidate, bug)).unwrap().faults(true),
             Self::Mock => mock(candidate),
         }
     }
