@@ -69,6 +69,8 @@ enum Verb {
     Export(crate::task_export::Export),
     /// Pack tapes into a report that is safe to send, or open one.
     Report(crate::task_report::Report),
+    /// Write a copy of a tape with other values in the place of private ones.
+    Redact(crate::task_redact::Redact),
     /// Show a tape as people read it.
     Show(Show),
     /// Read, validate and replay tapes.
@@ -133,6 +135,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Export(export) => crate::task_export::export(&export, &mut out),
         Verb::Show(show) => task_show::run(registry, show, &mut out),
         Verb::Report(report) => crate::task_report::run(registry, &report, &mut out),
+        Verb::Redact(asked) => crate::task_redact::run(&asked, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),
         Verb::List => task_list::run(registry, &mut out),

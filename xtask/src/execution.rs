@@ -88,7 +88,11 @@ impl Execution {
     }
 
     /// Runs it on this Mac, with the library inserted that records it from inside.
-    pub(crate) fn run_inserted(&self, tape: &Path) -> Result<Executed, Failure> {
+    pub(crate) fn run_inserted(
+        &self,
+        tape: &Path,
+        redact: Option<&Path>,
+    ) -> Result<Executed, Failure> {
         const INSERTED: &str = "libdextape_interpose.dylib";
         let library = match &self.library {
             Some(library) => library.clone(),
@@ -103,6 +107,7 @@ impl Execution {
         let mut command = Command::new(self.program());
         command.args(self.exec.iter().skip(1)).stderr(Stdio::inherit());
         command.env("DYLD_INSERT_LIBRARIES", library).env("DEXTAPE_RECORD", tape);
+        command.envs(redact.map(|policy| ("DEXTAPE_REDACT", policy)));
         let output = command
             .output()
             .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;

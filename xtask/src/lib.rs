@@ -54,6 +54,7 @@ mod task_picture;
 mod task_prove;
 mod task_record;
 mod task_recover;
+mod task_redact;
 mod task_replay;
 mod task_report;
 mod task_reseal;

@@ -7,6 +7,7 @@ use crate::output::{Format, Output};
 use crate::place::shown;
 use crate::task_doctor::bars_insertion;
 use crate::task_replay::printed;
+use dextape::redaction::RedactionPolicy;
 use dextape::tape::Tape;
 use dextape_recorder::program::{journal_of, seal_left, tapes_of_others};
 use serde_json::json;
@@ -20,15 +21,22 @@ pub(crate) fn record(
     scenario: Option<&str>,
     parameters: &[(String, String)],
     path: &Path,
+    redact: Option<&Path>,
     print: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
+    // The program would say so, too, but go on without a service.
+    let redact = redact.map(|policy| {
+        RedactionPolicy::read(policy).map_err(Failure::environment)?;
+        std::path::absolute(policy).map_err(Failure::environment)
+    });
+    let redact = redact.transpose()?;
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
     let path = std::path::absolute(path).map_err(Failure::environment)?;
     if cfg!(target_os = "macos") {
-        return record_inserted(execution, &path, print, out);
+        return record_inserted(execution, &path, redact.as_deref(), print, out);
     }
     if let Ok(bars) = bars_insertion(&execution.program()) {
         let name = execution.name();
@@ -43,11 +51,12 @@ pub(crate) fn record(
         ));
     };
     let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let variables = [
+    let mut variables = vec![
         ("DEXTAPE_SCENARIO", scenario.into()),
         ("DEXTAPE_PARAMETERS", given.join(",").into()),
         ("DEXTAPE_RECORD", path.clone().into_os_string()),
     ];
+    variables.extend(redact.iter().map(|policy| ("DEXTAPE_REDACT", policy.into())));
     expect_no_journal(&path)?;
     let before = tapes_of_others(&path).map_err(Failure::environment)?;
     let mut recorded = execution.run(&variables, Input::Kept)?;
@@ -80,7 +89,14 @@ pub(crate) fn record(
     }
     // It is to read the same once more.
     let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)))?;
-    if (&played.output, played.status) != (&recorded.output, recorded.status) {
+    let is_same = (&played.output, played.status) == (&recorded.output, recorded.status);
+    if !is_same && redact.is_some() && played.status == recorded.status {
+        eprintln!(
+            "note: {} printed other lines than when it was recorded; a private value that it prints is \
+             another one in a replay",
+            execution.name()
+        );
+    } else if !is_same {
         return Err(Failure::Invalid(format!(
             "replay {}: {} printed other lines than when it was recorded, or ended otherwise",
             shown(&path),
@@ -126,6 +142,7 @@ fn seal_what_is_left(tape: &Path) -> Result<(), Failure> {
 fn record_inserted(
     execution: &Execution,
     path: &Path,
+    redact: Option<&Path>,
     print: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -136,7 +153,7 @@ fn record_inserted(
         )));
     }
     expect_no_journal(path)?;
-    let recorded = execution.run_inserted(path)?;
+    let recorded = execution.run_inserted(path, redact)?;
     seal_what_is_left(path)?;
     if !path.is_file() {
         let name = execution.name();

@@ -16,7 +16,7 @@ use dextape::tape::{Scenario as RecordedFrom, Tape};
 use dextape_plugin::Plugin;
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
 use dextape_recorder::program::journal_of;
-use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use dextape_recorder::recording::{PolicyRedactor, RecordOptions, RecordingSession, Redactor};
 use dextape_recorder::seal::{SealOptions, SealReport, seal};
 use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError, Time, run_on_faulty_mock};
 use serde_json::json;
@@ -54,6 +54,10 @@ pub(crate) struct Record {
     /// Have the dext of this library answer instead of the scenario's own: one in C++, for instance.
     #[arg(long, value_name = "LIBRARY", conflicts_with_all = ["live", "exec"])]
     plugin: Option<PathBuf>,
+    /// Follow this redaction policy: private values get pseudonyms before they reach the disk, other ones
+    /// with each run. `DEXTAPE_REDACT` by default.
+    #[arg(long, value_name = "FILE")]
+    redact: Option<PathBuf>,
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
@@ -81,6 +85,8 @@ struct Told {
     report: ReplayReport,
     /// The first line that the client printed otherwise when it was replayed.
     printed_other_from: Option<String>,
+    /// What the tape says of private values.
+    redactions: Vec<String>,
 }
 
 /// Records, seals, validates, replays, and compares what the client printed both times.
@@ -90,7 +96,16 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
         let path = asked.out.clone().unwrap_or_else(|| recording(name.unwrap_or("program")));
         let (execution, print) = (&asked.execution, asked.print);
         let parameters = given(asked)?;
-        return task_execute::record(execution, name, &parameters, &path, print, out);
+        let redact = policy_of(asked);
+        return task_execute::record(
+            execution,
+            name,
+            &parameters,
+            &path,
+            redact.as_deref(),
+            print,
+            out,
+        );
     }
     let scenario = asked.scenario.as_deref().unwrap_or_default();
     let scenario = registry.scenarios.find(scenario).map_err(Failure::environment)?;
@@ -103,9 +118,17 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
     run_scenario(&other, asked, out)
 }
 
+/// The policy that was asked for: a variable that other recordings follow is none that this one ignores.
+fn policy_of(asked: &Record) -> Option<PathBuf> {
+    asked.redact.clone().or_else(|| std::env::var_os("DEXTAPE_REDACT").map(PathBuf::from))
+}
+
 fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Result<(), Failure> {
     let parameters = parameters(scenario, asked)?;
     let faults = asked.faults.as_deref().map_or_else(|| Ok(FaultPlan::default()), faults)?;
+    let redactor = policy_of(asked).map(|path| PolicyRedactor::read(&path)).transpose();
+    let redactor = redactor.map_err(Failure::environment)?;
+    let is_redacted = redactor.is_some();
     let path = asked.out.clone().unwrap_or_else(|| recording(scenario.name()));
     let spinner = progress::spinner(format!("record {}", scenario.name()));
 
@@ -113,7 +136,7 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
-    let recorded = record(scenario, &parameters, asked, &faults, &journal);
+    let recorded = record(scenario, &parameters, asked, &faults, redactor, &journal);
     spinner.set_message("seal");
     // Whatever became of the client: what it did until then is on the tape.
     let sealed = journal.exists().then(|| seal(&journal, &path, SealOptions::default()));
@@ -138,7 +161,13 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     }
     spinner.set_message("replay");
     let played = play(scenario, &parameters, &tape, ReplayOptions::default())
-        .map_err(|failure| failure.about(&format!("replay {}", shown(&path))))?;
+        .map_err(|failure| {
+            let failure = failure.about(&format!("replay {}", shown(&path)));
+            if !is_redacted {
+                return failure;
+            }
+            failure.with("the tape is redacted, and a client that computes with a private value cannot replay it")
+        })?;
     spinner.finish_and_clear();
     let other = (played.output != recorded.output)
         .then(|| first_difference(&recorded.output, &played.output));
@@ -148,6 +177,10 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
         // Real time is not the same twice, and a client may print what hangs on it.
         if asked.free || asked.live {
             eprintln!("note: {other} on; in free time that can be");
+        } else if is_redacted {
+            eprintln!(
+                "note: {other} on; a private value that it prints is another one in a replay"
+            );
         } else {
             return Err(Failure::Invalid(format!("replay {}: {other} on", shown(&path))));
         }
@@ -155,7 +188,9 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     if asked.print && out.format() == Format::Text {
         out.bytes(&recorded.output)?;
     }
-    let told = Told { recorded, sealed, report: played.report, printed_other_from: other };
+    let redactions = tape.header().redactions.clone();
+    let report = played.report;
+    let told = Told { recorded, sealed, report, printed_other_from: other, redactions };
     tell(scenario, asked, &path, &told, out)
 }
 
@@ -214,6 +249,7 @@ fn record(
     parameters: &Parameters,
     asked: &Record,
     faults: &FaultPlan,
+    redactor: Option<PolicyRedactor>,
     journal: &Path,
 ) -> Result<Recorded, Failure> {
     let mut options = RecordOptions {
@@ -222,6 +258,7 @@ fn record(
             parameters: parameters.recorded(),
         }),
         provenance: if faults.is_empty() { vec![] } else { vec![format!("faults: {faults}")] },
+        redactor: redactor.map(|it| Arc::new(it) as Arc<dyn Redactor>),
         ..RecordOptions::default()
     };
     let live =
@@ -290,7 +327,7 @@ fn tell(
     told: &Told,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let Told { recorded, sealed, report, printed_other_from: other } = told;
+    let Told { recorded, sealed, report, printed_other_from: other, redactions } = told;
     let from = if asked.live { "this Mac" } else { "the mock" };
     let path = shown(path);
     let same = if other.is_none() { "; the client printed the same" } else { "" };
@@ -313,6 +350,9 @@ fn tell(
             for leak in &recorded.leaks {
                 text += &format!("the dext left: {leak}\n");
             }
+            for redaction in redactions {
+                text += &format!("redacted: {redaction}\n");
+            }
             text + &format!("valid, and {report}{same}\n{path}")
         },
         || {
@@ -329,6 +369,7 @@ fn tell(
                 "policy": report.policy.name(),
                 "operations": report.operations,
                 "printed_other_from": other,
+                "redactions": redactions,
                 "client": if asked.print {
                     json!(String::from_utf8_lossy(&recorded.output))
                 } else {

@@ -107,14 +107,7 @@ pub(crate) fn run(registry: &Registry, asked: &Report, out: &mut Output) -> Resu
 }
 
 fn pack(asked: &Pack, out: &mut Output) -> Result<(), Failure> {
-    let mut policy = RedactionPolicy::new();
-    if let Some(path) = &asked.policy {
-        policy.extend(RedactionPolicy::read(path).map_err(Failure::environment)?);
-    }
-    if let Some(path) = &asked.protocol {
-        let protocol = Protocol::read(path).map_err(Failure::environment)?;
-        policy.extend(RedactionPolicy::of_protocol(&protocol));
-    }
+    let policy = redaction_policy(asked.policy.as_deref(), asked.protocol.as_deref())?;
     let mut report = Content { note: asked.note.clone(), ..Content::default() };
     for path in &asked.tapes {
         let tape = Tape::read(path).map_err(|error| Failure::tape(&error))?;
@@ -131,7 +124,7 @@ fn pack(asked: &Pack, out: &mut Output) -> Result<(), Failure> {
         .map_err(|error| Failure::environment(format!("draw a key for pseudonyms: {error}")))?;
     let gate = Gate {
         policy,
-        private: asked.private.as_deref().map_or_else(|| Ok(Vec::new()), values)?,
+        private: asked.private.as_deref().map_or_else(|| Ok(Vec::new()), private_values)?,
         replaces_private: asked.replace_private,
         pseudonym: Pseudonym::new(key),
     };
@@ -189,7 +182,24 @@ fn last_lines(path: &Path, most: usize) -> Result<String, Failure> {
     Ok(lines[lines.len().saturating_sub(most)..].join("\n"))
 }
 
-fn values(path: &Path) -> Result<Vec<PrivateValue>, Failure> {
+/// The places that a policy and a protocol description name.
+pub(crate) fn redaction_policy(
+    policy: Option<&Path>,
+    protocol: Option<&Path>,
+) -> Result<RedactionPolicy, Failure> {
+    let mut places = RedactionPolicy::new();
+    if let Some(path) = policy {
+        places.extend(RedactionPolicy::read(path).map_err(Failure::environment)?);
+    }
+    if let Some(path) = protocol {
+        let protocol = Protocol::read(path).map_err(Failure::environment)?;
+        places.extend(RedactionPolicy::of_protocol(&protocol));
+    }
+    Ok(places)
+}
+
+/// The private values of a file, one a line.
+pub(crate) fn private_values(path: &Path) -> Result<Vec<PrivateValue>, Failure> {
     let text = text(path)?;
     let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, line)| !line.is_empty());
     lines

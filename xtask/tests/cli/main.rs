@@ -16,6 +16,7 @@ mod minimize;
 
 mod questions;
 mod recordings;
+mod redact;
 mod report;
 mod suite;
 mod tapes;

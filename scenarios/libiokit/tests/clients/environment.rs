@@ -2,9 +2,9 @@
 
 use crate::program::{Program, trial};
 use dextape::tape::{Body, Tape};
-use dextape_recorder::program::tapes_of_others;
+use dextape_recorder::program::{journal_of, tapes_of_others};
 use libtest_mimic::Trial;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Asks for a service and an open of whatever it got.
 const ASK: &str = "io_service_t service = find(\"AppleSMC\"); io_connect_t connect = 77;\n\
@@ -73,7 +73,90 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert!(ran.err.ends_with(last), "{ran}");
         },
     );
-    bad.chain([silent, waits, becomes_another(), has_a_child()]).collect()
+    let others = [becomes_another(), has_a_child(), is_redacted(), a_broken_policy_is_said()];
+    bad.chain([silent, waits]).chain(others).collect()
+}
+
+/// Prints the property of the scenario `smc` that its policy names, and ends by a crash if it has an argument.
+const READ_PRIVATE: &str = "io_service_t service = find(\"AppleSMC\"); char text[128] = \"none\";\n\
+     CFStringRef host = (CFStringRef)IORegistryEntryCreateCFProperty(service, CFSTR(\"HostSystem\"), NULL, 0);\n\
+     if (host) CFStringGetCString(host, text, sizeof text, kCFStringEncodingUTF8);\n\
+     printf(\"%d %s\\n\", service != 0, text); fflush(stdout);\n\
+     if (host) CFRelease(host);\n\
+     IOObjectRelease(service); if (argc > 1) kill(getpid(), SIGKILL);";
+
+/// What the property holds.
+const PRIVATE: &str = "macOS 10.14.1 (18B75)";
+
+fn reads_private(policy: &str) -> (Program, PathBuf) {
+    let program = Program::c(READ_PRIVATE).on("smc");
+    let (tape, redact) = (program.path("t.tape.jsonl"), program.path("policy.toml"));
+    fs_err::write(&redact, policy).unwrap();
+    let program = program.set("DEXTAPE_RECORD", tape.to_str().unwrap());
+    (program.set("DEXTAPE_REDACT", redact.to_str().unwrap()), tape)
+}
+
+fn holds(path: &Path, text: &str) -> bool {
+    let bytes = fs_err::read(path).unwrap();
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// The client gets the truth, and neither its tape nor the journal of one that is killed has it.
+fn is_redacted() -> Trial {
+    trial("environment::what_a_policy_names_never_reaches_the_disk", &["gcc"], || {
+        let said = format!("1 {PRIVATE}\n");
+        let (program, tape) = reads_private("format = 1\nproperties = ['HostSystem']");
+        assert_eq!(program.run().well(), said);
+        assert!(holds(&tape, "HostSystem") && !holds(&tape, PRIVATE));
+        assert!(!holds(&tape, "18B75"));
+        let recorded = Tape::read(&tape).unwrap();
+        assert!(recorded.validate().is_valid());
+        let redactions = recorded.header().redactions.join("\n");
+        assert!(redactions.contains("1 values at "), "{redactions}");
+        // A replay hands out the pseudonym.
+        let replayed = Program::c(READ_PRIVATE).set("DEXTAPE_TAPE", tape.to_str().unwrap()).run();
+        let (found, text) = replayed.well().trim_end().split_once(' ').unwrap();
+        assert_eq!((found, text.len()), ("1", PRIVATE.len()));
+        assert_ne!(text, PRIVATE);
+
+        let (program, tape) = reads_private("format = 1\nproperties = ['HostSystem']");
+        let program = program.argument("killed");
+        let killed = program.run();
+        assert_eq!((killed.signal, &killed.out), (Some(9), &said), "{killed}");
+        let journal = journal_of(&tape);
+        assert!(holds(&journal, "HostSystem") && !holds(&journal, "18B75"));
+
+        // What the policy does not name is there: it is the policy that takes it out.
+        let (program, tape) = reads_private("format = 1\nproperties = ['Other']");
+        assert_eq!(program.run().well(), said);
+        assert!(holds(&tape, PRIVATE));
+    })
+}
+
+/// Nothing is recorded, and nothing answered, by a policy that cannot be followed.
+fn a_broken_policy_is_said() -> Trial {
+    trial("environment::a_broken_policy_is_said_and_there_is_no_service", &["gcc"], || {
+        let broken = [
+            (
+                "format = 1\nproperty = ['HostSystem']",
+                "line 2 of a redaction policy: unknown field",
+            ),
+            ("format = 2", "line 1 of a redaction policy: its format is 2"),
+        ];
+        for (policy, message) in broken {
+            let (program, tape) = reads_private(policy);
+            let ran = program.run();
+            assert_eq!((ran.code, &ran.out[..]), (Some(0), "0 none\n"), "{ran}");
+            assert!(ran.err.starts_with("dextape: failed to read "), "{ran}");
+            assert!(ran.err.contains("policy.toml: ") && ran.err.contains(message), "{ran}");
+            assert!(ran.err.contains("\ndextape: so there is no service here\n"), "{ran}");
+            assert!(!tape.exists() && !journal_of(&tape).exists());
+        }
+        let program = Program::c(READ_PRIVATE).on("smc").set("DEXTAPE_REDACT", "/nonexistent.toml");
+        let ran = program.run();
+        assert_eq!((ran.code, &ran.out[..]), (Some(0), "0 none\n"), "{ran}");
+        assert!(ran.err.starts_with("dextape: failed to read /nonexistent.toml: "), "{ran}");
+    })
 }
 
 /// A program that asks for something, and then does what its argument says.
