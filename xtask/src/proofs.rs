@@ -123,7 +123,7 @@ pub(crate) const PROOFS: &[Proof] = &[
         test: "races::",
         variable: "DEXTAPE_IOKIT_RACES",
         sample: 8_000,
-        full: 200_000,
+        full: 1_000_000,
     },
     Proof {
         name: "minimize",
