@@ -1,11 +1,12 @@
 //! Strategies of events and tapes: whatever the format can hold, whether or not it can have happened.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
-    OutputKind, Return, Structure,
+    Body, Call, Event, Keyframe, KeyframeMemory, OtherCall, OutputKind, Return, Structure,
 };
 use super::fields::NUMBER_MAX;
 use super::header::Header;
+use super::mapped::{Capture, MappedMemory};
+use super::note::NoteSubject;
 use super::payload::{Digest, Payload};
 use super::sample;
 use super::whole::Tape;

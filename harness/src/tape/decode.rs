@@ -1,11 +1,10 @@
 //! From the fields of a line to an event.
 
-use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
-    Structure,
-};
+use super::event::{Body, Call, Event, Keyframe, OtherCall, OutputKind, Return, Structure};
 use super::fields::{Field, Kind, OTHER_CALLS};
 use super::line::Line;
+use super::mapped::{Capture, MappedMemory};
+use super::note::NoteSubject;
 use crate::IoReturn;
 use crate::limits::{ASYNC_REFERENCE_MAX, TRAP_ARGUMENTS_MAX};
 use crate::memory::{Update, Width};

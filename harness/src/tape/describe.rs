@@ -1,8 +1,10 @@
 //! The words of a transcript: what an event says, for people.
 
-use super::event::{Body, Capture, Event, Keyframe, MappedMemory, NoteSubject};
+use super::event::{Body, Event, Keyframe};
 use super::hex;
+use super::mapped::{Capture, MappedMemory};
 use super::naming::Names;
+use super::note::NoteSubject;
 use super::payload::{Digest, INLINE_PAYLOAD_MAX, Payload};
 use super::writer::LoadBlob;
 use crate::IoReturn;

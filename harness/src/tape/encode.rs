@@ -1,12 +1,11 @@
 //! From an event to its line. Keys stand in the order of the table of fields; defaults are left out, so
 //! that an event has one spelling.
 
-use super::event::{
-    Body, Call, Capture, Event, Keyframe, MappedMemory, NoteSubject, OtherCall, OutputKind, Return,
-    Structure,
-};
+use super::event::{Body, Call, Event, Keyframe, OtherCall, OutputKind, Return, Structure};
 use super::fields::{CAPTURES, Field, NOTICES, NUMBER_MAX, OPERATIONS, OTHER_CALLS, SUBJECTS};
 use super::hex;
+use super::mapped::{Capture, MappedMemory};
+use super::note::NoteSubject;
 use super::payload::Payload;
 use super::value;
 use crate::IoReturn;

@@ -6,6 +6,8 @@
 //! given out in order of first use, compared as numbers.
 
 use super::fields::Kind;
+use super::mapped::MappedMemory;
+use super::note::NoteSubject;
 use super::payload::Payload;
 use crate::IoReturn;
 use crate::call::{AsyncReference, Scalars};
@@ -562,50 +564,6 @@ pub enum OtherCall {
     AddRef,
     /// `IOConnectRelease`.
     Release,
-}
-
-/// What a map gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MappedMemory {
-    /// Number of the memory; aliases share it.
-    pub memory: u32,
-    /// The descriptor's length (F10).
-    pub length: u64,
-    /// Accessible bytes: whole pages of the recorded system.
-    pub size: u64,
-    /// How reads and writes of it were seen.
-    pub capture: Capture,
-    /// The client's writes are refused (F2).
-    pub read_only: bool,
-}
-
-/// How the accesses to a memory were captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Capture {
-    /// Through accessors: exact.
-    Accessor,
-    /// By page protection.
-    PageProtection,
-    /// By trapping single instructions.
-    Trap,
-    /// By comparison at sync points.
-    SyncPoints,
-    /// Not at all: what the client saw there is not on the tape.
-    Uncaptured,
-    /// Through accessors, and each read is a patch by itself, whether or not it saw what the client
-    /// knew: device registers, where a read may change what the next one gives.
-    Registers,
-}
-
-/// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoteSubject {
-    /// Somebody marked this place of the recording as the one that matters.
-    Trigger,
-    /// What the client sees of a memory is not on the tape, or comes later than the client saw it.
-    Uncaptured,
 }
 
 /// The state at one point of a recording, so that a tape can begin in the middle.

@@ -35,7 +35,9 @@ mod hex;
 mod limits;
 mod line;
 mod lines;
+mod mapped;
 mod naming;
+mod note;
 mod payload;
 mod pointed;
 mod reader;
@@ -59,8 +61,7 @@ mod writer;
 pub use blob::BlobIndex;
 pub use error::{TapeError, TapeErrorKind};
 pub use event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
-    OutputKind, Return, Sequence, Structure,
+    Body, Call, Event, Keyframe, KeyframeMemory, OtherCall, OutputKind, Return, Sequence, Structure,
 };
 pub use fields::Kind;
 pub use header::{
@@ -68,7 +69,9 @@ pub use header::{
     OpenedAs, ParseVersionError, Readability, Scenario, ServiceIdentity,
 };
 pub use limits::TapeLimits;
+pub use mapped::{Capture, MappedMemory};
 pub use naming::{Names, Naming};
+pub use note::NoteSubject;
 pub use payload::{Digest, INLINE_PAYLOAD_MAX, ParseDigestError, Payload};
 pub use pointed::Pointed;
 pub use reader::TapeReader;

@@ -1,10 +1,11 @@
 //! A small tape that holds every kind of event and every form of payload, for tests and examples.
 
 use super::event::{
-    Body, Call, Capture, Event, Keyframe, KeyframeMemory, MappedMemory, NoteSubject, OtherCall,
-    OutputKind, Return, Sequence, Structure,
+    Body, Call, Event, Keyframe, KeyframeMemory, OtherCall, OutputKind, Return, Sequence, Structure,
 };
 use super::header::{Comparison, Field, FieldRule, Header, Host, Scenario, ServiceIdentity};
+use super::mapped::{Capture, MappedMemory};
+use super::note::NoteSubject;
 use super::payload::{Digest, Payload};
 use super::whole::Tape;
 use crate::IoReturn;

@@ -158,12 +158,12 @@ impl Stage {
             let (result, _) = of.close(Rules::all());
             return if was_terminated { Fate::Refused(result) } else { Fate::Goes };
         }
-        if let Some(of) = fates.connections.get(&connection).filter(|of| of.is_terminated())
-            && let Err(code) = of.check(Rules::all())
-        {
-            // A trap is no message (G21).
+        if let Some(of) = fates.connections.get(&connection).filter(|of| of.is_terminated()) {
             let is_trap = operation == Operation::Other;
-            return Fate::Refused(if is_trap { IoReturn::BAD_ARGUMENT } else { code });
+            let there = if is_trap { of.check_trap(Rules::all()) } else { of.check(Rules::all()) };
+            if let Err(code) = there {
+                return Fate::Refused(code);
+            }
         }
         let strike = fates.strike(operation);
         drop(state);

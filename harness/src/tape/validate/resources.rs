@@ -1,8 +1,7 @@
 //! Connections, memories and queues: there before they are used.
 
-use super::super::event::{
-    Body, Event, Keyframe, MappedMemory, OtherCall, OutputKind, Sequence, Structure,
-};
+use super::super::event::{Body, Event, Keyframe, OtherCall, OutputKind, Sequence, Structure};
+use super::super::mapped::MappedMemory;
 use super::finding::Broken;
 use super::lanes::Wrong;
 use crate::IoReturn;
