@@ -281,7 +281,7 @@ pub enum Body {
         update: Update,
     },
     /// The client saw bytes that differ from its shadow: the dext or the device changed them. Of
-    /// device registers ([`Capture::Registers`]) each read is one, whatever it saw.
+    /// device registers ([`Capture::Registers`](crate::tape::Capture::Registers)) each read is one, whatever it saw.
     Patch {
         /// The memory.
         memory: u32,
