@@ -5,9 +5,10 @@ use super::helper::Helper;
 use super::layout::{
     FORK_DEPTH_MAX, HEADER_SIZE, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SegmentHeader,
 };
-use super::map::Map;
+use super::map::{Map, allocate};
+use super::ring::{AHEAD_IN_RING, Geometry, Keeper, Recycler, Ring, RingHeader};
 use super::slot::Ground;
-use super::{JournalError, JournalOptions, Record, Stamp, Token, process};
+use super::{JournalError, JournalOptions, Record, RingOptions, Stamp, Token, process};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -104,16 +105,43 @@ impl Journal {
         };
         process::watch_forks().map_err(io("watch for forks beside"))?;
         let page_size = process::page_size();
+        let geometry = options.ring.as_ref().map(|ring| Geometry::of(ring, page_size));
         let segment_size = (options.segment_size.max(page_size))
             .clamp(SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX)
             .next_power_of_two();
+        let segment_size = geometry.map_or(segment_size, |geometry| geometry.segment_size);
         let size = u64::from(segment_size);
         let size_max = options.size_max.max(size).next_multiple_of(size);
+        let size_max = geometry.map_or(size_max, |geometry| geometry.file_size());
         let file = open_new(path)?;
-        let map = Map::new(&file, size_max, size).map_err(io("map"))?;
+        let recycler = match (&options.ring, geometry) {
+            (Some(ring), Some(geometry)) => {
+                let made = set_aside(&file, geometry, ring, recording, origin);
+                Some(made.map_err(|source| {
+                    // Nothing was recorded, so nothing is lost with the file.
+                    let _ = std::fs::remove_file(path);
+                    io("make room for")(source)
+                })?)
+            }
+            _ => None,
+        };
+        // Of a ring all is mapped, or nothing.
+        let least = if geometry.is_some() { size_max } else { size };
+        let map = Map::new(&file, size_max, least).map_err(io("map"))?;
         let base = origin * size;
-        let core = Arc::new(Core::new(Ground::new(map, base, size), size, options.wait));
+        let ring = geometry.map(|geometry| Ring::new(geometry.places));
+        let body_max = if geometry.is_some() { size_max / 8 } else { u64::MAX };
+        let ground = Ground::new(map, base, size, ring);
+        let core = Arc::new(Core::new(ground, size, body_max, options.wait));
         let quit = Arc::new(AtomicBool::new(false));
+        let ahead = u64::from(options.ahead.max(1));
+        let ring = options.ring.as_ref().zip(geometry);
+        let ring = ring.map(|(ring, geometry)| RingHeader {
+            places: geometry.places,
+            keep: geometry.certain(ahead),
+            state_size: geometry.state_size,
+            last: ring.last.map_or(0, |last| u64::try_from(last.as_nanos()).unwrap_or(u64::MAX)),
+        });
         let helper = Helper {
             core: Arc::clone(&core),
             file: file.try_clone().map_err(io("open"))?,
@@ -126,11 +154,13 @@ impl Journal {
                 origin,
                 recording,
                 forks,
+                ring,
             },
-            ahead: u64::from(options.ahead.max(1)),
+            ahead: ring.map_or(ahead, |_| ahead.min(AHEAD_IN_RING)),
             kept: origin,
             size_max,
             failed: false,
+            recycler,
             quit: Arc::clone(&quit),
         };
         // The first segments, too, are made by the helper: whatever signal the disk brings about is
@@ -303,10 +333,10 @@ impl Journal {
 
     /// Cuts what was set aside and not used off the file.
     fn trim(&self) {
-        if self.core.stopped().is_some() {
+        let ground = &self.core.ground;
+        if self.core.stopped().is_some() || ground.ring().is_some() {
             return;
         }
-        let ground = &self.core.ground;
         let used = ground.frontier().head().min(self.core.prepared.load(Ordering::Acquire));
         let place = ground.place(used);
         let in_segment = place % self.segment_size;
@@ -333,6 +363,18 @@ impl Drop for Journal {
         let _ = helper.join();
         self.trim();
     }
+}
+
+/// Makes room for all of a ring, so that no full disk is met later.
+fn set_aside(
+    file: &File,
+    geometry: Geometry,
+    ring: &RingOptions,
+    recording: u64,
+    origin: u64,
+) -> io::Result<Recycler> {
+    allocate(file, 0, geometry.file_size())?;
+    Recycler::new(geometry, Keeper::new(Geometry::limits(ring)), recording, origin, file)
 }
 
 fn open_new(path: &Path) -> Result<File, JournalError> {

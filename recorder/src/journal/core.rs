@@ -24,6 +24,8 @@ const REASON_MAX: usize = STOP_GAP as usize - RECORD_HEAD - 17;
 pub(super) struct Core {
     pub(super) ground: Ground,
     record_max: u64,
+    /// Longest body of a record, over all of its chunks.
+    body_max: u64,
     wait: Duration,
     /// Appends wait for a segment as long as it takes.
     patient: AtomicBool,
@@ -40,10 +42,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(ground: Ground, segment_size: u64, wait: Duration) -> Self {
+    pub(super) fn new(ground: Ground, segment_size: u64, body_max: u64, wait: Duration) -> Self {
         Self {
             ground,
             record_max: record_max(segment_size),
+            body_max: body_max.min(BODY_MAX),
             wait,
             patient: AtomicBool::new(false),
             trouble: AtomicU32::new(0),
@@ -129,8 +132,11 @@ impl Core {
     /// The rare records: long ones go in chunks; those that no reader would take become a gap.
     #[cold]
     fn write_with_care(&self, stamp: &Stamp, record: &Record<'_>, length: u64) -> Option<Token> {
-        if length > BODY_MAX {
-            let reason = "an event was longer than 256 MiB";
+        if length > self.body_max {
+            let reason = match self.body_max {
+                BODY_MAX => "an event was longer than 256 MiB",
+                _ => "an event was longer than an eighth of the ring",
+            };
             return self.write(stamp, &Record::Gap { events: Some(1), reason });
         }
         if !record.is_shallow() {

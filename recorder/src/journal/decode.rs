@@ -154,10 +154,10 @@ fn take_body(kind: u8, bytes: &mut Bytes<'_>) -> Result<Body, Fault> {
 
 /// What is left of a body.
 #[derive(Debug)]
-pub(super) struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8], Fault> {
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Fault> {
         let length = usize::try_from(length).map_err(|_| Fault("a length out of range"))?;
         let Some((taken, rest)) = self.0.split_at_checked(length) else {
             return Err(Fault("an end before its time"));

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::layout::SegmentHeader;
+use super::ring::Recycler;
 use super::{map, process};
 use std::fs::File;
 use std::io;
@@ -24,6 +25,8 @@ pub(super) struct Helper {
     /// Bytes that the journal may take, for the message.
     pub(super) size_max: u64,
     pub(super) failed: bool,
+    /// Of a ring, its places.
+    pub(super) recycler: Option<Recycler>,
     pub(super) quit: Arc<AtomicBool>,
 }
 
@@ -45,6 +48,11 @@ impl Helper {
     fn make_one(&mut self) -> Result<(), String> {
         let size = u64::from(self.header.segment_size);
         let position = self.header.number * size;
+        if self.recycler.is_some() {
+            return self.make_again(position).map_err(|reason| {
+                format!("recording stops here: {reason}; record with a larger ring")
+            });
+        }
         let place = self.core.ground.place(position);
         if position + size > self.core.ground.end() {
             return Err(format!(
@@ -68,7 +76,28 @@ impl Helper {
     fn prepare(&self, place: u64, position: u64) -> io::Result<()> {
         map::allocate(&self.file, place, u64::from(self.header.segment_size))?;
         let page = u64::from(self.header.page_size);
-        self.core.ground.prepare(position, &self.header.encode(), page)
+        self.core.ground.prepare(position, place, &self.header.encode(), page)
+    }
+
+    /// Makes the next segment of a ring, in the place of an older one where need be.
+    fn make_again(&mut self, position: u64) -> Result<(), String> {
+        let Some(recycler) = &mut self.recycler else { return Ok(()) };
+        let ground = &self.core.ground;
+        let (index, again) = recycler.place(ground, &self.file, self.ahead)?;
+        let place = u64::from(index) * u64::from(self.header.segment_size);
+        let page = u64::from(self.header.page_size);
+        self.header.generation = if again { self.header.generation.wrapping_add(1) } else { 0 };
+        ground
+            .prepare_again(position, place, &self.header.encode(), page, again)
+            .map_err(|error| format!("byte {place} of the ring could not be written: {error}"))?;
+        if let Some(ring) = ground.ring() {
+            ring.open(self.header.number, index);
+        }
+        recycler.taken(self.header.number, index);
+        self.core.raise(position + u64::from(self.header.segment_size));
+        self.header.number += 1;
+        self.header.previous = Some(place);
+        Ok(())
     }
 
     /// Runs until it is told to quit.
@@ -77,6 +106,12 @@ impl Helper {
         while !self.quit.load(Ordering::Acquire) {
             self.make_ready();
             self.let_go();
+            if let Some(recycler) = &mut self.recycler
+                && !self.failed
+            {
+                // What fails here fails again where the place is needed, and is told there.
+                let _ = recycler.prepare(&self.core.ground, &self.file, self.ahead);
+            }
             std::thread::park();
         }
     }
@@ -85,8 +120,17 @@ impl Helper {
     fn let_go(&mut self) {
         let size = u64::from(self.header.segment_size);
         let head = (self.core.ground.frontier().head() / size).min(self.header.number);
+        if let Some(recycler) = &self.recycler {
+            for (number, index) in recycler.live() {
+                if (self.kept..head.saturating_sub(KEPT_BEHIND)).contains(&number) {
+                    self.core.ground.release(u64::from(index) * size);
+                }
+            }
+            self.kept = self.kept.max(head.saturating_sub(KEPT_BEHIND));
+            return;
+        }
         while self.kept + KEPT_BEHIND < head {
-            self.core.ground.release(self.kept * size);
+            self.core.ground.release(self.core.ground.place(self.kept * size));
             self.kept += 1;
         }
     }

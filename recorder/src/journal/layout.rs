@@ -13,11 +13,19 @@
 //! | time, cause | 64 bits each |
 //! | body | by its kind |
 //!
+//! In a ring the file has room for a number of segments, whose places are used again, and behind them two
+//! states of what was given up (`ring`). Positions go on growing.
+//!
 //! The checksum ([`Sum`]) is over the position, word 0 and all that follows word 1, so that neither
 //! remains of a recycled segment nor bytes that look like a record are taken for one.
 
+use super::ring::RingHeader;
+
 /// Version of the format. Raised when an older reader could misread a journal.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+
+/// The version that plain journals have: only rings came later.
+const FORMAT_PLAIN: u32 = 1;
 
 /// First bytes of each segment.
 pub(crate) const MAGIC: [u8; 8] = *b"dxtjrnl\n";
@@ -57,6 +65,12 @@ pub(crate) const fn record_max(segment_size: u64) -> u64 {
 
 /// Longest body of a record, over all of its chunks.
 pub(crate) const BODY_MAX: u64 = 256 << 20;
+
+/// Where in a header a ring is described.
+const RING: usize = 96;
+
+/// Largest state of a ring.
+const STATE_SIZE_MAX: u64 = 8 << 30;
 
 /// Depth of forks that is followed.
 pub(crate) const FORK_DEPTH_MAX: usize = 8;
@@ -135,6 +149,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) recording: u64,
     /// Which process: the ordinals of the forks that led to it from the first one, which has none.
     pub(crate) forks: Vec<u32>,
+    /// Of a segment of a ring, how its file is divided.
+    pub(super) ring: Option<RingHeader>,
 }
 
 /// Why bytes are no segment header.
@@ -157,7 +173,8 @@ impl SegmentHeader {
             at += part.len();
         };
         put(&MAGIC);
-        put(&FORMAT.to_le_bytes());
+        let format = if self.ring.is_some() { FORMAT } else { FORMAT_PLAIN };
+        put(&format.to_le_bytes());
         put(&(HEADER_SIZE as u32).to_le_bytes());
         put(&self.segment_size.to_le_bytes());
         put(&self.page_size.to_le_bytes());
@@ -169,6 +186,12 @@ impl SegmentHeader {
         put(&self.recording.to_le_bytes());
         for ordinal in self.forks.iter().take(FORK_DEPTH_MAX) {
             put(&ordinal.to_le_bytes());
+        }
+        if let Some(ring) = &self.ring {
+            bytes[RING..RING + 4].copy_from_slice(&ring.places.to_le_bytes());
+            bytes[RING + 4..RING + 8].copy_from_slice(&ring.keep.to_le_bytes());
+            bytes[RING + 8..RING + 16].copy_from_slice(&ring.state_size.to_le_bytes());
+            bytes[RING + 16..RING + 24].copy_from_slice(&ring.last.to_le_bytes());
         }
         let checksum = crc32fast::hash(&bytes[..HEADER_SIZE - 4]);
         bytes[HEADER_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
@@ -203,6 +226,18 @@ impl SegmentHeader {
             && depth <= FORK_DEPTH_MAX
             && origin <= number
             && number < u64::MAX / u64::from(SEGMENT_SIZE_MAX);
+        let ring = (u32_at(8) > FORMAT_PLAIN).then(|| RingHeader {
+            places: u32_at(RING),
+            keep: u32_at(RING + 4),
+            state_size: u64_at(RING + 8),
+            last: u64_at(RING + 16),
+        });
+        let sound = sound
+            && ring.is_none_or(|ring| {
+                (1..1 << 24).contains(&ring.places)
+                    && (1..=ring.places).contains(&ring.keep)
+                    && ring.state_size <= STATE_SIZE_MAX
+            });
         if !sound {
             return Err(HeaderFault::Damaged("its header holds impossible values"));
         }
@@ -215,6 +250,7 @@ impl SegmentHeader {
             origin,
             recording: u64_at(56),
             forks: (0..depth).map(|index| u32_at(64 + 4 * index)).collect(),
+            ring,
         })
     }
 }
@@ -243,6 +279,7 @@ mod tests {
             origin: 3,
             recording: 0x1234_5678_9abc_def0,
             forks: vec![2, 1],
+            ring: None,
         }
     }
 
@@ -251,6 +288,9 @@ mod tests {
         assert_eq!(SegmentHeader::decode(&header().encode()), Ok(header()));
         let first = SegmentHeader { previous: None, forks: Vec::new(), ..header() };
         assert_eq!(SegmentHeader::decode(&first.encode()), Ok(first));
+        let ring = RingHeader { places: 48, keep: 30, state_size: 4096, last: 7 };
+        let ring = SegmentHeader { ring: Some(ring), forks: vec![1; FORK_DEPTH_MAX], ..header() };
+        assert_eq!(SegmentHeader::decode(&ring.encode()), Ok(ring));
     }
 
     #[test]
@@ -286,9 +326,9 @@ mod tests {
     #[test]
     fn a_header_of_a_later_format_is_named() {
         let mut bytes = header().encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let checksum = crc32fast::hash(&bytes[..HEADER_SIZE - 4]);
         bytes[HEADER_SIZE - 4..].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::TooNew(2)));
+        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::TooNew(3)));
     }
 }

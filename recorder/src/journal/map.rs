@@ -81,6 +81,22 @@ impl Map {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
     }
 
+    /// Sets a range to zero, from its beginning on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`write`](Self::write).
+    pub(super) unsafe fn clear(&self, offset: u64, length: u64) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut at = offset;
+        while at < offset + length {
+            let part = (offset + length - at).min(ZEROS.len() as u64);
+            // SAFETY: part of the range that is the caller's.
+            unsafe { self.write(at, &ZEROS[..part as usize]) };
+            at += part;
+        }
+    }
+
     /// Makes the pages of a range present and writable, so that no writer meets a page fault that
     /// goes to the disk. An error where the disk fails, instead of a signal, if the kernel can tell.
     ///

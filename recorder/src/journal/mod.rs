@@ -6,6 +6,7 @@
 mod append;
 mod chunks;
 mod core;
+mod cut;
 mod decode;
 mod encode;
 mod error;
@@ -20,6 +21,7 @@ mod process;
 pub mod protocol;
 mod reader;
 mod record;
+mod ring;
 mod segments;
 mod sink;
 mod slot;
@@ -34,4 +36,5 @@ pub use reader::{Entry, JournalReader};
 pub use record::{
     Call, Data, Keyframe, KeyframeMemory, OtherCall, Record, Return, Stamp, Structure,
 };
+pub use ring::{BadRing, RingOptions};
 pub use token::Token;

@@ -1,5 +1,6 @@
 //! How a journal is laid out, and how long an append may wait.
 
+use super::RingOptions;
 use std::time::Duration;
 
 /// Options of a journal. The defaults suit a recording of a client that runs for real.
@@ -16,6 +17,8 @@ pub struct JournalOptions {
     /// How long an append waits at most for a segment that is not ready, before the record is dropped
     /// and counted. A recording of a simulated run waits as long as it takes, whatever stands here.
     pub wait: Duration,
+    /// The journal is a ring, and stays within its bound; segments and size are the ring's then.
+    pub ring: Option<RingOptions>,
 }
 
 impl Default for JournalOptions {
@@ -25,6 +28,7 @@ impl Default for JournalOptions {
             ahead: 3,
             size_max: 64 << 30,
             wait: Duration::from_millis(100),
+            ring: None,
         }
     }
 }

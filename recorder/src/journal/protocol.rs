@@ -11,6 +11,11 @@
 //! 5. *Commit*: word 1 is stored last, with release order. A reader that sees it sees all the rest.
 //!
 //! No step waits for another writer, so a writer that is stopped anywhere holds up nobody.
+//!
+//! In a ring a segment's place in the file is used again. Between 2 and 3 a writer enters the [`Place`]
+//! of its segment, which fails where that has gone to another one meanwhile, and after 5 it leaves it. The
+//! helper closes a place only while nobody is in it; one that somebody does not come out of is left out
+//! from then on, and again nobody waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +27,8 @@ pub trait Word {
     fn store(&self, value: u64, order: Ordering);
     /// Adds and gives what was there before.
     fn fetch_add(&self, value: u64, order: Ordering) -> u64;
+    /// Stores `new` where `current` stands; true where it did.
+    fn replace(&self, current: u64, new: u64, order: Ordering) -> bool;
 }
 
 impl Word for AtomicU64 {
@@ -38,6 +45,11 @@ impl Word for AtomicU64 {
     #[inline]
     fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
         Self::fetch_add(self, value, order)
+    }
+
+    #[inline]
+    fn replace(&self, current: u64, new: u64, order: Ordering) -> bool {
+        self.compare_exchange(current, new, order, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -118,4 +130,56 @@ pub fn commit<W: Word>(word_1: &W, value: u64) {
 /// The reader's side: word 1, after which the rest may be read; 0 where it is not committed.
 pub fn committed<W: Word>(word_1: &W) -> u64 {
     word_1.load(Ordering::Acquire)
+}
+
+/// A place of a ring: the number of the segment that has it, and how many writers are in it.
+#[derive(Debug)]
+pub struct Place<W>(Line<W>);
+
+/// Bits of the count of writers; the number stands above them.
+const WRITERS: u32 = 24;
+
+/// The number of a place that no segment has.
+const CLOSED: u64 = u64::MAX >> WRITERS;
+
+impl<W: Word> Place<W> {
+    /// What the word of a place holds that no segment has.
+    pub const NEW: u64 = CLOSED << WRITERS;
+
+    /// A place over a word that holds [`NEW`](Self::NEW).
+    pub fn new(word: W) -> Self {
+        Self(Line(word))
+    }
+
+    /// Enters the place as a writer of segment `number`. False where another segment has it; the writer
+    /// must store nothing then.
+    #[inline]
+    pub fn enter(&self, number: u64) -> bool {
+        // One word for both, so that there is one order of entering and closing.
+        let before = self.0.0.fetch_add(1, Ordering::Acquire);
+        if before >> WRITERS == number {
+            return true;
+        }
+        self.0.0.fetch_add(u64::MAX, Ordering::Relaxed);
+        false
+    }
+
+    /// Leaves the place: what the writer stored is stored.
+    #[inline]
+    pub fn leave(&self) {
+        self.0.0.fetch_add(u64::MAX, Ordering::Release);
+    }
+
+    /// Gives a closed place to segment `number`, once its bytes are in order; the helper's alone.
+    pub fn open(&self, number: u64) {
+        // Added, since somebody who comes too late may be counted at this moment.
+        let difference = (number << WRITERS).wrapping_sub(Self::NEW);
+        self.0.0.fetch_add(difference, Ordering::Release);
+    }
+
+    /// Takes the place from segment `number`. False where a writer is in it. After this, nobody stores
+    /// anything there, and what was stored is seen. The helper's alone.
+    pub fn close(&self, number: u64) -> bool {
+        self.0.0.replace(number << WRITERS, Self::NEW, Ordering::Acquire)
+    }
 }

@@ -1,11 +1,16 @@
 //! Reading a journal: whole, cut, torn, being written, or made to mislead.
 
+use super::cut::Before;
 use super::decode::{Content, decode};
 use super::kind;
-use super::layout::{BODY_MAX, HAS_CONNECTION, IN_CHUNKS, RECORD_HEAD, u32_at, u64_at};
+use super::layout::{
+    BODY_MAX, HAS_CONNECTION, IN_CHUNKS, RECORD_HEAD, split_word_0, u32_at, u64_at,
+};
+use super::ring::Front;
 use super::segments::Segments;
 use super::walk::{Found, Piece, Walk};
 use super::{JournalError, Stamp, Token};
+use dextape::tape::{Body, NoteSubject};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -31,6 +36,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct JournalReader {
     segments: Segments,
+    /// Of a ring, what stands in front of the segments that are left.
+    before: Before,
     cursor: Cursor,
     failed: bool,
 }
@@ -54,9 +61,10 @@ impl JournalReader {
     ///
     /// `Io`; `NotAJournal` where not one segment has a readable header; `TooNew`.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let segments = Segments::open(path)?;
+        let mut segments = Segments::open(path)?;
+        let before = Before::of(&mut segments)?;
         let cursor = Cursor { next: 0, end: segments.places.len(), current: None, holes: 0 };
-        Ok(Self { segments, cursor, failed: false })
+        Ok(Self { segments, before, cursor, failed: false })
     }
 
     /// Records so far that were begun and never finished: their process was killed at that moment.
@@ -89,6 +97,18 @@ impl JournalReader {
         self.segments.first.origin.saturating_mul(self.segments.size())
     }
 
+    /// True where events were given up, as a ring does, or where only the last ones were asked for: the
+    /// records begin with what was kept, a gap and a keyframe.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.before.is_cut()
+    }
+
+    /// True for a position that stands in front of the records that are left.
+    pub(crate) fn is_before(&self, position: u64) -> bool {
+        position < self.before.boundary()
+    }
+
     /// Bytes of a segment.
     pub(crate) fn segment_size(&self) -> u64 {
         self.segments.size()
@@ -111,6 +131,7 @@ impl JournalReader {
     }
 
     fn advance(&mut self, cursor: &mut Cursor) -> Result<Option<Entry>, JournalError> {
+        let boundary = self.before.boundary();
         loop {
             let Some((number, bytes, walk)) = &mut cursor.current else {
                 if cursor.next >= cursor.end {
@@ -129,6 +150,8 @@ impl JournalReader {
             };
             let start = number * self.segments.size();
             match piece {
+                Piece::Damage(offset) | Piece::Record(Found { offset, .. })
+                    if start + (offset as u64) < boundary => {}
                 Piece::Damage(offset) => {
                     let position = start + offset as u64;
                     let cut = (bytes.len() as u64) < self.segments.size();
@@ -151,7 +174,10 @@ impl JournalReader {
         let place = self.segments.places[cursor.next];
         let expected = match cursor.next.checked_sub(1) {
             Some(before) => self.segments.places[before].number + 1,
-            None => self.segments.first.origin,
+            None => match self.before.boundary() / self.segments.size() {
+                0 => self.segments.first.origin,
+                number => number,
+            },
         };
         cursor.next += 1;
         let bytes = self.segments.load(place.number)?.unwrap_or_default();
@@ -190,6 +216,41 @@ impl JournalReader {
         })
     }
 
+    /// What stands in front of the records that are left, as an entry.
+    fn entry_before(&mut self, front: Front) -> Result<Entry, JournalError> {
+        let told = |position, time, body| {
+            let stamp = Stamp { time, ..Stamp::default() };
+            Entry { position, stamp, content: Content::Event(body) }
+        };
+        Ok(match front {
+            Front::Record(position, bytes) => {
+                let found = split_word_0(u64_at(&bytes, 0));
+                let Some((_, kind, flags)) = found.filter(|_| bytes.len() >= RECORD_HEAD) else {
+                    let reason = format!("the record kept of position {position:#x} is none");
+                    return Ok(Entry::damage(position, reason));
+                };
+                let found = Found { offset: 0, length: bytes.len(), kind, flags };
+                self.record(position, &bytes, found)?
+            }
+            Front::Gap { position, events, time } => {
+                let reason =
+                    "the flight recorder keeps beginnings and the newest events".to_owned();
+                told(position, time, Body::Gap { events: Some(events), reason })
+            }
+            Front::Keyframe { position, keyframe, time } => {
+                told(position, time, Body::Keyframe(keyframe))
+            }
+            Front::Lost { position, memory, bytes, time } => {
+                let reason = format!(
+                    "{bytes} bytes of it are not in the keyframe: they are more than the budget for \
+                     shadow pages, or were not recorded"
+                );
+                let (subject, memory) = (NoteSubject::Uncaptured, Some(memory));
+                told(position, time, Body::Note { subject, memory, reason })
+            }
+        })
+    }
+
     /// The body of a record that begins in chunks. The chain goes back strictly, so it ends.
     fn assemble(
         &mut self,
@@ -211,6 +272,16 @@ impl JournalReader {
             }
             limit = next;
             let size = self.segments.size();
+            if let Some(chunk) = self.before.chunk(next) {
+                let data = &chunk[RECORD_HEAD..];
+                let Some(from) = left.checked_sub(data.len()).filter(|_| !data.is_empty()) else {
+                    return Ok(Err("chunks of another length"));
+                };
+                whole[from..left].copy_from_slice(data);
+                left = from;
+                next = u64_at(&chunk, 32);
+                continue;
+            }
             let Some(bytes) = self.segments.load(next / size)? else {
                 return Ok(Err("a reference to chunks that are missing"));
             };
@@ -232,7 +303,7 @@ impl JournalReader {
     }
 }
 
-fn stamp(head: &[u8], flags: u8) -> Stamp {
+pub(super) fn stamp(head: &[u8], flags: u8) -> Stamp {
     Stamp {
         lane: u32_at(head, 16),
         connection: (flags & HAS_CONNECTION != 0).then(|| u32_at(head, 20)),
@@ -268,6 +339,11 @@ impl Iterator for JournalReader {
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
             return None;
+        }
+        if let Some(front) = self.before.next() {
+            let entry = self.entry_before(front);
+            self.failed = entry.is_err();
+            return Some(entry);
         }
         let end = self.cursor.end;
         let empty = Cursor { next: end, end, current: None, holes: 0 };

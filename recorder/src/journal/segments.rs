@@ -4,6 +4,7 @@ use super::JournalError;
 use super::layout::{
     FORMAT, HEADER_SIZE, HeaderFault, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SegmentHeader,
 };
+use super::ring::State;
 use super::walk::{Piece, Walk};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ pub(super) struct Segments {
     /// Sorted by number, each number once.
     pub(super) places: Vec<Place>,
     cache: VecDeque<(u64, Rc<[u8]>)>,
+    /// Of a ring, what was given up; `None` where none of its states is whole.
+    pub(super) state: Option<State>,
 }
 
 impl Segments {
@@ -53,8 +56,10 @@ impl Segments {
             first,
             places: Vec::new(),
             cache: VecDeque::new(),
+            state: None,
         };
         segments.index(found_at)?;
+        segments.find_state()?;
         Ok(segments)
     }
 
@@ -68,6 +73,26 @@ impl Segments {
         self.length
     }
 
+    /// Reads the newer state of a ring, and forgets segments that are older: their records are in it.
+    fn find_state(&mut self) -> Result<(), JournalError> {
+        let Some(ring) = self.first.ring else { return Ok(()) };
+        let states = u64::from(ring.places) * self.size();
+        for place in 0..2 {
+            let at = states.saturating_add(place * ring.state_size);
+            let length = ring.state_size.min(self.length.saturating_sub(at));
+            let found = State::decode(&self.read(at, length as usize)?);
+            let found = found.filter(|state| state.recording == self.first.recording);
+            let newer =
+                |found: &State| self.state.as_ref().is_none_or(|known| found.oldest > known.oldest);
+            if let Some(found) = found.filter(newer) {
+                self.state = Some(found);
+            }
+        }
+        let oldest = self.state.as_ref().map_or(0, |state| state.oldest);
+        self.places.retain(|place| place.number >= oldest);
+        Ok(())
+    }
+
     /// Reads the headers of all places.
     fn index(&mut self, found_at: u64) -> Result<(), JournalError> {
         let size = self.size();
@@ -77,7 +102,9 @@ impl Segments {
         let mut sound = Vec::new();
         let mut unused = 0;
         let mut offset = 0;
-        while offset < self.length && unused < UNUSED_MAX {
+        let places = self.first.ring.map_or(u64::MAX, |ring| u64::from(ring.places));
+        let end = self.length.min(places.saturating_mul(size));
+        while offset < end && unused < UNUSED_MAX {
             match SegmentHeader::decode(&self.read(offset, HEADER_SIZE)?) {
                 Ok(header) if self.belongs(&header) => {
                     unused = 0;
@@ -119,6 +146,7 @@ impl Segments {
             && header.segment_size == self.first.segment_size
             && header.forks == self.first.forks
             && header.origin == self.first.origin
+            && header.ring == self.first.ring
     }
 
     /// True where records confirm by their checksums that a segment has the number it is taken for.

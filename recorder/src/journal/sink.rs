@@ -60,6 +60,12 @@ impl Sink for Measure {
     }
 }
 
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
 impl Sink for Slot<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {

@@ -2,7 +2,8 @@
 
 use super::layout::{ALIGNMENT, HEADER_SIZE, RECORD_HEAD, Sum, word_0};
 use super::map::Map;
-use super::protocol::{Frontier, Reservation, commit, publish};
+use super::protocol::{Frontier, Place, Reservation, commit, publish};
+use super::ring::Ring;
 use super::{Stamp, Token};
 use std::sync::atomic::AtomicU64;
 
@@ -14,14 +15,21 @@ pub(super) struct Ground {
     /// Position of the first byte of the file.
     base: u64,
     segment_size: u64,
+    /// Where segments are, if not one behind the other.
+    ring: Option<Ring>,
 }
 
 impl Ground {
     /// Over a map whose first byte has the position `base`, a multiple of the segment size.
-    pub(super) fn new(map: Map, base: u64, segment_size: u64) -> Self {
+    pub(super) fn new(map: Map, base: u64, segment_size: u64, ring: Option<Ring>) -> Self {
         let head = AtomicU64::new(base + HEADER_SIZE as u64);
         let frontier = Frontier::new(head, AtomicU64::new(base), segment_size, HEADER_SIZE as u64);
-        Self { map, frontier, base, segment_size }
+        Self { map, frontier, base, segment_size, ring }
+    }
+
+    /// The places of a ring.
+    pub(super) fn ring(&self) -> Option<&Ring> {
+        self.ring.as_ref()
     }
 
     pub(super) fn frontier(&self) -> &Frontier<AtomicU64> {
@@ -30,28 +38,33 @@ impl Ground {
 
     /// Position after the last byte that the map reaches.
     pub(super) fn end(&self) -> u64 {
-        self.base + self.map.length() / self.segment_size * self.segment_size
+        match self.ring {
+            Some(_) => u64::MAX,
+            None => self.base + self.map.length() / self.segment_size * self.segment_size,
+        }
     }
 
-    /// Place of a position in the file.
+    /// Place of a position in the file, where that is no ring.
     pub(super) fn place(&self, position: u64) -> u64 {
         position - self.base
     }
 
-    /// Makes a new segment ready to be raised over: `header` goes to its start.
+    /// Makes a new segment at `place` in the file ready to be raised over: `header` goes to its start.
     ///
-    /// The segment must be allocated and beyond the ready mark; the caller is the helper, or nobody
-    /// else has the journal yet.
+    /// The segment must be allocated and beyond the ready mark, and, in a ring, its place closed; the
+    /// caller is the helper, or nobody else has the journal yet.
     pub(super) fn prepare(
         &self,
         position: u64,
+        place: u64,
         header: &[u8; HEADER_SIZE],
         page: u64,
     ) -> std::io::Result<()> {
         assert!(
-            !self.frontier.is_ready(position + 1) && position + self.segment_size <= self.end()
+            !self.frontier.is_ready(position + 1)
+                && place + self.segment_size <= self.map.length()
+                && position + self.segment_size <= self.end()
         );
-        let place = self.place(position);
         // SAFETY: the segment is allocated, whole pages, and above the ready mark, where no writer
         // stores anything.
         unsafe { self.map.touch(place, self.segment_size, page)? };
@@ -60,9 +73,42 @@ impl Ground {
         Ok(())
     }
 
-    /// Lets go of the pages of an old segment.
-    pub(super) fn release(&self, position: u64) {
-        self.map.release(self.place(position), self.segment_size);
+    /// As [`prepare`](Self::prepare), where the place may hold the bytes of an older segment (`again`).
+    pub(super) fn prepare_again(
+        &self,
+        position: u64,
+        place: u64,
+        header: &[u8; HEADER_SIZE],
+        page: u64,
+        again: bool,
+    ) -> std::io::Result<()> {
+        if again {
+            assert!(place + self.segment_size <= self.map.length());
+            // From the header on, so that nobody takes what is left for a segment meanwhile.
+            // SAFETY: the caller has closed the place, so that no writer stores anything there.
+            unsafe { self.map.clear(place, self.segment_size) };
+        }
+        self.prepare(position, place, header, page)
+    }
+
+    /// Lets go of the pages of an old segment at `place` in the file.
+    pub(super) fn release(&self, place: u64) {
+        self.map.release(place, self.segment_size);
+    }
+
+    /// What is to be added to a position to get its place in the file, and in a ring the place that the
+    /// writer is in from now on; `None` where that has gone to another segment.
+    #[inline]
+    fn enter(&self, position: u64) -> Option<(u64, Option<&Place<AtomicU64>>)> {
+        match &self.ring {
+            None => Some((self.base.wrapping_neg(), None)),
+            Some(ring) => {
+                let number = position / self.segment_size;
+                let (index, place) = ring.enter(number)?;
+                let shift = (index * self.segment_size).wrapping_sub(number * self.segment_size);
+                Some((shift, Some(place)))
+            }
+        }
     }
 
     /// Reserves room for a record with a body of `body` bytes; `None` where the reservation fell
@@ -89,7 +135,8 @@ impl Ground {
         if !self.frontier.is_ready(claim.end()) {
             return None;
         }
-        Some(Slot::begin(self, claim, kind, flags, stamp))
+        let entered = self.enter(claim.position)?;
+        Some(Slot::begin(self, entered, claim, kind, flags, stamp))
     }
 
     /// The slot in the room below the end of what is ready that no claim can reach: `below` bytes
@@ -113,7 +160,7 @@ impl Ground {
             return None;
         }
         let claim = Claim { position: end - below, length: length as u32 };
-        Some(Slot::begin(self, claim, kind, 0, stamp))
+        Some(Slot::begin(self, self.enter(claim.position)?, claim, kind, 0, stamp))
     }
 }
 
@@ -139,6 +186,10 @@ impl Claim {
 pub(super) struct Slot<'a> {
     ground: &'a Ground,
     position: u64,
+    /// From the position to the place in the file.
+    shift: u64,
+    /// The place of a ring that the writer is in.
+    inside: Option<&'a Place<AtomicU64>>,
     /// Bytes of the record.
     length: u64,
     /// Bytes that are in the map: whole words.
@@ -151,15 +202,24 @@ pub(super) struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     #[inline]
-    fn begin(ground: &'a Ground, claim: Claim, kind: u8, flags: u8, stamp: &Stamp) -> Self {
+    fn begin(
+        ground: &'a Ground,
+        (shift, inside): (u64, Option<&'a Place<AtomicU64>>),
+        claim: Claim,
+        kind: u8,
+        flags: u8,
+        stamp: &Stamp,
+    ) -> Self {
         let Claim { position, length } = claim;
         let word = word_0(length, kind, flags);
         // SAFETY: the claim's bytes are ready, so inside the file; positions are multiples of 8; and
         // word 0 and word 1 of a record are only ever used as atomics.
-        publish(unsafe { ground.map.word(ground.place(position)) }, word);
+        publish(unsafe { ground.map.word(position.wrapping_add(shift)) }, word);
         let mut slot = Self {
             ground,
             position,
+            shift,
+            inside,
             length: u64::from(length),
             stored: 16,
             sum: Sum::new(position, word),
@@ -181,7 +241,7 @@ impl<'a> Slot<'a> {
         let at = self.stored;
         self.stored += 8;
         if at < self.length {
-            let place = self.ground.place(self.position) + at;
+            let place = self.position.wrapping_add(self.shift) + at;
             // SAFETY: `at` is a multiple of 8 below the record's length, and the claim is rounded up to
             // one, so the word is inside the claim, which is this slot's alone, and ready.
             unsafe { self.ground.map.write(place, &word.to_le_bytes()) };
@@ -233,9 +293,18 @@ impl<'a> Slot<'a> {
             debug_assert!(false, "a record of another length than was measured");
             return None;
         }
-        let place = self.ground.place(self.position) + 8;
+        let place = self.position.wrapping_add(self.shift) + 8;
         // SAFETY: as for word 0 in `begin`.
         commit(unsafe { self.ground.map.word(place) }, self.sum.finish(&[]));
         Token::new(self.position)
+    }
+}
+
+impl Drop for Slot<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(place) = self.inside {
+            place.leave();
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::journal::{JournalError, JournalReader};
 use dextape::tape::Sequence;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// Events that are kept, and segments whose events' positions are.
 const RECENT: usize = 1 << 16;
@@ -25,6 +25,8 @@ pub(super) struct Lookup {
     /// of its first one.
     runs: Vec<(u64, Sequence)>,
     events: u64,
+    /// Of a ring, the records that were kept of those given up: there is no segment to find them in.
+    kept: HashMap<u64, Sequence>,
     counted: VecDeque<(u64, Vec<u64>)>,
 }
 
@@ -46,6 +48,11 @@ impl Lookup {
         self.recent.push_back((position, sequence));
     }
 
+    /// As [`insert`](Self::insert), of an event that a ring has kept in front of those that are left.
+    pub(super) fn insert_kept(&mut self, position: u64, sequence: Sequence) {
+        self.kept.insert(position, sequence);
+    }
+
     /// How often the tape has changed to this journal.
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
@@ -58,6 +65,9 @@ impl Lookup {
         position: u64,
         reader: &mut JournalReader,
     ) -> Result<Option<Sequence>, JournalError> {
+        if let Some(kept) = self.kept.get(&position) {
+            return Ok(Some(*kept));
+        }
         let Some((oldest, _)) = self.recent.front() else { return Ok(None) };
         if position >= *oldest {
             let found = self.recent.binary_search_by_key(&position, |(position, _)| *position);

@@ -214,7 +214,11 @@ impl Sealing {
             extra: BTreeMap::new(),
         };
         let stream = &mut self.streams[index];
-        stream.lookup.insert(entry.position, sequence, stream.reader.segment_size());
+        if stream.reader.is_before(entry.position) {
+            stream.lookup.insert_kept(entry.position, sequence);
+        } else {
+            stream.lookup.insert(entry.position, sequence, stream.reader.segment_size());
+        }
         self.report.events = sequence;
         Ok(event)
     }

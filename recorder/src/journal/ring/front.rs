@@ -1,0 +1,67 @@
+//! What stands on the tape in front of the records that are left.
+
+use super::Front;
+use super::keeper::Keeper;
+use super::pinned::Pinned;
+use dextape::tape::Keyframe;
+
+impl Keeper {
+    /// What is kept, in order, with gaps where something is missing, and behind all of it the state.
+    /// `boundary` is the position of the first record that is left: a multiple of 8. Empty places between
+    /// such multiples are those of gaps and keyframe.
+    pub(in crate::journal) fn front(&self, boundary: u64) -> Vec<Front> {
+        let mut records: Vec<&Pinned> = self.always.iter().chain(&self.opening).collect();
+        for known in self.connections.values() {
+            records.extend(known.records.iter().chain(known.maps.values().flatten()));
+        }
+        records.extend(&self.sticky);
+        records.extend(self.pending.values().chain(self.posted.values()).flatten());
+        for lane in self.lanes.values() {
+            records.extend(&lane.fields);
+            if let Some(underway) = &lane.underway {
+                records.extend(underway.before.iter().chain([&underway.enter]));
+            }
+        }
+        records.extend(self.chunks.values());
+        records.sort_unstable_by_key(|record| record.position);
+        records.dedup_by_key(|record| record.position);
+
+        let mut front = Vec::with_capacity(records.len() + 2);
+        let (mut last, mut time, mut given_up) = (0, 0, 0);
+        let mut gap = |front: &mut Vec<Front>, position: u64, ordinal: u64, last: u64, time| {
+            let events = ordinal - last - 1;
+            if events > 0 {
+                given_up += events;
+                front.push(Front::Gap { position, events, time });
+            }
+        };
+        for record in records {
+            if record.ordinal > 0 {
+                gap(&mut front, record.position - 4, record.ordinal, last, time);
+                (last, time) = (record.ordinal, record.time());
+            }
+            front.push(Front::Record(record.position, record.bytes.clone()));
+        }
+        gap(&mut front, boundary - 4, self.events + 1, last, time);
+        if given_up == 0 {
+            return front;
+        }
+        let memories = self.shadows.keyframe();
+        let lost: Vec<(u32, u64)> =
+            memories.iter().map(|(memory, lost)| (memory.memory, *lost)).collect();
+        let is_open = |known: &&super::pinned::Connection| !known.closed;
+        let open = self.connections.iter().filter(|(_, known)| is_open(known));
+        let keyframe = Keyframe {
+            connections: open.map(|(number, known)| (*number, known.service)).collect(),
+            memories: memories.into_iter().map(|(memory, _)| memory).collect(),
+            queues: self.queues.iter().copied().collect(),
+            pending: self.pending.keys().copied().collect(),
+        };
+        let time = self.time;
+        front.push(Front::Keyframe { position: boundary - 3, keyframe, time });
+        for (memory, bytes) in lost.into_iter().filter(|(_, bytes)| *bytes > 0) {
+            front.push(Front::Lost { position: boundary - 2, memory, bytes, time });
+        }
+        front
+    }
+}

@@ -1,0 +1,99 @@
+//! Records that are kept, and whose they are.
+
+use crate::journal::kind;
+use crate::journal::layout::{split_word_0, u64_at};
+use std::collections::BTreeMap;
+
+/// A record that is kept, from its word 0 on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pinned {
+    pub(super) position: u64,
+    /// The how many-th event it was; 0 where it is none.
+    pub(super) ordinal: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Pinned {
+    pub(super) fn new(position: u64, ordinal: u64, bytes: &[u8]) -> Self {
+        Self { position, ordinal, bytes: bytes.to_vec() }
+    }
+
+    /// Bytes that it takes in a saved state.
+    pub(super) fn cost(&self) -> u64 {
+        self.bytes.len() as u64 + 40
+    }
+
+    /// Kind of the record.
+    pub(super) fn kind(&self) -> u8 {
+        split_word_0(u64_at(&self.bytes, 0)).map_or(kind::CHUNK, |(_, kind, _)| kind)
+    }
+
+    /// Its time.
+    pub(super) fn time(&self) -> u64 {
+        u64_at(&self.bytes, 24)
+    }
+}
+
+/// What becomes of an operation once it is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Nothing.
+    Drop,
+    /// It is kept as long as there is room at all.
+    Always,
+    /// Of the time before a lane has a connection.
+    Opening,
+    /// It belongs to the beginning of this connection, or to its end.
+    Connection(u32),
+    /// A map of this connection, later than its beginning.
+    Map(u32),
+    /// Such a map, of this memory: it is kept as long as it lasts.
+    Mapped(u32, u32),
+    /// A call that was asked to be kept.
+    Sticky,
+    /// A call that may still complete.
+    Pending(u64),
+}
+
+/// What is known of a connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Connection {
+    pub(super) service: u32,
+    pub(super) calls: u32,
+    pub(super) closed: bool,
+    pub(super) records: Vec<Pinned>,
+    /// Maps that came later than its beginning, by memory.
+    pub(super) maps: BTreeMap<u32, Vec<Pinned>>,
+}
+
+/// What is known of a lane.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lane {
+    /// The connection that it used last.
+    pub(super) connection: Option<u32>,
+    /// Events before that.
+    pub(super) loose: u32,
+    /// The operation that it is in.
+    pub(super) underway: Option<Underway>,
+    /// Further fields of its next event.
+    pub(super) fields: Option<Pinned>,
+    /// Room of a record that was dropped, to be used again.
+    pub(super) spare: Vec<u8>,
+}
+
+impl PartialEq for Lane {
+    fn eq(&self, other: &Self) -> bool {
+        // Not the spare room.
+        (self.connection, self.loose) == (other.connection, other.loose)
+            && (&self.underway, &self.fields) == (&other.underway, &other.fields)
+    }
+}
+
+/// An operation that has been entered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Underway {
+    pub(super) class: Class,
+    /// What stands before its enter and belongs to it: further fields, chunks.
+    pub(super) before: Vec<Pinned>,
+    pub(super) enter: Pinned,
+}
