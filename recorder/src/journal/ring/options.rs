@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_ring_is_a_size_a_time_or_both() {
         let read = |text: &str| text.parse::<RingOptions>().map(|ring| (ring.size, ring.last));
-        let minutes = |minutes| Some(Duration::from_secs(60 * minutes));
+        let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
         assert_eq!(read("64MiB"), Ok((64 << 20, None)));
         assert_eq!(read("2G"), Ok((2 << 30, None)));
         assert_eq!(read("10min"), Ok((64 << 20, minutes(10))));
