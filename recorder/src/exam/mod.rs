@@ -5,6 +5,7 @@ mod client;
 mod cost;
 mod damage;
 mod ended;
+mod flight;
 mod forge;
 mod kill;
 mod kinds;
@@ -14,6 +15,7 @@ pub use client::{RECORDED_VICTIM, VictimTime, be_the_recorded_victim, kill_recor
 pub use cost::{AppendCost, append_small_call, measure_append};
 pub use damage::{Tally, cut_at_every_byte, flip_and_cut, sample_journal};
 pub use ended::{End, end_at_random};
+pub use flight::Flight;
 pub use forge::forge;
 pub use kill::{VICTIM, be_the_victim, kill_at_random};
 pub use kinds::{append_body, every_kind};

@@ -55,13 +55,15 @@ pub enum Status {
 /// ```
 #[derive(Debug)]
 pub struct Journal {
-    core: Arc<Core>,
-    path: PathBuf,
+    pub(super) core: Arc<Core>,
+    pub(super) path: PathBuf,
     options: JournalOptions,
     segment_size: u64,
     /// Number of the recording, which a child's journal repeats.
     recording: u64,
-    file: File,
+    pub(super) file: File,
+    /// Of a ring, how its file is divided.
+    pub(super) geometry: Option<Geometry>,
     helper: Option<JoinHandle<()>>,
     quit: Arc<AtomicBool>,
     /// Depth of forks of the process that made the journal, and the forks it had begun before.
@@ -192,6 +194,7 @@ impl Journal {
             segment_size: size,
             recording,
             file,
+            geometry,
             helper: Some(thread),
             quit,
             depth: process::depth(),
@@ -236,9 +239,18 @@ impl Journal {
         if process::depth() == self.depth {
             self.tell_forks(&Stamp::default());
             self.core.finish();
-        } else if let Some(child) = self.child_entry().and_then(|entry| entry.journal.get()) {
+        } else if let Some(child) = self.of_this_process() {
             child.finish();
         }
+    }
+
+    /// The journal that this process appends to: another one in a forked child; `None` where that child
+    /// has appended nothing.
+    pub(crate) fn of_this_process(&self) -> Option<&Self> {
+        if process::depth() == self.depth {
+            return Some(self);
+        }
+        self.child_entry()?.journal.get()
     }
 
     /// Its file.

@@ -25,6 +25,7 @@ mod ring;
 mod segments;
 mod sink;
 mod slot;
+mod snapshot;
 mod token;
 pub(crate) mod walk;
 

@@ -32,3 +32,27 @@ impl Default for JournalOptions {
         }
     }
 }
+
+impl JournalOptions {
+    /// Makes the journal a ring: a flight recorder, which may stay on for weeks.
+    ///
+    /// The file never grows beyond the ring's size, and is as long from the start. It seals as any other
+    /// journal, to a tape that begins with the beginnings of the connections; behind them stand a gap, a
+    /// keyframe and the newest events. [`cut`](crate::seal::cut) makes such a tape while recording goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape_recorder::journal::{JournalOptions, RingOptions};
+    ///
+    /// let ring: RingOptions = "8MiB,10min".parse()?;
+    /// let options = JournalOptions::default().ring(ring.sticky(7));
+    /// # assert_eq!(options.ring.unwrap().size, 8 << 20);
+    /// # Ok::<(), dextape_recorder::journal::BadRing>(())
+    /// ```
+    #[must_use]
+    pub fn ring(mut self, ring: RingOptions) -> Self {
+        self.ring = Some(ring);
+        self
+    }
+}

@@ -10,13 +10,14 @@ use super::shared::SharedBuffers;
 use super::system::RecordingSystem;
 use super::{ClientPointers, LongWrites, RecordOptions};
 use crate::journal::{Journal, JournalError, Record, Stamp, Status};
+use crate::seal::{self, SealError, SealOptions, SealReport};
 use dextape::connection::System;
 use dextape::schedule::{Schedule, TimeMode};
 use dextape::tape::{Capture, FORMAT_VERSION, Header, NoteSubject};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A recording in progress. It owns the journal; every system that it wraps records into it.
@@ -119,7 +120,7 @@ impl RecordingSession {
     pub fn wrap(self: &Arc<Self>, system: Arc<dyn System>) -> Arc<dyn System> {
         let schedule = system.schedule();
         let (clock, began) = self.clock.get_or_init(|| {
-            let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut header = self.header();
             (header.time, header.seed) = (schedule.mode(), schedule.seed());
             if schedule.mode() == TimeMode::Simulated {
                 self.journal.be_patient();
@@ -160,6 +161,51 @@ impl RecordingSession {
         noted.is_some()
     }
 
+    /// Makes a tape of what is recorded so far, while the recording goes on, undisturbed. Any thread may call
+    /// it, as often as it likes, and also once the recording was finished. With a ring
+    /// ([`JournalOptions::ring`](crate::journal::JournalOptions::ring)) this is how a flight recorder
+    /// gives out its tape; see [`cut`](crate::seal::cut) for what is on it, and what it costs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cut`](crate::seal::cut).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use dextape_recorder::journal::{JournalOptions, RingOptions};
+    /// use dextape_recorder::recording::{RecordOptions, RecordingSession};
+    /// use std::path::Path;
+    ///
+    /// let journal = JournalOptions::default().ring("64MiB,10min".parse::<RingOptions>()?);
+    /// let options = RecordOptions { journal, ..RecordOptions::default() };
+    /// let session = RecordingSession::start(Path::new("flight.journal"), options)?;
+    /// // ... and when something has gone wrong:
+    /// session.trigger("the device no longer answers");
+    /// session.cut(Path::new("flight.tape.jsonl"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cut(&self, tape: &Path) -> Result<SealReport, SealError> {
+        if self.is_recording() {
+            let summary = self.redactions();
+            if !summary.is_empty() {
+                let mut header = self.header().clone();
+                header.redactions.extend(summary);
+                self.journal.append(Stamp::default(), &Record::Header(&header));
+            }
+        }
+        seal::cut(&self.journal, tape, SealOptions::default())
+    }
+
+    /// What was redacted so far, for the header.
+    fn redactions(&self) -> Vec<String> {
+        self.hook.0.as_ref().map(|redactor| redactor.summary()).unwrap_or_default()
+    }
+
+    fn header(&self) -> MutexGuard<'_, Header> {
+        self.header.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// So many calls of the client are not on the tape, which says so, with the reason.
     pub fn missed(&self, calls: u64, reason: &str) {
         if self.is_recording() {
@@ -172,10 +218,9 @@ impl RecordingSession {
     /// Ends the recording. The wrapped systems go on working, unrecorded.
     pub fn finish(&self) {
         if self.recording.swap(false, Ordering::AcqRel) {
-            let summary =
-                self.hook.0.as_ref().map(|redactor| redactor.summary()).unwrap_or_default();
+            let summary = self.redactions();
             if !summary.is_empty() {
-                let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut header = self.header();
                 header.redactions.extend(summary);
                 self.journal.append(Stamp::default(), &Record::Header(&header));
             }

@@ -1,7 +1,7 @@
 //! Which place of the file each segment of a ring has.
 
 use crate::journal::protocol::Place;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Bits of an entry that hold the place; the segment's number stands above them.
 const PLACE: u32 = 24;
@@ -17,6 +17,8 @@ pub(in crate::journal) struct Ring {
     /// knows which segment has it.
     entries: Box<[AtomicU64]>,
     mask: u64,
+    /// Number of the oldest segment that is left.
+    oldest: AtomicU64,
 }
 
 impl Ring {
@@ -29,6 +31,7 @@ impl Ring {
                 .collect(),
             entries: (0..count).map(|_| AtomicU64::new(NONE)).collect(),
             mask: count - 1,
+            oldest: AtomicU64::new(0),
         }
     }
 
@@ -56,5 +59,18 @@ impl Ring {
     /// Takes a place from its segment; false where a writer is in it. The helper's alone.
     pub(in crate::journal) fn close(&self, number: u64, index: u32) -> bool {
         self.places.get(index as usize).is_some_and(|place| place.close(number))
+    }
+
+    /// Says that the segments before `oldest` are in a saved state, and will be recycled from now on. The
+    /// helper's alone.
+    pub(in crate::journal) fn give_up_before(&self, oldest: u64) {
+        self.oldest.store(oldest, Ordering::Release);
+        // Whoever sees a place change sees this, too.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The oldest segment whose place no other one had until now.
+    pub(in crate::journal) fn oldest(&self) -> u64 {
+        self.oldest.load(Ordering::Acquire)
     }
 }

@@ -145,6 +145,7 @@ impl Recycler {
         }
         self.state.oldest = self.live.front().map_or(self.state.oldest, |(number, _)| *number);
         self.save(file)?;
+        ring.give_up_before(self.state.oldest);
         self.free.extend(closed);
         Ok(())
     }
@@ -157,16 +158,6 @@ impl Recycler {
         file.write_all_at(&bytes, at)?;
         self.turn = !self.turn;
         Ok(())
-    }
-
-    /// Where in the file the state stands that was saved last.
-    pub(in crate::journal) fn saved_at(&self) -> u64 {
-        self.geometry.states() + u64::from(!self.turn) * self.geometry.state_size
-    }
-
-    /// How the file is divided.
-    pub(in crate::journal) fn geometry(&self) -> &Geometry {
-        &self.geometry
     }
 }
 
