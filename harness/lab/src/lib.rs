@@ -1,5 +1,6 @@
 //! What works on tapes as data.
 //!
+//! - [`cut`](cut()): a whole tape becomes the one that a flight recorder would have cut.
 //! - [`diff`](diff()): two tapes beside each other, field by field.
 //! - [`drive`](drive()): the tape plays the client, a dext answers, and its answers are compared with
 //!   those of the tape.
@@ -16,6 +17,7 @@
 //! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
 mod coverage;
+mod cut;
 mod determinism;
 mod diff;
 mod drive;
@@ -32,6 +34,7 @@ mod trial;
 mod view;
 
 pub use coverage::{COMPLETIONS_MAX, Fact, facts_of};
+pub use cut::{CutError, CutOptions, cut};
 pub use determinism::{Parting, Source, parting};
 pub use diff::{
     Change, Diff, DiffCounts, DiffEntry, DiffOptions, DiffSide, DiffText, FieldChange,

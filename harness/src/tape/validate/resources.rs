@@ -20,6 +20,8 @@ struct Known {
     ended: Option<Sequence>,
     /// The service that was opened.
     service: Option<u32>,
+    /// The keyframe that does not name it any more: it ended where events are missing.
+    gone: Option<Sequence>,
 }
 
 /// What the events so far have brought.
@@ -46,6 +48,7 @@ impl Resources {
         wrong: &mut impl FnMut(Wrong),
     ) {
         self.needs(event, holes, wrong);
+        self.answers_of_the_gone(event, wrong);
         let connection = event.connection.unwrap_or(0);
         match &event.body {
             Body::Queue { queue } | Body::Watch { queue, result: IoReturn::SUCCESS, .. } => {
@@ -114,7 +117,9 @@ impl Resources {
                 // The handles are shared, and the tape does not say who does what with them.
                 self.connections.values_mut().for_each(|known| known.vague = true);
             }
-            Body::Keyframe(keyframe) => self.keyframe(keyframe),
+            Body::Keyframe(keyframe) => {
+                self.keyframe(event.sequence, keyframe, page_size, wrong);
+            }
             _ => {}
         }
     }
@@ -131,7 +136,8 @@ impl Resources {
             Some(Body::Open { service, .. }) => Some(*service),
             _ => None,
         };
-        let mut new = Known { state: ConnectionState::new(), vague: false, ended: None, service };
+        let state = ConnectionState::new();
+        let mut new = Known { state, vague: false, ended: None, service, gone: None };
         if let Some(ended) = service.and_then(|service| self.ended_services.get(&service)) {
             if event.cause.is_some_and(|enter| *ended < enter) {
                 let message = format!("expected a failure: event {ended} terminated the service");
@@ -226,21 +232,84 @@ impl Resources {
         }
     }
 
-    fn keyframe(&mut self, keyframe: &Keyframe) {
+    /// A keyframe names all that there is: what it does not name has ended where events are missing.
+    fn keyframe(
+        &mut self,
+        sequence: Sequence,
+        keyframe: &Keyframe,
+        page_size: u64,
+        wrong: &mut impl FnMut(Wrong),
+    ) {
+        for (number, known) in &mut self.connections {
+            let named = keyframe.connections.iter().any(|(connection, _)| connection == number);
+            if !named {
+                known.vague = true;
+                known.gone.get_or_insert(sequence);
+            }
+        }
         for (connection, service) in &keyframe.connections {
             let new = Known {
                 state: ConnectionState::new(),
                 vague: true,
                 ended: None,
                 service: Some(*service),
+                gone: None,
             };
-            self.connections.entry(*connection).or_insert(new);
+            self.connections.entry(*connection).or_insert(new).vague = true;
         }
         for memory in &keyframe.memories {
+            let number = memory.memory;
+            let owner = memory.connection;
+            let named = |owner| keyframe.connections.iter().any(|(number, _)| *number == owner);
+            if let Some(owner) = owner.filter(|owner| !named(*owner)) {
+                let message = format!(
+                    "memory {number} is of connection {owner}, which the keyframe does not name"
+                );
+                wrong((Broken::Resource, message));
+            }
+            let size = memory.length.checked_next_multiple_of(page_size).unwrap_or(u64::MAX);
+            let beyond = memory.shadow.iter().find(|(offset, data)| {
+                let end = offset.checked_add(data.length());
+                end.is_none_or(|end| end > size)
+            });
+            if let Some((offset, data)) = beyond {
+                let length = data.length();
+                let message = format!(
+                    "expected a shadow within the {size:#x} bytes of memory {number}, found {length:#x} \
+                     at {offset:#x}"
+                );
+                wrong((Broken::Resource, message));
+            }
             // The pages around it are not told, so nothing is said of its end.
-            self.memories.entry(memory.memory).or_insert(u64::MAX);
+            self.memories.entry(number).or_insert(u64::MAX);
+        }
+        if let Some(call) = keyframe.pending.iter().find(|call| **call >= sequence) {
+            wrong((Broken::Cause, format!("expected the pending call {call} to stand before")));
         }
         self.queues.extend(&keyframe.queues);
+    }
+
+    /// A connection that a keyframe does not name answers nothing any more.
+    fn answers_of_the_gone(&self, event: &Event, wrong: &mut impl FnMut(Wrong)) {
+        let worked = match &event.body {
+            Body::Return(returned) => returned.result.is_success(),
+            Body::Mapped { outcome } => outcome.is_ok(),
+            Body::OtherReturn { outcome } => outcome.is_ok(),
+            Body::Unmapped { result } | Body::Closed { result } => result.is_success(),
+            _ => false,
+        };
+        let known = event.connection.and_then(|number| self.connections.get(&number));
+        if let Some(keyframe) = known.and_then(|known| known.gone)
+            && worked
+            && event.cause.is_some_and(|enter| keyframe < enter)
+        {
+            let name = event.body.name();
+            let message = format!(
+                "expected the failure of {name}: keyframe {keyframe} does not name its connection, so it \
+                 had ended"
+            );
+            wrong((Broken::Connection, message));
+        }
     }
 
     /// What the event needs to be there.

@@ -2,8 +2,8 @@
 
 use super::super::sample::{self, Script, call, failure, success};
 use super::super::{
-    Body, Capture, Event, Header, Keyframe, MappedMemory, OutputKind, Payload, Return, Structure,
-    Tape,
+    Body, Capture, Event, Header, Keyframe, KeyframeMemory, MappedMemory, OutputKind, Payload,
+    Return, Structure, Tape,
 };
 use super::*;
 use crate::IoReturn;
@@ -92,6 +92,52 @@ fn a_tape_may_begin_with_a_keyframe() {
     let validation = tape.validate();
     assert!(validation.is_valid(), "{validation}");
     assert_eq!(validation.in_flight, [51]);
+}
+
+#[test]
+fn a_keyframe_names_all_that_there_is() {
+    let with = |keyframe: Keyframe, result: Option<IoReturn>| {
+        let mut tape = sample::every_kind();
+        let events = tape.events_mut();
+        events.truncate(14);
+        let mut event = |body: &Body, connection| {
+            let number = events.len() as u64 + 97;
+            let mut event = Event::new(number, 1, number, body.clone());
+            (event.connection, event.time) = (connection, 1 << 40);
+            events.push(event);
+        };
+        event(&Body::Gap { events: None, reason: String::new() }, None);
+        event(&Body::Keyframe(keyframe), None);
+        if let Some(result) = result {
+            event(&Body::Close, Some(1));
+            event(&Body::Closed { result }, Some(1));
+            let enter = events.len() - 2;
+            events[enter + 1].cause = Some(events[enter].sequence);
+        }
+        tape.validate().findings.into_iter().map(|it| it.broken).collect::<Vec<_>>()
+    };
+    let named = Keyframe { connections: vec![(1, 1)], ..Keyframe::default() };
+    let memory = |connection, shadow: Vec<(u64, Payload)>| Keyframe {
+        memories: vec![KeyframeMemory {
+            memory: 1,
+            connection,
+            memory_type: 0,
+            length: 10,
+            shadow,
+        }],
+        ..named.clone()
+    };
+    let worked = Some(IoReturn::SUCCESS);
+    assert_eq!(with(named.clone(), worked), []);
+    assert_eq!(with(Keyframe::default(), None), []);
+    assert_eq!(with(Keyframe::default(), Some(IoReturn::MACH_SEND_INVALID_DEST)), []);
+    assert_eq!(with(Keyframe::default(), worked), [Broken::Connection]);
+    assert_eq!(with(memory(Some(1), vec![(PAGE_SIZE - 1, Payload::bytes(&[1]))]), None), []);
+    assert_eq!(with(memory(Some(2), vec![]), None), [Broken::Resource]);
+    let beyond = vec![(PAGE_SIZE, Payload::bytes(&[1]))];
+    assert_eq!(with(memory(None, beyond), None), [Broken::Resource]);
+    let late = Keyframe { pending: vec![500], ..named.clone() };
+    assert_eq!(with(late, None), [Broken::Cause]);
 }
 
 #[test]
