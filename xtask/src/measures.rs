@@ -34,6 +34,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: || measure("diff"),
     },
     Bench {
+        name: "page",
+        about: "the page of 100,000 events: made, opened in Chromium, searched",
+        run: || measure("page"),
+    },
+    Bench {
         name: "perturb",
         about: "runs that are made of a tape, with what they suggest differing",
         run: || measure("perturb"),
@@ -64,6 +69,8 @@ fn figure(line: &str) -> Result<Measure, String> {
         Some("MB/s") => Unit::MegabytesPerSecond,
         Some("events/s") => Unit::EventsPerSecond,
         Some("schedules/s") => Unit::SchedulesPerSecond,
+        Some("x") => Unit::Ratio,
+        Some("") => Unit::Count,
         _ => return Err(unreadable()),
     };
     let goal = &value["goal"];

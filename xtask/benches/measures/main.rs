@@ -6,9 +6,13 @@
 //! takes to start. Times on a shared machine move; counts and ratios hardly do.
 
 mod case;
+#[path = "../../../harness/lab/tests/browser/chromium.rs"]
+#[expect(dead_code, reason = "tests of the page click and type, too")]
+mod chromium;
 mod comparing;
 mod count;
 mod iokit;
+mod pages;
 mod peers;
 mod perturb;
 mod recording;
@@ -44,11 +48,17 @@ fn main() -> ExitCode {
     for case in cases().iter().filter(|case| wanted(case.group)) {
         case.print();
     }
+    if wanted(comparing::GROUP) {
+        comparing::print();
+    }
     if wanted(recording::GROUP) {
         recording::print();
     }
     if wanted(iokit::GROUP) {
         iokit::print();
+    }
+    if wanted(pages::GROUP) {
+        pages::print();
     }
     ExitCode::SUCCESS
 }

@@ -2,7 +2,9 @@
 
 use super::mark::{Mark, MarkKind};
 use super::pack::Pack;
-use crate::view::{FieldValue, Links, Names, for_each_field, is_failure, printable, shown, title};
+use crate::view::{
+    FieldValue, Links, NamedField, Names, for_each_field, is_failure, printable, shown, title,
+};
 use dextape::tape::{Body, Digest, Event, Header, Host, Structure, Tape, TapeError};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -15,6 +17,9 @@ const PAYLOADS_MAX: usize = 48 << 20;
 
 /// Characters of one text that go into a page.
 const TEXT_MAX: usize = 600;
+
+/// Bytes of the fields that a title names.
+const GIST_MAX: usize = 100;
 
 /// No event, connection, payload.
 const NONE: i32 = -1;
@@ -131,8 +136,9 @@ pub(super) fn scene(
         columns.cause.push(number(links.cause(place)));
         columns.leave.push(number(links.leave(place)));
         columns.flags.push(if is_failure(&event.body) { FAILED } else { 0 });
-        columns.title.push(shared.text(&title(event, place, &links, names)));
+        let mut title = title(event, place, &links, names);
         columns.field_from.push((columns.fields.len() / 4) as i32);
+        let mut gist = String::new();
         let key = before_key(event, place, &links);
         let earlier = key.and_then(|key| before.insert(key, place as i32));
         columns.before.push(earlier.unwrap_or(NONE));
@@ -148,6 +154,9 @@ pub(super) fn scene(
                         payload = shared.payload(&bytes);
                         named =
                             part.map_or_else(Vec::new, |it| names.structure(it, offset, &bytes));
+                        if matches!(event.body, Body::Call(_) | Body::AsyncCall { .. }) {
+                            gist = gist_of(&named, offset, &bytes);
+                        }
                     }
                     Ok(_) => {}
                     Err(error) => trouble = Some(error),
@@ -160,6 +169,8 @@ pub(super) fn scene(
                 columns.fields.extend([word, text, NONE, field.offset as i32]);
             }
         });
+        title.push_str(&gist);
+        columns.title.push(shared.text(&title));
         memories.event(event, &links, names);
         memories.access(event, place, &mut columns.accesses);
     }
@@ -203,6 +214,26 @@ pub(super) fn scene(
         "memories": memories.told,
         "marks": told_marks,
     }))
+}
+
+/// The first fields of a call's structure that hold something, so that calls of one selector can be told
+/// apart in a list; nothing where there are no names.
+fn gist_of(named: &[NamedField], offset: u64, bytes: &[u8]) -> String {
+    let holds_something = |field: &&NamedField| {
+        let from = usize::try_from(field.offset.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = usize::try_from(field.length).unwrap_or(usize::MAX);
+        bytes.iter().skip(from).take(length).any(|byte| *byte != 0)
+    };
+    let mut told: Vec<String> = Vec::new();
+    for field in named.iter().filter(holds_something) {
+        let said = format!("{}: {}", printable(&field.name), printable(&field.value));
+        if told.iter().map(String::len).sum::<usize>() + said.len() > GIST_MAX {
+            told.push("..".to_owned());
+            break;
+        }
+        told.push(said);
+    }
+    if told.is_empty() { String::new() } else { format!(" {{{}}}", told.join(", ")) }
 }
 
 /// What is compared with what came before: calls of a selector, returns of one, places in memory.

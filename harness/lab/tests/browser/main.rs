@@ -22,6 +22,7 @@ const TESTS: &[(&str, Test)] = &[
     ("a_click_shows_fields_bytes_and_what_an_event_belongs_to", clicks),
     ("the_keyboard_suffices", keyboard),
     ("the_search_finds_words_numbers_and_bytes", searches),
+    ("bytes_and_words_are_found_where_a_plain_search_finds_them", plain_search),
     ("failures_faults_and_divergences_are_marked", marks),
     ("two_tapes_stand_side_by_side", two_tapes),
     ("dark_and_light_follow_the_machine_and_the_switch", themes),
@@ -293,6 +294,49 @@ fn searches(page: &mut Page) -> Result<(), Failed> {
     page.no_errors()
 }
 
+/// Few values in long runs, where a search by what is rare finds nothing to hold on to, beside payloads in
+/// which one byte is rare. Lengths from nothing on: what stands at an end must not run into the next.
+fn plain_search(page: &mut Page) -> Result<(), Failed> {
+    let mut script = Script::new();
+    for number in 0..400_usize {
+        let bytes: Vec<u8> = (0..number % 97)
+            .map(|at| match number % 3 {
+                0 => 0,
+                1 => u8::from((at * at + number) % 7 < 3),
+                _ => (at * 31 + number * 7) as u8,
+            })
+            .collect();
+        let enter = Call { input: Structure::Bytes(Payload::bytes(&bytes)), ..call(5, &[]) };
+        script.operation(1, 1, Body::Call(enter), Body::Return(success()));
+    }
+    page.show_tape(&Tape::new(Header::mock(), script.into_events()), &[])?;
+    let compared = "(() => { \
+        const told = []; for (let at = 0; at < app.payloads.length / 3; at++) told.push(String.fromCharCode(...payload(at).bytes)); \
+        let state = 1, rare = 0, common = 0, found = 0; \
+        const random = (below) => (state = (state * 48271) % 2147483647) % below; \
+        for (let round = 0; round < 3000; round++) { \
+          const from = app.payloads[random(told.length) * 3] + random(60), length = 1 + random(round % 5 ? 12 : 60); \
+          const wanted = app.bytes.slice(from, from + length); \
+          if (!wanted.length) continue; \
+          if (round % 2) wanted[random(wanted.length)] ^= 1 << random(8); \
+          const least = Math.min(...[...wanted].map((byte) => app.byteCounts[byte])); \
+          if (least * Math.max(64, wanted.length) <= app.bytes.length) rare++; else common++; \
+          const text = String.fromCharCode(...wanted), hits = payloadsWith(wanted); \
+          for (let at = 0; at < told.length; at++) { \
+            if (hits[at] !== +told[at].includes(text)) return `payload ${at}, ${[...wanted]}`; \
+            found += hits[at]; } } \
+        for (const word of ['5', '0x', 'input', 'nothing', 'e', ' ', '\u{2026}', 'ok']) { \
+          const hits = textsWith(word); \
+          for (let at = 0; at < hits.length; at++) if (hits[at] !== +app.texts[at].toLowerCase().includes(word)) return `text ${at}, ${word}`; } \
+        return rare > 500 && common > 500 && found > 10000 ? 'the same' : `too little: ${[rare, common, found]}`; })()";
+    same(page.text(compared)?, "the same")?;
+    // Longer than anything: no table is made for it.
+    same(page.search(&format!("hex:{}", "00".repeat(4096)))?, "").or_else(|_| {
+        holds(&page.text("document.getElementById('rows').innerText")?, &["Nothing fits"])
+    })?;
+    page.no_errors()
+}
+
 fn marks(page: &mut Page) -> Result<(), Failed> {
     let mut tape = tape();
     tape.header_mut().provenance = vec!["faults: call 5 #3: error NoResources".to_owned()];
@@ -428,6 +472,13 @@ fn long_tape(page: &mut Page) -> Result<(), Failed> {
     same(page.text("app.tapes[0].sequence[app.rowA[app.chosen]]")?, "10000")?;
     holds(&page.rows()?, &["9999,10000"])?;
     same(page.text(few)?, "true")?;
+    // A tape without memory has no heat map, and its list the room; rows fill it from the beginning.
+    page.show_tape(&tape, &[])?;
+    page.browser
+        .value("new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")?;
+    let filled = "(() => { const { clientHeight } = list.box; return clientHeight > innerHeight / 2 \
+         && document.querySelectorAll('.row').length * ROW >= clientHeight; })()";
+    same(page.text(filled)?, "true")?;
     same(page.search("0x1387")?, "9999")?;
     page.no_errors()
 }

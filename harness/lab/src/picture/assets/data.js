@@ -70,9 +70,10 @@ function tapeOf(told, columns) {
 }
 
 const app = {
-  tapes: [], texts: [], lower: [], bytes: null, payloads: null, diff: null,
+  tapes: [], texts: [], bytes: null, payloads: null, diff: null,
+  lower: "", lowerFrom: null, byteCounts: null, longest: 0, // what is searched: all texts in a row, how often each byte comes
   rowA: null, rowB: null, change: null, // a row: an event of each tape, -1 for none
-  shown: null, // rows that the search and the kinds leave
+  shown: null, isShown: null, // rows that the search and the kinds leave; of each row whether it is one
   chosen: -1, // a row
   hidden: new Set(), onlyChanges: false, words: [],
   axis: "order", view: { from: 0, to: 1 },
@@ -81,9 +82,16 @@ const app = {
 async function load() {
   const { told, columns } = await unpacked();
   app.texts = told.texts;
-  app.lower = told.texts.map((text) => text.toLowerCase());
+  const lower = told.texts.map((text) => text.toLowerCase());
+  app.lowerFrom = new Int32Array(lower.length + 1);
+  for (let at = 0; at < lower.length; at++) app.lowerFrom[at + 1] = app.lowerFrom[at] + lower[at].length + 1;
+  app.lower = lower.join("\n");
   app.bytes = columns.bytes;
   app.payloads = columns.payloads;
+  app.byteCounts = new Int32Array(256);
+  for (let at = 0; at < app.bytes.length; at++) app.byteCounts[app.bytes[at]]++;
+  app.longest = 0;
+  for (let at = 1; at < app.payloads.length; at += 3) app.longest = Math.max(app.longest, app.payloads[at]);
   app.tapes = told.tapes.map((tape) => tapeOf(tape, columns));
   if (told.diff) {
     const entries = columns["diff.entries"], count = entries.length / 3;

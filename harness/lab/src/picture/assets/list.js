@@ -11,6 +11,8 @@ const list = {
     this.box = document.getElementById("list");
     this.rows = document.getElementById("rows");
     this.box.addEventListener("scroll", () => this.draw());
+    // What stands above it gets its height later, and other ones.
+    new ResizeObserver(() => this.draw()).observe(this.box);
     this.rows.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
       if (row) choose(+row.dataset.row, {});
@@ -77,7 +79,7 @@ const list = {
       if (tape.flags[leave] & FAILED) into.classList.add("bad");
     }
     if (tape.flags[event] & FAILED) into.classList.add("bad", "leaf");
-    if (cause >= 0 && tape.leave[cause] === event) into.style.opacity = 0.72;
+    if (cause >= 0 && tape.leave[cause] === event) into.classList.add("leave");
     into.append(came);
   },
 

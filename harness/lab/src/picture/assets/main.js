@@ -32,7 +32,7 @@ function showTip(row, x, y) {
   tip.style.top = `${y + 18 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 10 : y + 18}px`;
 }
 
-/** Searches, and shows what is left. */
+/** Searches, and shows what is left. Gives the milliseconds that the search took. */
 function search() {
   const took = filterRows(document.getElementById("search").value);
   document.getElementById("found").value =
@@ -41,6 +41,7 @@ function search() {
   if (app.chosen >= 0) list.reveal(app.chosen);
   list.draw();
   redraw();
+  return took;
 }
 
 /** Goes to the next row in a direction that fits. */

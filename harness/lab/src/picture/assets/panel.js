@@ -4,6 +4,14 @@
 let LINE = 16;
 const LINES = 64;
 
+/** The name of a field as the head of its row, which breaks behind points and underscores where it is too long. */
+function nameCell(name) {
+  const cell = element("th", name.startsWith("  ") ? "deep" : "");
+  cell.scope = "row";
+  for (const part of name.trim().split(/(?<=[._])/)) cell.append(part, document.createElement("wbr"));
+  return cell;
+}
+
 const panel = {
   box: null,
 
@@ -64,8 +72,7 @@ const panel = {
     if (!fields.length) return;
     const table = element("table", "fields");
     for (const { name, text } of fields) {
-      const line = element("tr"), key = element("th", name.startsWith("  ") ? "deep" : "", name.trim()), value = element("td");
-      key.scope = "row";
+      const line = element("tr"), key = nameCell(name), value = element("td");
       appendMarked(value, text);
       line.append(key, value);
       table.append(line);
@@ -159,12 +166,12 @@ const panel = {
   pair(a, b) {
     const change = app.change[app.chosen], [tape, event] = b >= 0 ? [app.tapes[1], b] : [app.tapes[0], a];
     this.head(tape, event, change);
+    if (a >= 0 && b >= 0) this.box.append(element("p", "sub", `#${app.tapes[0].sequence[a]} of ${app.tapes[0].name}, #${tape.sequence[b]} of ${tape.name}`));
     const from = app.diff.from[app.chosen], to = app.diff.from[app.chosen + 1];
     if (to > from) {
       const table = element("table", "fields two");
       for (let at = from; at < to; at++) {
-        const [name, was, is] = app.diff.fields.subarray(at * 3, at * 3 + 3), line = element("tr"), key = element("th", "", app.texts[name]);
-        key.scope = "row";
+        const [name, was, is] = app.diff.fields.subarray(at * 3, at * 3 + 3), line = element("tr"), key = nameCell(app.texts[name]);
         line.append(key, element("td", "was", app.texts[was]), element("td", "is", app.texts[is]));
         table.append(line);
       }
@@ -194,8 +201,7 @@ const panel = {
       if (!lines.length) return;
       const table = element("table", "fields"), card = element("div", "card");
       for (const [name, value] of lines) {
-        const line = element("tr"), key = element("th", name.startsWith("  ") ? "deep" : "", name.trim());
-        key.scope = "row";
+        const line = element("tr"), key = nameCell(name);
         line.append(key, element("td", "", value));
         table.append(line);
       }

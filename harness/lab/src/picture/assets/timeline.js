@@ -18,7 +18,7 @@ function tracksOf(tape) {
 }
 
 const timeline = {
-  canvas: null, box: null, tapes: [], height: 0, colors: {},
+  canvas: null, box: null, tapes: [], height: 0, colors: {}, extents: {},
 
   start() {
     this.canvas = document.getElementById("timeline");
@@ -35,7 +35,8 @@ const timeline = {
 
   /** The largest number along the axis. */
   extent() {
-    return Math.max(1, ...app.tapes.map((tape) => (app.axis === "time" ? tape.time[tape.length - 1] || 1 : tape.length)));
+    const { extents } = this;
+    return extents[app.axis] || (extents[app.axis] = Math.max(1, ...app.tapes.map((tape) => (app.axis === "time" ? tape.time[tape.length - 1] || 1 : tape.length))));
   },
   at(tape, event) { return app.axis === "time" ? tape.time[event] : event + 0.5; },
   x(value) { return GUTTER + ((value / this.extent() - app.view.from) / (app.view.to - app.view.from)) * (this.width - GUTTER); },
@@ -156,7 +157,7 @@ const timeline = {
       const leave = tape.leave[event], x = this.x(start);
       const end = leave >= 0 ? Math.max(this.x(this.at(tape, leave)), x + 2) : x + 3;
       const failed = tape.flags[event] | (leave >= 0 ? tape.flags[leave] : 0);
-      const match = !filtered || this.isShown(rows[event]);
+      const match = !filtered || app.isShown[rows[event]] === 1;
       const bit = 1 << (family + (failed ? 8 : 0) + (match ? 16 : 0)), pixel = Math.round(x);
       if (end - x < 4) {
         if (pixel !== lastPixel) [lastPixel, drawn] = [pixel, 0];
@@ -179,7 +180,7 @@ const timeline = {
           context.beginPath();
           context.rect(x, y, width - 2, TRACK);
           context.clip();
-          context.fillText(tape.selector[event] >= 0 ? titleOf(tape, event).replace(/^(async )?call /, "") : titleOf(tape, event), x + 4, y + TRACK / 2 + 0.5);
+          context.fillText(tape.selector[event] >= 0 ? titleOf(tape, event).replace(/^(async )?call /, "") : titleOf(tape, event), Math.max(x, GUTTER) + 4, y + TRACK / 2 + 0.5);
           context.restore();
         }
       } else if (family === 2) {
@@ -208,17 +209,6 @@ const timeline = {
       }
     }
     context.globalAlpha = 1;
-  },
-
-  isShown(row) {
-    if (row < 0) return false;
-    let low = 0, high = app.shown.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1, here = app.shown[middle];
-      if (here === row) return true;
-      if (here < row) low = middle + 1; else high = middle - 1;
-    }
-    return false;
   },
 
   /** Completions from their submission: all where there is room, else those of what is chosen. */
@@ -321,11 +311,18 @@ const timeline = {
     return -1;
   },
 
-  zoom(factor, around = 0.5) {
+  /** Around a place of the view, from 0 to 1; if none is given, around what is chosen, or the middle. */
+  zoom(factor, around = this.placeOfChosen()) {
     const { from, to } = app.view, centre = from + (to - from) * around;
     const least = Math.min(1, 8 / this.extent());
     const width = Math.min(1, Math.max(app.axis === "time" ? 1e-7 : least, (to - from) * factor));
     this.move(centre - width * around, width);
+  },
+  placeOfChosen() {
+    if (app.chosen < 0) return 0.5;
+    const [tape, event] = app.rowA[app.chosen] >= 0 ? [app.tapes[0], app.rowA[app.chosen]] : [app.tapes[1], app.rowB[app.chosen]];
+    const { from, to } = app.view, place = (this.at(tape, event) / this.extent() - from) / (to - from);
+    return place >= 0 && place <= 1 ? place : 0.5;
   },
   move(from, width = app.view.to - app.view.from) {
     from = Math.min(Math.max(0, from), 1 - width);
