@@ -5,6 +5,7 @@ use crate::input::{Input, KEPT_MAX, Kept};
 use crate::place::{shown, workspace};
 use clap::Args;
 use dextape_lab::Failure as Failed;
+use dextape_recorder::journal::RingOptions;
 use std::ffi::OsString;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,24 @@ pub(crate) struct Execution {
     /// The library that answers the program; the one of this workspace by default.
     #[arg(long, requires = "exec")]
     library: Option<PathBuf>,
+}
+
+/// How a program is recorded.
+#[derive(Debug, Default)]
+pub(crate) struct How {
+    /// The redaction policy.
+    pub(crate) redact: Option<PathBuf>,
+    /// What is kept, where that is bounded.
+    pub(crate) ring: Option<RingOptions>,
+}
+
+impl How {
+    /// As the program is told.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let policy = self.redact.iter().map(|policy| ("DEXTAPE_REDACT", policy.into()));
+        let ring = self.ring.iter().map(|ring| ("DEXTAPE_RING", ring.to_string().into()));
+        policy.chain(ring).collect()
+    }
 }
 
 /// What came of a run.
@@ -88,11 +107,7 @@ impl Execution {
     }
 
     /// Runs it on this Mac, with the library inserted that records it from inside.
-    pub(crate) fn run_inserted(
-        &self,
-        tape: &Path,
-        redact: Option<&Path>,
-    ) -> Result<Executed, Failure> {
+    pub(crate) fn run_inserted(&self, tape: &Path, how: &How) -> Result<Executed, Failure> {
         const INSERTED: &str = "libdextape_interpose.dylib";
         let library = match &self.library {
             Some(library) => library.clone(),
@@ -107,7 +122,7 @@ impl Execution {
         let mut command = Command::new(self.program());
         command.args(self.exec.iter().skip(1)).stderr(Stdio::inherit());
         command.env("DYLD_INSERT_LIBRARIES", library).env("DEXTAPE_RECORD", tape);
-        command.envs(redact.map(|policy| ("DEXTAPE_REDACT", policy)));
+        command.envs(how.variables());
         let output = command
             .output()
             .map_err(|error| Failure::environment(format!("run {}: {error}", self.name())))?;

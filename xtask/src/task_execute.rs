@@ -1,6 +1,6 @@
 //! `record --exec` and `replay --exec`: programs that are no scenario's client.
 
-use crate::execution::{Executed, Execution};
+use crate::execution::{Executed, Execution, How};
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::output::{Format, Output};
@@ -8,7 +8,7 @@ use crate::place::shown;
 use crate::task_doctor::bars_insertion;
 use crate::task_replay::printed;
 use dextape::redaction::RedactionPolicy;
-use dextape::tape::Tape;
+use dextape::tape::{Body, Tape};
 use dextape_recorder::program::{journal_of, seal_left, tapes_of_others};
 use serde_json::json;
 use std::ffi::OsString;
@@ -21,22 +21,22 @@ pub(crate) fn record(
     scenario: Option<&str>,
     parameters: &[(String, String)],
     path: &Path,
-    redact: Option<&Path>,
+    how: &How,
     print: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     // The program would say so, too, but go on without a service.
-    let redact = redact.map(|policy| {
+    let redact = how.redact.as_deref().map(|policy| {
         RedactionPolicy::read(policy).map_err(Failure::environment)?;
         std::path::absolute(policy).map_err(Failure::environment)
     });
-    let redact = redact.transpose()?;
+    let how = &How { redact: redact.transpose()?, ring: how.ring.clone() };
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
     let path = std::path::absolute(path).map_err(Failure::environment)?;
     if cfg!(target_os = "macos") {
-        return record_inserted(execution, &path, redact.as_deref(), print, out);
+        return record_inserted(execution, &path, how, print, out);
     }
     if let Ok(bars) = bars_insertion(&execution.program()) {
         let name = execution.name();
@@ -56,7 +56,7 @@ pub(crate) fn record(
         ("DEXTAPE_PARAMETERS", given.join(",").into()),
         ("DEXTAPE_RECORD", path.clone().into_os_string()),
     ];
-    variables.extend(redact.iter().map(|policy| ("DEXTAPE_REDACT", policy.into())));
+    variables.extend(how.variables());
     expect_no_journal(&path)?;
     let before = tapes_of_others(&path).map_err(Failure::environment)?;
     let mut recorded = execution.run(&variables, Input::Kept)?;
@@ -87,10 +87,21 @@ pub(crate) fn record(
             )
         });
     }
+    let gaps = tape.events().iter().filter(|event| matches!(event.body, Body::Gap { .. })).count();
+    if gaps > 0 {
+        let events = tape.events().len();
+        return tell(execution, &recorded, &path, print, out, || {
+            format!(
+                "recorded {} on the mock of {scenario}: {events} events, of which some are missing in \
+                 {gaps} gaps (`show --kind gap` tells why), so it was not replayed",
+                execution.name()
+            )
+        });
+    }
     // It is to read the same once more.
     let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)))?;
     let is_same = (&played.output, played.status) == (&recorded.output, recorded.status);
-    if !is_same && redact.is_some() && played.status == recorded.status {
+    if !is_same && how.redact.is_some() && played.status == recorded.status {
         eprintln!(
             "note: {} printed other lines than when it was recorded; a private value that it prints is \
              another one in a replay",
@@ -142,7 +153,7 @@ fn seal_what_is_left(tape: &Path) -> Result<(), Failure> {
 fn record_inserted(
     execution: &Execution,
     path: &Path,
-    redact: Option<&Path>,
+    how: &How,
     print: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -153,7 +164,7 @@ fn record_inserted(
         )));
     }
     expect_no_journal(path)?;
-    let recorded = execution.run_inserted(path, redact)?;
+    let recorded = execution.run_inserted(path, how)?;
     seal_what_is_left(path)?;
     if !path.is_file() {
         let name = execution.name();

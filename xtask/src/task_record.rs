@@ -1,6 +1,6 @@
 //! `record`: records a scenario's client and leaves a tape that has been replayed.
 
-use crate::execution::Execution;
+use crate::execution::{Execution, How};
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::place::{recording, shown};
@@ -15,6 +15,7 @@ use dextape::replay::{ReplayOptions, ReplayReport};
 use dextape::tape::{Scenario as RecordedFrom, Tape};
 use dextape_plugin::Plugin;
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
+use dextape_recorder::journal::{BadRing, JournalOptions, RingOptions};
 use dextape_recorder::program::journal_of;
 use dextape_recorder::recording::{PolicyRedactor, RecordOptions, RecordingSession, Redactor};
 use dextape_recorder::seal::{SealOptions, SealReport, seal};
@@ -58,11 +59,19 @@ pub(crate) struct Record {
     /// with each run. `DEXTAPE_REDACT` by default.
     #[arg(long, value_name = "FILE")]
     redact: Option<PathBuf>,
+    /// Keep the beginnings of connections and the newest events only, within this bound: such as 64MiB, 10min
+    /// or 64MiB,10min.
+    #[arg(long, value_name = "BOUND", value_parser = ring)]
+    ring: Option<RingOptions>,
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
     #[command(flatten)]
     execution: Execution,
+}
+
+fn ring(text: &str) -> Result<RingOptions, String> {
+    text.parse().map_err(|error: BadRing| format!("failed to {error}"))
 }
 
 pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -82,7 +91,8 @@ struct Recorded {
 struct Told {
     recorded: Recorded,
     sealed: SealReport,
-    report: ReplayReport,
+    /// `None` where the tape has gaps, so that it was not replayed.
+    report: Option<ReplayReport>,
     /// The first line that the client printed otherwise when it was replayed.
     printed_other_from: Option<String>,
     /// What the tape says of private values.
@@ -96,16 +106,8 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
         let path = asked.out.clone().unwrap_or_else(|| recording(name.unwrap_or("program")));
         let (execution, print) = (&asked.execution, asked.print);
         let parameters = given(asked)?;
-        let redact = policy_of(asked);
-        return task_execute::record(
-            execution,
-            name,
-            &parameters,
-            &path,
-            redact.as_deref(),
-            print,
-            out,
-        );
+        let how = How { redact: policy_of(asked), ring: asked.ring.clone() };
+        return task_execute::record(execution, name, &parameters, &path, &how, print, out);
     }
     let scenario = asked.scenario.as_deref().unwrap_or_default();
     let scenario = registry.scenarios.find(scenario).map_err(Failure::environment)?;
@@ -159,6 +161,15 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     if !validation.is_valid() {
         return Err(Failure::Invalid(format!("validate {}: {validation}", shown(&path))));
     }
+    let redactions = tape.header().redactions.clone();
+    if asked.ring.is_some() && sealed.gaps > 0 {
+        spinner.finish_and_clear();
+        if asked.print && out.format() == Format::Text {
+            out.bytes(&recorded.output)?;
+        }
+        let told = Told { recorded, sealed, report: None, printed_other_from: None, redactions };
+        return tell(scenario, asked, &path, &told, out);
+    }
     spinner.set_message("replay");
     let played = play(scenario, &parameters, &tape, ReplayOptions::default())
         .map_err(|failure| {
@@ -188,8 +199,7 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     if asked.print && out.format() == Format::Text {
         out.bytes(&recorded.output)?;
     }
-    let redactions = tape.header().redactions.clone();
-    let report = played.report;
+    let report = Some(played.report);
     let told = Told { recorded, sealed, report, printed_other_from: other, redactions };
     tell(scenario, asked, &path, &told, out)
 }
@@ -259,6 +269,7 @@ fn record(
         }),
         provenance: if faults.is_empty() { vec![] } else { vec![format!("faults: {faults}")] },
         redactor: redactor.map(|it| Arc::new(it) as Arc<dyn Redactor>),
+        journal: JournalOptions { ring: asked.ring.clone(), ..JournalOptions::default() },
         ..RecordOptions::default()
     };
     let live =
@@ -330,7 +341,11 @@ fn tell(
     let Told { recorded, sealed, report, printed_other_from: other, redactions } = told;
     let from = if asked.live { "this Mac" } else { "the mock" };
     let path = shown(path);
-    let same = if other.is_none() { "; the client printed the same" } else { "" };
+    let replayed = match report {
+        Some(report) if other.is_none() => format!("{report}; the client printed the same"),
+        Some(report) => report.to_string(),
+        None => "not replayed, since events are missing on it".to_owned(),
+    };
     out.result(
         || {
             let mut text = format!(
@@ -353,7 +368,7 @@ fn tell(
             for redaction in redactions {
                 text += &format!("redacted: {redaction}\n");
             }
-            text + &format!("valid, and {report}{same}\n{path}")
+            text + &format!("valid, and {replayed}\n{path}")
         },
         || {
             json!({
@@ -366,8 +381,8 @@ fn tell(
                 "in_flight": sealed.in_flight,
                 "findings": recorded.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "leaks": recorded.leaks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "policy": report.policy.name(),
-                "operations": report.operations,
+                "policy": report.as_ref().map(|report| report.policy.name()),
+                "operations": report.as_ref().map(|report| report.operations),
                 "printed_other_from": other,
                 "redactions": redactions,
                 "client": if asked.print {

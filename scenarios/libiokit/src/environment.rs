@@ -3,6 +3,7 @@
 use dextape::IoReturn;
 use dextape::replay::Policy;
 use dextape_cabi::StartError;
+use dextape_recorder::journal::RingOptions;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ pub struct Environment {
     pub(crate) answer: Answer,
     /// The tape to record.
     pub(crate) record: Option<PathBuf>,
+    /// The recording stays within a bound.
+    pub(crate) ring: Option<RingOptions>,
     /// What is known of the values in calls: a protocol description.
     pub(crate) annotations: Option<PathBuf>,
     /// What must not be recorded: a redaction policy.
@@ -48,6 +51,7 @@ const PATIENCE: &str = "DEXTAPE_PATIENCE";
 const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
+const RING: &str = "DEXTAPE_RING";
 const ANNOTATIONS: &str = "DEXTAPE_ANNOTATIONS";
 const REDACT: &str = "DEXTAPE_REDACT";
 const SLOWER: &str = "DEXTAPE_SLOWER";
@@ -108,6 +112,8 @@ impl Environment {
         Ok(Self {
             answer,
             record: file(RECORD),
+            // One that is none is an error also where nothing is recorded.
+            ring: parsed(RING, text(RING)?)?,
             annotations: file(ANNOTATIONS),
             redact: file(REDACT),
             strict,

@@ -15,6 +15,7 @@
 //! | `DEXTAPE_STRICT` | `1`: a replay that leaves events of the tape unused exits with 102 |
 //! | `DEXTAPE_PLUGIN` | the library whose dext answers instead |
 //! | `DEXTAPE_RECORD` | the tape that is recorded, whatever answers |
+//! | `DEXTAPE_RING` | how much the recording keeps, such as `64MiB`, `10min` or `64MiB,10min`: the beginnings of connections and the newest events |
 //! | `DEXTAPE_ANNOTATIONS` | a protocol description (`dextape::protocol`): which fields of calls are the client's handles or pointers, or differ from run to run; what pointers lead to is recorded, and replayed |
 //! | `DEXTAPE_REDACT` | a redaction policy (`dextape::redaction`): what stands at its places is replaced before it reaches the disk |
 //! | `DEXTAPE_LEAKS` | what is said at exit of rights that are left: `no`, `yes` (the default), or `all` for objects, too |

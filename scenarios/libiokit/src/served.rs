@@ -11,6 +11,7 @@ use dextape::tape::{Capture, Tape};
 use dextape_cabi::{Backend, Finish, StartError, client_space, say};
 use dextape_lab::{Lenient, is_marked};
 use dextape_plugin::Plugin;
+use dextape_recorder::journal::{JournalOptions, RingOptions};
 use dextape_recorder::program::{Begun, begin};
 use dextape_recorder::recording::{
     Annotations, ClientPointers, PolicyRedactor, RecordOptions, RecordingSession, Redactor,
@@ -73,7 +74,8 @@ impl Served {
         // A policy that cannot be followed is an error, also where nothing is recorded: no secret leaks by a
         // slip of the pen.
         let redactor = environment.redact.as_deref().map(redactor).transpose()?;
-        let record = |tape| Recording::start(tape, annotations, redactor);
+        let ring = environment.ring.clone();
+        let record = |tape| Recording::start(tape, ring, annotations, redactor);
         let recording = environment.record.as_deref().map(record).transpose()?;
         let system = match &recording {
             Some(recording) => recording.session.wrap(system),
@@ -158,6 +160,7 @@ fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError
 impl Recording {
     fn start(
         tape: &Path,
+        ring: Option<RingOptions>,
         annotations: Option<Annotations>,
         redactor: Option<Arc<dyn Redactor>>,
     ) -> Result<Self, StartError> {
@@ -165,6 +168,7 @@ impl Recording {
         let options = || RecordOptions {
             capture: Capture::SyncPoints,
             redactor: redactor.clone(),
+            journal: JournalOptions { ring: ring.clone(), ..JournalOptions::default() },
             rules: annotations.as_ref().map_or_else(Vec::new, |it| it.rules().to_vec()),
             pointers: annotations
                 .as_ref()

@@ -31,7 +31,7 @@ impl Units {
     pub(super) fn of(tape: &Tape, mode: Mode) -> Result<Self, MinimizeError> {
         let mut builder = Builder { mode, ..Builder::default() };
         for (place, event) in tape.events().iter().enumerate() {
-            refuse(event)?;
+            refuse(event, mode)?;
             builder.event(place as u32, event, &tape.header().rules);
         }
         Ok(builder.finish())
@@ -60,9 +60,12 @@ impl Units {
 }
 
 /// A tape of which no part can be taken.
-fn refuse(event: &Event) -> Result<(), MinimizeError> {
+fn refuse(event: &Event, mode: Mode) -> Result<(), MinimizeError> {
     let sequence = event.sequence;
     match &event.body {
+        // A client is answered as usual where the tape says nothing, and so it is in a gap. A dext cannot be
+        // brought to where it was behind one.
+        Body::Keyframe(_) | Body::Gap { .. } if mode == Mode::Client => Ok(()),
         Body::Keyframe(_) => Err(MinimizeError::Incomplete(sequence, "keyframe")),
         Body::Gap { .. } => Err(MinimizeError::Incomplete(sequence, "gap")),
         Body::Unknown { kind } if event.must_understand => {
