@@ -160,8 +160,8 @@ impl<'a> Flight<'a> {
             0..2 if self.connections.len() < CONNECTIONS => self.open(index),
             2 => self.close(index),
             3..6 => self.map(index),
-            6..8 => self.unmap(index),
-            8..28 => self.access(lane),
+            6 => self.unmap(index),
+            7..28 => self.access(lane),
             28..36 => self.post(),
             36..44 => self.deliver(lane),
             44..48 => self.registry(lane),
@@ -200,9 +200,11 @@ impl<'a> Flight<'a> {
 
     fn close(&mut self, index: usize) {
         let Some(number) = self.usable() else { return };
-        if self.is_used(number) || self.pending.iter().any(|call| call.connection == number) {
+        if self.is_used(number) {
             return;
         }
+        // The kernel completes nothing of a connection that is being closed here.
+        self.pending.retain(|call| call.connection != number);
         let lane = self.lanes[index].number;
         let enter = self.tell(lane, Some(number), None, |_| Record::Close);
         if let Some(open) = self.connections.iter_mut().find(|open| open.number == number) {

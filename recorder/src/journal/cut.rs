@@ -34,10 +34,18 @@ impl Before {
         let numbers: Vec<u64> = segments.places.iter().map(|place| place.number).collect();
         let newest = newest_with_records(segments, &numbers)?;
         let first = (newest + 1).saturating_sub(u64::from(ring.keep)).max(state.oldest);
+        let mut next = state.oldest;
         for number in numbers.iter().copied().filter(|number| *number < first) {
+            if number != next {
+                keeper.interrupted();
+            }
+            next = number + 1;
             if let Some(bytes) = segments.load(number)? {
                 take_segment(&mut keeper, number, &bytes);
             }
+        }
+        if next != first && first > state.oldest {
+            keeper.interrupted();
         }
         let mut boundary = first.saturating_mul(segments.size());
         if ring.last > 0 {

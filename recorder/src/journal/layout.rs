@@ -70,7 +70,7 @@ pub(crate) const BODY_MAX: u64 = 256 << 20;
 const RING: usize = 96;
 
 /// Largest state of a ring.
-const STATE_SIZE_MAX: u64 = 8 << 30;
+const STATE_SIZE_MAX: u64 = 256 << 20;
 
 /// Depth of forks that is followed.
 pub(crate) const FORK_DEPTH_MAX: usize = 8;

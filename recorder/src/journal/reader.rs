@@ -235,7 +235,7 @@ impl JournalReader {
             Front::Gap { position, events, time } => {
                 let reason =
                     "the flight recorder keeps beginnings and the newest events".to_owned();
-                told(position, time, Body::Gap { events: Some(events), reason })
+                told(position, time, Body::Gap { events, reason })
             }
             Front::Keyframe { position, keyframe, time } => {
                 told(position, time, Body::Keyframe(keyframe))

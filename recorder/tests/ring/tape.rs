@@ -1,6 +1,6 @@
 //! What a tape of a ring looks like.
 
-use super::oracle::compare;
+use super::oracle::{Account, compare};
 use dextape::tape::{Body, Tape, validate};
 use dextape_recorder::exam::Flight;
 use dextape_recorder::journal::{Journal, JournalOptions, RingOptions};
@@ -16,30 +16,125 @@ pub(crate) fn read(path: &Path) -> Tape {
     tape
 }
 
+/// A journal whose appends wait for as long as a test may take.
 pub(crate) fn patient() -> JournalOptions {
     JournalOptions { wait: Duration::from_secs(20), ..JournalOptions::default() }
 }
 
-#[test]
-fn a_ring_keeps_beginnings_a_gap_a_keyframe_and_the_newest_events() {
+pub(crate) fn smallest() -> RingOptions {
+    RingOptions::of_size(1 << 20)
+}
+
+/// Records a client in a plain journal and in a ring, compares what is cut of the ring after so many events
+/// with the full tape, and gives the ring's last tape.
+fn twice(ring: RingOptions, seed: u64, cuts: &[u64]) -> (Tape, Account) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let plain = Journal::create(&at("plain"), patient()).unwrap();
-    let options = patient().ring(RingOptions::of_size(1 << 20).first_calls(5));
-    let ring = Journal::create(&at("ring"), options).unwrap();
-    let mut flight = Flight::new(&[&plain, &ring], 1);
-    for events in [2_000, 20_000, 40_000] {
-        assert!(flight.run(events));
-        assert!(std::fs::metadata(at("ring")).unwrap().len() <= 1 << 20);
+    let size = ring.size;
+    let ring = Journal::create(&at("ring"), patient().ring(ring)).unwrap();
+    let mut flight = Flight::new(&[&plain, &ring], seed);
+    let mut last = None;
+    for events in cuts {
+        assert!(flight.run(*events));
+        assert!(std::fs::metadata(at("ring")).unwrap().len() <= size);
         seal(&at("plain"), &at("plain.tape.jsonl"), SealOptions::default()).unwrap();
         cut(&ring, &at("cut.tape.jsonl"), SealOptions::default()).unwrap();
         let (full, cut) = (read(&at("plain.tape.jsonl")), read(&at("cut.tape.jsonl")));
-        println!("{events}: {:?}", compare(&full, &cut).unwrap());
+        let account = compare(&full, &cut);
+        let account = account.unwrap_or_else(|what| panic!("seed {seed}, {events} events: {what}"));
+        last = Some((cut, account));
     }
-    let cut = read(&at("cut.tape.jsonl"));
-    let names: Vec<_> = cut.events().iter().map(|event| event.body.name()).collect();
-    let keyframe = names.iter().position(|name| *name == "keyframe").unwrap();
-    assert!(names[..keyframe].contains(&"gap"));
-    assert!(names[..keyframe].contains(&"opened"));
-    assert!(matches!(cut.events()[0].body, Body::Queue { queue: 1 }));
+    last.unwrap()
+}
+
+fn kept(cut: &Tape) -> impl Iterator<Item = &Body> {
+    let bodies = cut.events().iter().map(|event| &event.body);
+    bodies.take_while(|body| !matches!(body, Body::Keyframe(_)))
+}
+
+#[test]
+fn a_ring_keeps_beginnings_a_gap_a_keyframe_and_the_newest_events() {
+    let (cut, account) = twice(smallest().first_calls(5), 1, &[2_000, 14_000]);
+    let names: Vec<_> = kept(&cut).map(Body::name).collect();
+    for name in ["gap", "opened", "mapped", "call", "return", "queue"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert!(account.kept > 100 && account.tail > 3_000, "{account:?}");
+    assert!(account.memories > 0 && account.shadow_bytes > 1_000, "{account:?}");
+}
+
+#[test]
+fn any_ring_says_what_the_full_tape_says() {
+    let mut pending = 0;
+    for seed in 10..13 {
+        let (_, account) = twice(smallest().first_calls(seed as u32 % 3), seed, &[7_000]);
+        assert_eq!((account.lost, account.forgotten), (0, 0), "{account:?}");
+        pending += account.pending;
+    }
+    assert!(pending > 0, "no call was under way in any of them");
+}
+
+#[test]
+fn sticky_selectors_are_kept_and_the_others_are_not() {
+    let (cut, _) = twice(smallest().first_calls(0).sticky(3), 2, &[7_000]);
+    let selectors: Vec<_> = kept(&cut)
+        .filter_map(|body| match body {
+            Body::Call(call) => Some(call.selector),
+            _ => None,
+        })
+        .collect();
+    let sticky = selectors.iter().filter(|selector| **selector == 3).count();
+    // Calls that are under way at the gap are kept, too.
+    assert!(sticky > 10 && selectors.len() - sticky <= 4, "{selectors:?}");
+}
+
+#[test]
+fn shadow_pages_over_their_budget_are_named_and_not_guessed() {
+    let (cut, account) = twice(smallest().shadows(6 << 10), 3, &[7_000]);
+    assert!(account.lost > 0, "{account:?}");
+    let notes = cut.events().iter().filter(|event| matches!(event.body, Body::Note { .. }));
+    assert!(notes.count() > 0);
+}
+
+#[test]
+fn a_prologue_has_its_budget() {
+    let (_, little) = twice(smallest().prologue(4 << 10), 4, &[7_000]);
+    let (_, more) = twice(smallest().prologue(64 << 10), 4, &[7_000]);
+    assert!(little.kept < 60 && more.kept > 4 * little.kept, "{little:?} {more:?}");
+}
+
+#[test]
+fn the_last_minutes_are_cut_by_time() {
+    let ring = smallest().last(Duration::from_nanos(500));
+    let (_, account) = twice(ring, 5, &[1_000, 7_000]);
+    // The newest event is the last of them.
+    assert_eq!(account.tail, 501);
+}
+
+#[test]
+fn the_same_records_give_the_same_tape_whatever_the_helper_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tapes = Vec::new();
+    for pause in [0, 40, 0] {
+        let at = |name: &str| folder.path().join(format!("{name}-{}", tapes.len()));
+        let ring = Journal::create(&at("ring"), patient().ring(smallest())).unwrap();
+        let mut flight = Flight::new(&[&ring], 6);
+        for events in (0..7_000).step_by(25) {
+            flight.run(events);
+            std::thread::sleep(Duration::from_micros(pause));
+            if pause > 0 && events == 5_000 {
+                cut(&ring, &at("early"), SealOptions::default()).unwrap();
+            }
+        }
+        cut(&ring, &at("cut"), SealOptions::default()).unwrap();
+        drop(ring);
+        // And what is left when the recording has ended.
+        seal(&at("ring"), &at("sealed"), SealOptions::default()).unwrap();
+        let (cut, sealed) =
+            (std::fs::read(at("cut")).unwrap(), std::fs::read(at("sealed")).unwrap());
+        assert!(cut == sealed, "run {}", tapes.len());
+        tapes.push(cut);
+    }
+    assert!(tapes[0] == tapes[1] && tapes[1] == tapes[2]);
 }

@@ -15,10 +15,12 @@ impl Keeper {
             records.extend(known.records.iter().chain(known.maps.values().flatten()));
         }
         records.extend(&self.sticky);
-        records.extend(self.pending.values().chain(self.posted.values()).flatten());
+        self.queues.values().for_each(|queue| records.extend(&queue.records));
+        self.calls.values().for_each(|call| records.extend(&call.records));
+        self.posted.values().for_each(|posted| records.extend(&posted.records));
         for lane in self.lanes.values() {
             records.extend(&lane.fields);
-            if let Some(underway) = &lane.underway {
+            if let Some(underway) = lane.underway.as_ref().filter(|it| it.whole) {
                 records.extend(underway.before.iter().chain([&underway.enter]));
             }
         }
@@ -27,23 +29,24 @@ impl Keeper {
         records.dedup_by_key(|record| record.position);
 
         let mut front = Vec::with_capacity(records.len() + 2);
-        let (mut last, mut time, mut given_up) = (0, 0, 0);
-        let mut gap = |front: &mut Vec<Front>, position: u64, ordinal: u64, last: u64, time| {
-            let events = ordinal - last - 1;
-            if events > 0 {
-                given_up += events;
-                front.push(Front::Gap { position, events, time });
-            }
-        };
+        let (mut last, mut time) = (0, 0);
         for record in records {
             if record.ordinal > 0 {
-                gap(&mut front, record.position - 4, record.ordinal, last, time);
+                let events = record.ordinal.saturating_sub(last).saturating_sub(1);
+                if events > 0 {
+                    let position = record.position.saturating_sub(4);
+                    front.push(Front::Gap { position, events: Some(events), time });
+                }
                 (last, time) = (record.ordinal, record.time());
             }
             front.push(Front::Record(record.position, record.bytes.clone()));
         }
-        gap(&mut front, boundary - 4, self.events + 1, last, time);
-        if given_up == 0 {
+        let events = self.events.saturating_sub(last);
+        if events > 0 || self.uncounted {
+            let events = Some(events).filter(|_| !self.uncounted);
+            front.push(Front::Gap { position: boundary - 4, events, time });
+        }
+        if !front.iter().any(|it| matches!(it, Front::Gap { .. })) {
             return front;
         }
         let memories = self.shadows.keyframe();
@@ -51,11 +54,12 @@ impl Keeper {
             memories.iter().map(|(memory, lost)| (memory.memory, *lost)).collect();
         let is_open = |known: &&super::pinned::Connection| !known.closed;
         let open = self.connections.iter().filter(|(_, known)| is_open(known));
+        let pending = self.calls.iter().filter(|(_, call)| call.is_pending());
         let keyframe = Keyframe {
             connections: open.map(|(number, known)| (*number, known.service)).collect(),
             memories: memories.into_iter().map(|(memory, _)| memory).collect(),
-            queues: self.queues.iter().copied().collect(),
-            pending: self.pending.keys().copied().collect(),
+            queues: self.queues.keys().copied().collect(),
+            pending: pending.map(|(token, _)| *token).collect(),
         };
         let time = self.time;
         front.push(Front::Keyframe { position: boundary - 3, keyframe, time });

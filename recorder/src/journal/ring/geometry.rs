@@ -10,6 +10,27 @@ const PLACES_MIN: u64 = 12;
 /// Segments that a ring makes ahead, at most.
 pub(in crate::journal) const AHEAD_IN_RING: u64 = 3;
 
+/// Segments and states are whole numbers of this, the largest page of the machines that there are.
+const GRAIN: u64 = 16 << 10;
+
+/// What a budget is at least, where it was not set, and at most, so that saving a state stays a small matter.
+const BUDGET_MIN: u64 = 64 << 10;
+const BUDGET_MAX: u64 = 64 << 20;
+
+/// Selectors that can be sticky.
+const STICKY_MAX: usize = 256;
+
+/// Bytes of a state that each lane, connection, queue, call, completion and memory may take together, beside
+/// what budgets count; those of its fixed part; and things of each kind that are followed.
+const ENTRY: u64 = 512;
+const FIXED: u64 = 4096;
+const ENTRIES_MAX: u64 = 1024;
+
+/// Bytes of a state for what is counted by number.
+fn lists(size: u64) -> u64 {
+    (size / 32).min(FIXED + ENTRIES_MAX * ENTRY)
+}
+
 /// A ring's file: places for segments, and behind them two states, of which one is always whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::journal) struct Geometry {
@@ -22,19 +43,19 @@ pub(in crate::journal) struct Geometry {
 }
 
 impl Geometry {
-    /// Divides what the options allow, on a machine with pages of this size.
+    /// Divides what the options allow. It is the same on every machine whose pages are no larger than
+    /// [`GRAIN`], since the tape depends on it.
     pub(in crate::journal) fn of(options: &RingOptions, page_size: u32) -> Self {
         let size = options.size.max(SIZE_MIN);
-        let page = u64::from(page_size);
-        let most = |asked: Option<u64>| asked.unwrap_or(size / 16).min(size / 8);
-        let lists = size / 64;
-        let state = most(options.prologue) + most(options.shadows) + lists;
-        let state_size = state.next_multiple_of(page);
+        let grain = u64::from(page_size).max(GRAIN);
+        let limits = Self::limits(options);
+        let state = limits.prologue + limits.shadows + limits.transit + lists(size);
+        let state_size = state.next_multiple_of(grain);
         let for_places = size - 2 * state_size;
-        let wished = (size / 64).clamp(u64::from(super::super::layout::SEGMENT_SIZE_MIN), 1 << 20);
-        let largest = (for_places / PLACES_MIN).max(page);
+        let wished = (size / 128).min(1 << 20);
+        let largest = (for_places / PLACES_MIN).max(grain);
         // Powers of two, so that a place in a segment is a matter of bits.
-        let segment = 1 << wished.min(largest).max(page).ilog2();
+        let segment = 1 << wished.min(largest).max(grain).ilog2();
         Self {
             segment_size: segment as u32,
             places: (for_places / segment).min(u64::from(u32::MAX >> 8)) as u32,
@@ -45,12 +66,17 @@ impl Geometry {
     /// What may be kept beside the segments.
     pub(in crate::journal) fn limits(options: &RingOptions) -> Limits {
         let size = options.size.max(SIZE_MIN);
-        let most = |asked: Option<u64>| asked.unwrap_or(size / 16).min(size / 8);
+        let most = |asked: Option<u64>, part: u64| {
+            let usual = (size / part).max(BUDGET_MIN);
+            asked.unwrap_or(usual).min(size / 8).min(BUDGET_MAX)
+        };
         Limits {
-            prologue: most(options.prologue),
-            shadows: most(options.shadows),
+            prologue: most(options.prologue, 32),
+            shadows: most(options.shadows, 16),
+            transit: (size / 32).min(BUDGET_MAX),
+            entries: ((lists(size) - FIXED) / ENTRY) as u32,
             first_calls: options.first_calls,
-            sticky: options.sticky.iter().copied().take(256).collect(),
+            sticky: options.sticky.iter().copied().take(STICKY_MAX).collect(),
         }
     }
 
@@ -73,7 +99,7 @@ impl Geometry {
 
     /// Segments that are recycled at once, so that saving the state is worth it.
     pub(in crate::journal) fn batch(&self) -> u64 {
-        (u64::from(self.places) / 8).max(1)
+        (u64::from(self.places) / 12).max(1)
     }
 }
 
@@ -92,6 +118,7 @@ mod tests {
                     assert!(u64::from(geometry.places) >= PLACES_MIN, "{size}: {geometry:?}");
                     assert!(geometry.segment_size.is_multiple_of(page), "{size}: {geometry:?}");
                     assert!(geometry.states() * 10 > size * 4, "{size}: {geometry:?}");
+                    assert_eq!(geometry, Geometry::of(&options, 4096), "{size}");
                 }
             }
         }

@@ -7,13 +7,16 @@
 //! places for states, used in turn, so that a process that is killed at any moment leaves one that is
 //! whole; segments older than it count as given up.
 
+mod calls;
 mod front;
 mod geometry;
 mod keeper;
+mod operations;
 mod options;
 mod pinned;
 mod places;
 mod recycle;
+mod room;
 mod shadows;
 mod state;
 

@@ -25,7 +25,8 @@ pub struct RingOptions {
     pub size: u64,
     /// Of what the ring holds only the last so much becomes the tape; `None` for all.
     pub last: Option<Duration>,
-    /// Bytes for beginnings: what is pinned of connections. `None` for a sixteenth of the size.
+    /// Bytes for beginnings and calls under way: what is pinned of connections. `None` for a thirty-second of the
+    /// size, and 64 KiB at least.
     pub prologue: Option<u64>,
     /// Bytes for pages of shadows in a keyframe; the pages that were left alone longest go first, and a
     /// replay says so where its client reads one. `None` for a sixteenth of the size.

@@ -39,8 +39,6 @@ impl Pinned {
 pub(super) enum Class {
     /// Nothing.
     Drop,
-    /// It is kept as long as there is room at all.
-    Always,
     /// Of the time before a lane has a connection.
     Opening,
     /// It belongs to the beginning of this connection, or to its end.
@@ -61,6 +59,9 @@ pub(super) struct Connection {
     pub(super) service: u32,
     pub(super) calls: u32,
     pub(super) closed: bool,
+    /// Events that were kept of its beginning, and their bytes.
+    pub(super) events: u32,
+    pub(super) bytes: u64,
     pub(super) records: Vec<Pinned>,
     /// Maps that came later than its beginning, by memory.
     pub(super) maps: BTreeMap<u32, Vec<Pinned>>,
@@ -73,6 +74,8 @@ pub(super) struct Lane {
     pub(super) connection: Option<u32>,
     /// Events before that.
     pub(super) loose: u32,
+    /// The how many-th event its last one was.
+    pub(super) touched: u64,
     /// The operation that it is in.
     pub(super) underway: Option<Underway>,
     /// Further fields of its next event.
@@ -84,7 +87,8 @@ pub(super) struct Lane {
 impl PartialEq for Lane {
     fn eq(&self, other: &Self) -> bool {
         // Not the spare room.
-        (self.connection, self.loose) == (other.connection, other.loose)
+        (self.connection, self.loose, self.touched)
+            == (other.connection, other.loose, other.touched)
             && (&self.underway, &self.fields) == (&other.underway, &other.fields)
     }
 }
@@ -96,4 +100,50 @@ pub(super) struct Underway {
     /// What stands before its enter and belongs to it: further fields, chunks.
     pub(super) before: Vec<Pinned>,
     pub(super) enter: Pinned,
+    /// False where there was no room for more than the beginning of its enter.
+    pub(super) whole: bool,
+}
+
+impl Underway {
+    /// Bytes that it takes.
+    pub(super) fn cost(&self) -> u64 {
+        self.enter.cost() + self.before.iter().map(Pinned::cost).sum::<u64>()
+    }
+}
+
+/// What is known of a queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Queue {
+    /// The how many-th event named it last.
+    pub(super) touched: u64,
+    pub(super) records: Vec<Pinned>,
+}
+
+/// What is known of an asynchronous call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct AsyncCall {
+    pub(super) connection: u32,
+    pub(super) completions: u64,
+    /// The how many-th event the last of them was.
+    pub(super) completed: u64,
+    /// Completions that nobody has taken yet.
+    pub(super) waiting: u32,
+    /// Its connection is closed, or it failed: it completes no more.
+    pub(super) done: bool,
+    pub(super) records: Vec<Pinned>,
+}
+
+impl AsyncCall {
+    /// True where it may complete: it never did, or did more than once.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.done && self.completions != 1
+    }
+}
+
+/// A completion that nobody has taken yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Posted {
+    /// Token of its call.
+    pub(super) call: u64,
+    pub(super) records: Vec<Pinned>,
 }

@@ -12,15 +12,16 @@ const PAGE: u64 = 1024;
 /// Bytes that a page takes in a saved state, and in memory, beside its own.
 const OVERHEAD: u64 = 64;
 
-/// Memories that are followed, and pages of one that may be lost before all of it counts as lost.
-const MEMORIES_MAX: usize = 4096;
+/// Bytes that a lost page takes in a saved state, and how many of one memory may be lost before all of it
+/// counts as lost.
+const LOST: u64 = 16;
 const LOST_MAX: usize = 4096;
 
 /// The shadows of all mapped memories, within a budget.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shadows {
     memories: BTreeMap<u32, Held>,
-    /// Bytes of all pages, with their overhead.
+    /// Bytes of all pages, with their overhead, and of what is known of lost ones.
     used: u64,
     /// Counts touches, so that the pages left alone longest can be told.
     clock: u64,
@@ -30,6 +31,8 @@ pub(super) struct Shadows {
 struct Held {
     /// Connections that have it mapped, each with the memory type.
     holders: BTreeMap<u32, u32>,
+    /// Asynchronous calls that it is lent to.
+    lent: BTreeSet<u64>,
     length: u64,
     /// False where the tape holds every read, or none.
     shadowed: bool,
@@ -46,15 +49,48 @@ struct Page {
 }
 
 impl Shadows {
-    /// A connection has mapped a memory.
-    pub(super) fn map(&mut self, connection: u32, memory_type: u32, mapped: &MappedMemory) {
-        if self.memories.len() >= MEMORIES_MAX && !self.memories.contains_key(&mapped.memory) {
-            return;
+    /// A connection has mapped a memory. Of so many `entries` no further one is followed.
+    pub(super) fn map(
+        &mut self,
+        connection: u32,
+        memory_type: u32,
+        mapped: &MappedMemory,
+        entries: usize,
+    ) {
+        if let Some((held, _)) = self.held(mapped.memory, mapped.length, entries) {
+            held.holders.insert(connection, memory_type);
+            held.shadowed = !matches!(mapped.capture, Capture::Registers | Capture::Uncaptured);
         }
-        let held = self.memories.entry(mapped.memory).or_default();
-        held.holders.insert(connection, memory_type);
-        held.length = held.length.max(mapped.length);
-        held.shadowed = !matches!(mapped.capture, Capture::Registers | Capture::Uncaptured);
+    }
+
+    /// A client lends a buffer to an asynchronous call. True where nothing was known of it before.
+    pub(super) fn lend(&mut self, memory: u32, length: u64, call: u64, entries: usize) -> bool {
+        let Some((held, is_new)) = self.held(memory, length, entries) else { return false };
+        held.lent.insert(call);
+        held.shadowed = true;
+        is_new
+    }
+
+    /// A call has no further use for what it was lent.
+    pub(super) fn give_back(&mut self, call: u64) {
+        let of = |(_, held): &(&u32, &Held)| held.lent.contains(&call);
+        let lent: Vec<u32> = self.memories.iter().filter(of).map(|(memory, _)| *memory).collect();
+        for memory in lent {
+            if let Some(held) = self.memories.get_mut(&memory) {
+                held.lent.remove(&call);
+            }
+            self.drop_if_unheld(memory);
+        }
+    }
+
+    fn held(&mut self, memory: u32, length: u64, entries: usize) -> Option<(&mut Held, bool)> {
+        let is_new = !self.memories.contains_key(&memory);
+        if is_new && self.memories.len() >= entries {
+            return None;
+        }
+        let held = self.memories.entry(memory).or_default();
+        held.length = held.length.max(length);
+        Some((held, is_new))
     }
 
     /// A connection has unmapped a memory: the one it named, or else the first of the type, since the
@@ -80,23 +116,32 @@ impl Shadows {
     }
 
     fn let_go(&mut self, memory: u32, connection: u32) {
-        let Some(held) = self.memories.get_mut(&memory) else { return };
-        held.holders.remove(&connection);
-        if held.holders.is_empty()
+        if let Some(held) = self.memories.get_mut(&memory) {
+            held.holders.remove(&connection);
+        }
+        self.drop_if_unheld(memory);
+    }
+
+    fn drop_if_unheld(&mut self, memory: u32) {
+        let unheld = |held: &Held| held.holders.is_empty() && held.lent.is_empty();
+        if self.memories.get(&memory).is_some_and(unheld)
             && let Some(held) = self.memories.remove(&memory)
         {
-            self.used -= held.pages.len() as u64 * (PAGE + OVERHEAD);
+            self.used -= held.cost();
         }
     }
 
     /// The client knows these bytes now.
     pub(super) fn write(&mut self, memory: u32, offset: u64, bytes: &[u8], budget: u64) {
-        self.clock += 1;
+        self.clock = self.clock.saturating_add(1);
         let Some(held) = self.memories.get_mut(&memory).filter(|held| held.shadowed) else {
             return;
         };
         if held.all_lost {
-            return;
+            if offset > 0 || (bytes.len() as u64) < held.length {
+                return;
+            }
+            held.all_lost = false;
         }
         let end = offset.saturating_add(bytes.len() as u64);
         for page in offset / PAGE..end.div_ceil(PAGE) {
@@ -109,6 +154,7 @@ impl Shadows {
                     continue;
                 }
                 held.lost.remove(&page);
+                self.used -= LOST;
             }
             let kept = held.pages.get_mut(&page);
             let kept = match kept {
@@ -129,12 +175,15 @@ impl Shadows {
     }
 
     /// Bytes that the client knows are not in the journal.
-    pub(super) fn lose(&mut self, memory: u32, offset: u64, length: u64) {
+    pub(super) fn lose(&mut self, memory: u32, offset: u64, length: u64, budget: u64) {
         let Some(held) = self.memories.get_mut(&memory).filter(|held| held.shadowed) else {
             return;
         };
         let end = offset.saturating_add(length);
         let pages = offset / PAGE..end.div_ceil(PAGE);
+        if held.all_lost {
+            return;
+        }
         if pages.end - pages.start > LOST_MAX as u64 {
             held.all_lost = true;
         } else {
@@ -142,10 +191,22 @@ impl Shadows {
                 if held.pages.remove(&page).is_some() {
                     self.used -= PAGE + OVERHEAD;
                 }
-                held.lost.insert(page);
+                self.used += if held.lost.insert(page) { LOST } else { 0 };
             }
         }
         self.used -= held.forget_if_much();
+        if self.used > budget {
+            self.shed(budget);
+        }
+    }
+
+    /// Nothing is known of any memory any more.
+    pub(super) fn lose_all(&mut self) {
+        for held in self.memories.values_mut().filter(|held| held.shadowed) {
+            held.all_lost = true;
+            held.forget_if_much();
+        }
+        self.used = self.memories.values().map(Held::cost).sum();
     }
 
     /// The bytes as the client knows them; `None` where they are lost.
@@ -160,23 +221,32 @@ impl Shadows {
         Some(())
     }
 
-    /// Gives up the pages that were left alone longest, an eighth more than need be, so that this is rare.
+    /// Gives up the pages that were left alone longest, an eighth more than need be, so that this is rare;
+    /// where the lost ones alone are too many, whole memories.
     fn shed(&mut self, budget: u64) {
+        let most = budget - budget / 8;
         let mut pages: Vec<(u64, u32, u64)> = Vec::new();
         for (memory, held) in &self.memories {
             pages.extend(held.pages.iter().map(|(page, kept)| (kept.touched, *memory, *page)));
         }
         pages.sort_unstable();
         for (_, memory, page) in pages {
-            if self.used <= budget - budget / 8 {
-                break;
+            if self.used <= most {
+                return;
             }
             let Some(held) = self.memories.get_mut(&memory) else { continue };
             if held.pages.remove(&page).is_some() {
                 self.used -= PAGE + OVERHEAD;
-                held.lost.insert(page);
+                self.used += if held.lost.insert(page) { LOST } else { 0 };
                 self.used -= held.forget_if_much();
             }
+        }
+        while self.used > most
+            && let Some(held) = self.memories.values_mut().max_by_key(|held| held.lost.len())
+            && !held.lost.is_empty()
+        {
+            held.all_lost = true;
+            self.used -= held.forget_if_much();
         }
     }
 
@@ -225,6 +295,8 @@ impl Shadows {
             }
             sink.long(held.lost.len() as u64);
             held.lost.iter().for_each(|page| sink.long(*page));
+            sink.long(held.lent.len() as u64);
+            held.lent.iter().for_each(|call| sink.long(*call));
             sink.long(held.pages.len() as u64);
             for (page, kept) in &held.pages {
                 sink.long(*page);
@@ -242,6 +314,7 @@ impl Shadows {
             let flags = bytes.byte()?;
             let holders = bytes.list(|bytes| Ok((bytes.number()?, bytes.number()?)))?;
             let lost = bytes.list(Bytes::long)?;
+            let lent = bytes.list(Bytes::long)?;
             let pages = bytes.list(|bytes| {
                 let (page, touched) = (bytes.long()?, bytes.long()?);
                 if page > u64::MAX / PAGE - 1 {
@@ -254,29 +327,36 @@ impl Shadows {
             }
             let held = Held {
                 holders: holders.into_iter().collect(),
+                lent: lent.into_iter().collect(),
                 length,
                 shadowed: flags & 1 != 0,
                 pages: pages.into_iter().collect(),
                 lost: lost.into_iter().collect(),
                 all_lost: flags & 2 != 0,
             };
-            shadows.used += held.pages.len() as u64 * (PAGE + OVERHEAD);
             shadows.memories.insert(number, held);
         }
+        shadows.used = shadows.memories.values().map(Held::cost).sum();
         Ok(shadows)
     }
 }
 
 impl Held {
+    /// Bytes that count against the budget.
+    fn cost(&self) -> u64 {
+        self.pages.len() as u64 * (PAGE + OVERHEAD) + self.lost.len() as u64 * LOST
+    }
+
     /// Forgets all where too much is lost to be told page by page; gives the bytes that this frees.
     fn forget_if_much(&mut self) -> u64 {
         self.all_lost |= self.lost.len() > LOST_MAX;
         if !self.all_lost {
             return 0;
         }
+        let cost = self.cost();
         self.lost.clear();
-        let pages = std::mem::take(&mut self.pages);
-        pages.len() as u64 * (PAGE + OVERHEAD)
+        self.pages.clear();
+        cost
     }
 
     /// Each range that is not zero.
@@ -315,7 +395,7 @@ mod tests {
     fn mapped(shadows: &mut Shadows, memory: u32, length: u64) {
         let capture = Capture::Accessor;
         let memory = MappedMemory { memory, length, size: length, capture, read_only: false };
-        shadows.map(1, 0, &memory);
+        shadows.map(1, 0, &memory, 16);
     }
 
     fn told(shadows: &Shadows) -> Vec<(u64, Payload)> {
@@ -357,7 +437,7 @@ mod tests {
         assert_eq!(shadows.read(7, 0, &mut [0; 4]), None, "the rest of the page is not known");
         shadows.write(7, 0, &[6; PAGE as usize], BUDGET);
         assert_eq!(shadows.read(7, 0, &mut [0; 4]), Some(()));
-        shadows.lose(7, 2 * PAGE, 3 * PAGE);
+        shadows.lose(7, 2 * PAGE, 3 * PAGE, BUDGET);
         shadows.write(7, 8 * PAGE, &[8], BUDGET);
         assert_eq!(told(&shadows)[2], (8 * PAGE, kept(8)));
     }

@@ -1,7 +1,7 @@
 //! The state of a ring as it stands in its file, so that a process that is killed leaves it.
 
 use super::keeper::{Keeper, Limits};
-use super::pinned::{Class, Connection, Lane, Pinned, Underway};
+use super::pinned::{AsyncCall, Class, Connection, Lane, Pinned, Posted, Queue, Underway};
 use super::shadows::Shadows;
 use crate::journal::decode::{Bytes, Fault};
 use crate::journal::layout::{ALIGNMENT, HEADER_SIZE, RECORD_HEAD, u32_at, u64_at};
@@ -41,19 +41,17 @@ pub(in crate::journal) struct State {
 }
 
 impl State {
-    /// The state as bytes, at most `most` of them: where it has more, shadows and what is under way are
-    /// left out.
+    /// The state as bytes, at most `most` of them, which the keeper's limits see to.
     pub(in crate::journal) fn encode(&mut self, most: u64) -> Vec<u8> {
-        let mut bytes = self.encode_whole();
-        if bytes.len() as u64 > most {
-            self.keeper.let_go_of_much();
-            bytes = self.encode_whole();
+        let bytes = self.encode_whole();
+        let fits = bytes.len() as u64 <= most;
+        debug_assert!(fits, "a state of {} bytes, for which there are {most}", bytes.len());
+        if fits {
+            return bytes;
         }
-        if bytes.len() as u64 > most {
-            self.keeper = Keeper::new(self.keeper.limits.clone());
-            bytes = self.encode_whole();
-        }
-        bytes
+        self.keeper = Keeper::new(self.keeper.limits.clone());
+        self.keeper.uncounted = true;
+        self.encode_whole()
     }
 
     fn encode_whole(&self) -> Vec<u8> {
@@ -90,27 +88,18 @@ impl State {
 }
 
 impl Keeper {
-    /// Lets go of what takes most and is needed least.
-    fn let_go_of_much(&mut self) {
-        self.shadows = Shadows::default();
-        self.lanes.values_mut().for_each(|lane| {
-            lane.underway = None;
-            lane.fields = None;
-        });
-        self.chunks.clear();
-        self.sticky.clear();
-        self.count();
-    }
-
     fn encode(&self, sink: &mut Vec<u8>) {
-        let Limits { prologue, shadows, first_calls, sticky } = &self.limits;
+        let Limits { prologue, shadows, transit, entries, first_calls, sticky } = &self.limits;
         sink.long(*prologue);
         sink.long(*shadows);
+        sink.long(*transit);
+        sink.number(*entries);
         sink.number(*first_calls);
         sink.long(sticky.len() as u64);
         sticky.iter().for_each(|selector| sink.number(*selector));
         sink.long(self.events);
         sink.long(self.time);
+        sink.byte(u8::from(self.uncounted));
         put_all(sink, &self.always);
         put_all(sink, &self.opening);
         sink.long(self.connections.len() as u64);
@@ -119,6 +108,8 @@ impl Keeper {
             sink.number(known.service);
             sink.number(known.calls);
             sink.byte(u8::from(known.closed));
+            sink.number(known.events);
+            sink.long(known.bytes);
             put_all(sink, &known.records);
             sink.long(known.maps.len() as u64);
             for (memory, records) in &known.maps {
@@ -131,25 +122,45 @@ impl Keeper {
             sink.number(*number);
             sink.maybe_number(lane.connection);
             sink.number(lane.loose);
+            sink.long(lane.touched);
             put_all(sink, &lane.fields);
             sink.byte(u8::from(lane.underway.is_some()));
-            if let Some(Underway { class, before, enter }) = &lane.underway {
+            if let Some(Underway { class, before, enter, whole }) = &lane.underway {
+                sink.byte(u8::from(*whole));
                 put_class(sink, *class);
                 put_all(sink, before);
                 put(sink, enter);
             }
         }
         sink.long(self.queues.len() as u64);
-        self.queues.iter().for_each(|queue| sink.number(*queue));
-        for pool in [&self.pending, &self.posted] {
-            sink.long(pool.len() as u64);
-            for (token, records) in pool {
-                sink.long(*token);
-                put_all(sink, records);
-            }
+        for (number, queue) in &self.queues {
+            sink.number(*number);
+            sink.long(queue.touched);
+            put_all(sink, &queue.records);
+        }
+        sink.long(self.calls.len() as u64);
+        for (token, call) in &self.calls {
+            sink.long(*token);
+            sink.number(call.connection);
+            sink.long(call.completions);
+            sink.long(call.completed);
+            sink.number(call.waiting);
+            sink.byte(u8::from(call.done));
+            put_all(sink, &call.records);
+        }
+        sink.long(self.posted.len() as u64);
+        for (token, posted) in &self.posted {
+            sink.long(*token);
+            sink.long(posted.call);
+            put_all(sink, &posted.records);
         }
         put_all(sink, &self.sticky);
         put_all(sink, self.chunks.values());
+        sink.long(self.dropped.len() as u64);
+        for (token, head) in &self.dropped {
+            sink.long(*token);
+            sink.block(head);
+        }
         self.shadows.encode(sink);
     }
 
@@ -157,73 +168,78 @@ impl Keeper {
         let limits = Limits {
             prologue: bytes.long()?,
             shadows: bytes.long()?,
+            transit: bytes.long()?,
+            entries: bytes.number()?,
             first_calls: bytes.number()?,
             sticky: bytes.list(Bytes::number)?,
         };
-        let (events, time) = (bytes.long()?, bytes.long()?);
+        let (events, time, uncounted) = (bytes.long()?, bytes.long()?, bytes.flag()?);
         let (always, opening) = (bytes.list(take)?, bytes.list(take)?);
         let connections = bytes.list(|bytes| {
             let number = bytes.number()?;
             let (service, calls, closed) = (bytes.number()?, bytes.number()?, bytes.flag()?);
+            let (events, size) = (bytes.number()?, bytes.long()?);
             let records = bytes.list(take)?;
             let maps = bytes.list(|bytes| Ok((bytes.number()?, bytes.list(take)?)))?;
             let maps = maps.into_iter().collect();
-            Ok((number, Connection { service, calls, closed, records, maps }))
+            Ok((number, Connection { service, calls, closed, events, bytes: size, records, maps }))
         })?;
         let lanes = bytes.list(|bytes| {
             let (number, connection) = (bytes.number()?, bytes.maybe_number()?);
-            let (loose, mut fields) = (bytes.number()?, bytes.list(take)?);
+            let (loose, touched, mut fields) = (bytes.number()?, bytes.long()?, bytes.list(take)?);
             let underway = if bytes.flag()? {
-                let class = take_class(bytes)?;
-                Some(Underway { class, before: bytes.list(take)?, enter: take(bytes)? })
+                let (whole, class) = (bytes.flag()?, take_class(bytes)?);
+                Some(Underway { class, before: bytes.list(take)?, enter: take(bytes)?, whole })
             } else {
                 None
             };
             let fields = fields.pop();
-            Ok((number, Lane { connection, loose, underway, fields, spare: Vec::new() }))
+            let spare = Vec::new();
+            Ok((number, Lane { connection, loose, touched, underway, fields, spare }))
         })?;
-        let queues = bytes.list(Bytes::number)?;
-        let pool = |bytes: &mut Bytes<'_>| Ok((bytes.long()?, bytes.list(take)?));
-        let (pending, posted) = (bytes.list(pool)?, bytes.list(pool)?);
+        let queues = bytes.list(|bytes| {
+            let (number, touched) = (bytes.number()?, bytes.long()?);
+            Ok((number, Queue { touched, records: bytes.list(take)? }))
+        })?;
+        let calls = bytes.list(|bytes| {
+            let (token, connection) = (bytes.long()?, bytes.number()?);
+            let (completions, completed) = (bytes.long()?, bytes.long()?);
+            let (waiting, done) = (bytes.number()?, bytes.flag()?);
+            let records = bytes.list(take)?;
+            let call = AsyncCall { connection, completions, completed, waiting, done, records };
+            Ok((token, call))
+        })?;
+        let posted = bytes.list(|bytes| {
+            let (token, call) = (bytes.long()?, bytes.long()?);
+            Ok((token, Posted { call, records: bytes.list(take)? }))
+        })?;
         let (sticky, chunks) = (bytes.list(take)?, bytes.list(take)?);
+        let dropped = bytes.list(|bytes| {
+            let (token, length) = (bytes.long()?, bytes.long()?);
+            Ok((token, bytes.take(length)?.to_vec()))
+        })?;
         let shadows = Shadows::decode(bytes)?;
         let mut keeper = Self {
             limits,
             events,
             time,
+            uncounted,
             used: 0,
+            moving: 0,
             always,
             opening,
             connections: connections.into_iter().collect(),
             lanes: lanes.into_iter().collect(),
             queues: queues.into_iter().collect(),
-            pending: pending.into_iter().collect(),
+            calls: calls.into_iter().collect(),
             posted: posted.into_iter().collect(),
             sticky: sticky.into(),
             shadows,
             chunks: chunks.into_iter().map(|chunk| (chunk.position, chunk)).collect(),
+            dropped: dropped.into_iter().collect(),
         };
         keeper.count();
         Ok(keeper)
-    }
-
-    /// Counts the bytes of what is pinned.
-    fn count(&mut self) {
-        let mut used = 0;
-        let mut add = |records: &[Pinned]| {
-            used += records.iter().map(Pinned::cost).sum::<u64>();
-        };
-        add(&self.always);
-        add(&self.opening);
-        for known in self.connections.values() {
-            add(&known.records);
-            known.maps.values().for_each(|records| add(records));
-        }
-        self.pending.values().chain(self.posted.values()).for_each(|records| add(records));
-        let (front, back) = self.sticky.as_slices();
-        add(front);
-        add(back);
-        self.used = used;
     }
 }
 
@@ -258,7 +274,6 @@ fn take(bytes: &mut Bytes<'_>) -> Result<Pinned, Fault> {
 fn put_class(sink: &mut Vec<u8>, class: Class) {
     let (tag, first, second) = match class {
         Class::Drop => (0, 0, 0),
-        Class::Always => (1, 0, 0),
         Class::Opening => (2, 0, 0),
         Class::Connection(number) => (3, u64::from(number), 0),
         Class::Map(number) => (4, u64::from(number), 0),
@@ -276,7 +291,6 @@ fn take_class(bytes: &mut Bytes<'_>) -> Result<Class, Fault> {
     let number = first as u32;
     Ok(match tag {
         0 => Class::Drop,
-        1 => Class::Always,
         2 => Class::Opening,
         3 => Class::Connection(number),
         4 => Class::Map(number),
