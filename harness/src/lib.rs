@@ -53,6 +53,7 @@
 //! - [`schedule`]: tasks and time, simulated or free.
 //! - [`memory`]: memory that client and dext share, and its shadow.
 //! - [`boundary`]: the kernel's rules, each under its number.
+//! - [`coverage`]: what a run exercised, those rules among it.
 //! - [`fault`]: what goes wrong in a run, as data.
 //! - [`protocol`]: names of selectors, fields and memories.
 //! - [`redaction`]: what must not leave, and what stands in its place.
@@ -88,6 +89,8 @@ pub mod schedule;
 pub mod memory;
 
 pub mod boundary;
+
+pub mod coverage;
 
 pub mod fault;
 

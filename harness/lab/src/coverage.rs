@@ -1,72 +1,14 @@
 //! What the calls of a run exercise, as far as its tape tells.
 
+use crate::shown::ShownRules;
 use dextape::IoReturn;
 use dextape::tape::{Body, Event, Header};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-/// Completions of one call beyond this are counted as so many.
-pub const COMPLETIONS_MAX: u64 = 16;
+pub use dextape::coverage::{COMPLETIONS_MAX, Fact};
 
-/// One thing that can be exercised.
-///
-/// # Examples
-///
-/// ```
-/// use dextape_lab::Fact;
-///
-/// let fact = Fact::Selector { driver: "com.example.smc".to_owned(), selector: 2 };
-/// assert_eq!(fact.to_string(), "com.example.smc 2");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Fact {
-    /// A method was called.
-    Selector {
-        /// The driver's name.
-        driver: String,
-        /// The selector.
-        selector: u32,
-    },
-    /// Memory was mapped, or was to be.
-    Memory {
-        /// The driver's name.
-        driver: String,
-        /// The memory type.
-        memory_type: u32,
-    },
-    /// A client was told a result by a call or a map.
-    Result {
-        /// The driver's name.
-        driver: String,
-        /// The code.
-        result: u32,
-    },
-    /// A call completed that often.
-    Completions {
-        /// The driver's name.
-        driver: String,
-        /// The call's selector.
-        selector: u32,
-        /// How often, at most [`COMPLETIONS_MAX`].
-        count: u64,
-    },
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Selector { driver, selector } => write!(f, "{driver} {selector}"),
-            Self::Memory { driver, memory_type } => write!(f, "{driver} {memory_type}"),
-            Self::Result { driver, result } => write!(f, "{driver} {}", IoReturn(*result)),
-            Self::Completions { driver, selector, count } => {
-                write!(f, "{driver} {selector} #{count}")
-            }
-        }
-    }
-}
-
-/// What the events of a tape exercise.
+/// What the events of a tape exercise. Of the rules of the boundary there are those that it
+/// [shows](crate::ShownRules) to be at work, which are few of those that a mock system touched meanwhile.
 pub fn facts_of<'a>(
     header: &Header,
     events: impl IntoIterator<Item = &'a Event>,
@@ -76,8 +18,10 @@ pub fn facts_of<'a>(
     let driver = name.unwrap_or_else(|| "unknown".to_owned());
     let mut facts = BTreeSet::new();
     let mut selectors: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut shown = ShownRules::new(header);
     let told = |result: IoReturn| Fact::Result { driver: driver.clone(), result: result.0 };
     for event in events {
+        shown.event(event);
         let driver = || driver.clone();
         match &event.body {
             Body::Call(call) | Body::AsyncCall { call, .. } => {
@@ -105,5 +49,6 @@ pub fn facts_of<'a>(
             _ => {}
         }
     }
+    facts.extend(shown.certain().iter().map(Fact::Rule));
     facts
 }

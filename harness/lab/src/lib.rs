@@ -9,7 +9,7 @@
 //! - [`learn`](learn()): several recordings of one run become a tape that serves further ones; [`trial`]
 //!   measures how well.
 //! - [`parting`]: where two runs of one seed part, and the likely reason.
-//! - [`facts_of`]: what the calls of a tape exercise.
+//! - [`facts_of`]: what the calls of a tape exercise; [`ShownRules`]: which rules of the boundary it shows.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 //! - [`pack_report`] makes one file of tapes and what belongs to them, behind a gate; [`Bundle`] reads it.
@@ -30,6 +30,7 @@ mod picture;
 mod redact;
 mod regression;
 mod report;
+mod shown;
 mod trial;
 mod view;
 
@@ -66,5 +67,6 @@ pub use report::{
     Bundle, BundleError, FileEntry, Gate, Manifest, PackError, Packed, Report, TapeEntry,
     pack_report,
 };
+pub use shown::{Shown, ShownRules};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};
 pub use view::{Hex, NamedField, Names, Part};

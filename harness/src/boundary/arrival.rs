@@ -68,12 +68,9 @@ pub fn arrival(rules: Rules, selector: u32, request: &Request, wake_port: bool) 
 }
 
 fn selector(rules: Rules, selector: u32) -> u64 {
-    if rules.on(Rule::B1) {
-        u64::from(selector)
-    } else {
-        // As if the selector were a signed number.
-        i64::from(selector.cast_signed()).cast_unsigned()
-    }
+    // As if the selector were a signed number.
+    let naive = i64::from(selector.cast_signed()).cast_unsigned();
+    if rules.on(Rule::B1) { u64::from(selector) } else { naive }
 }
 
 fn input(rules: Rules, structure: Transfer) -> InputForm {
@@ -97,10 +94,9 @@ fn input(rules: Rules, structure: Transfer) -> InputForm {
 
 /// The maximum and the length of the descriptor.
 fn output(rules: Rules, output: Transfer) -> (u64, Option<u64>) {
-    let naive = !rules.on(Rule::B7);
     match output {
         Transfer::None => (0, None),
-        Transfer::Inline { .. } if naive => (INLINE_STRUCTURE_MAX, None),
+        Transfer::Inline { .. } if !rules.on(Rule::B7) => (INLINE_STRUCTURE_MAX, None),
         Transfer::Inline { size } => (size, None),
         Transfer::Variable => (u64::from(u32::MAX), None),
         Transfer::OutOfLine { range: ClientRange::Null | ClientRange::Absurd, .. } => (0, None),
@@ -109,7 +105,11 @@ fn output(rules: Rules, output: Transfer) -> (u64, Option<u64>) {
 }
 
 fn completion(rules: Rules, is_async: bool, wake_port: bool) -> bool {
-    if rules.on(Rule::B9) && rules.on(Rule::D6) { is_async && wake_port } else { is_async }
+    if !is_async {
+        return false;
+    }
+    let only_with_port = rules.on(Rule::B9);
+    wake_port || !only_with_port || !rules.on(Rule::D6)
 }
 
 /// How the descriptor of a structure input behaves (B5).
@@ -142,7 +142,7 @@ pub fn bad_pointer(rules: Rules) -> Result<IoReturn, IoReturn> {
 /// gave `result` (B8).
 #[must_use]
 pub fn descriptor_writes_stay(rules: Rules, result: IoReturn) -> bool {
-    rules.on(Rule::B8) || result == IoReturn::SUCCESS
+    result == IoReturn::SUCCESS || rules.on(Rule::B8)
 }
 
 /// What a scalar output holds when the dext first sees it; `clients` is what the client has there

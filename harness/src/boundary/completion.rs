@@ -14,7 +14,7 @@ use crate::limits::{
 pub fn reference(rules: Rules, given: Option<&[u64]>) -> AsyncReference {
     let mut reference = [0; ASYNC_REFERENCE_MAX];
     let given = given.unwrap_or(&[]);
-    if rules.on(Rule::D8) {
+    if given.is_empty() || rules.on(Rule::D8) {
         for (entry, value) in reference.iter_mut().zip(given) {
             *entry = *value;
         }
@@ -24,7 +24,7 @@ pub fn reference(rules: Rules, given: Option<&[u64]>) -> AsyncReference {
             *entry = *value;
         }
     }
-    if rules.on(Rule::D7) {
+    if reference[ASYNC_RESERVED_INDEX] != 0 && rules.on(Rule::D7) {
         reference[ASYNC_RESERVED_INDEX] = 0;
     }
     reference
@@ -43,7 +43,7 @@ pub fn completion(
         return None;
     }
     // Naively a completion is a success.
-    let status = if rules.on(Rule::D14) { status } else { IoReturn::SUCCESS };
+    let status = rules.choose(Rule::D14, status, IoReturn::SUCCESS);
     Some(Completion { reference, status, arguments: Scalars::clamped(arguments) })
 }
 
@@ -111,10 +111,11 @@ const USER_QUEUE_LIMIT: usize = 5;
 /// What becomes of a completion that reaches a wake port with `waiting` undelivered ones.
 #[must_use]
 pub fn enqueue(rules: Rules, waiting: usize) -> Enqueue {
-    let limit = if rules.on(Rule::D18) { WAKE_PORT_QUEUE_MAX } else { USER_QUEUE_LIMIT };
+    let beyond = waiting >= USER_QUEUE_LIMIT;
+    let limit = if beyond && !rules.on(Rule::D18) { USER_QUEUE_LIMIT } else { WAKE_PORT_QUEUE_MAX };
     if waiting >= limit {
         Enqueue::Drop
-    } else if rules.on(Rule::D17) {
+    } else if waiting == 0 || rules.on(Rule::D17) {
         Enqueue::Last
     } else {
         Enqueue::First
@@ -122,10 +123,15 @@ pub fn enqueue(rules: Rules, waiting: usize) -> Enqueue {
 }
 
 /// True where an action holds its wake port by name only, so that a destroyed port stays destroyed
-/// (D19).
+/// (D19). It is touched where a completion finds it so.
 #[must_use]
 pub fn wake_port_is_weak(rules: Rules) -> bool {
-    rules.on(Rule::D19)
+    rules.holds(Rule::D19)
+}
+
+/// A completion finds its wake port destroyed, and is discarded (D19).
+pub fn discarded(rules: Rules) {
+    rules.note(Rule::D19);
 }
 
 /// Whether the outputs of an asynchronous call are copied when it returns (D10).

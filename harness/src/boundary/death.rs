@@ -83,12 +83,12 @@ pub fn dying(rules: Rules, window: DeathWindow) -> IoReturn {
 /// Never, but with H7 switched off.
 pub fn in_time(rules: Rules, elapsed: Duration) -> Result<(), IoReturn> {
     const PATIENCE: Duration = Duration::from_secs(30);
-    if rules.on(Rule::H7) || elapsed < PATIENCE { Ok(()) } else { Err(IoReturn::TIMEOUT) }
+    if elapsed < PATIENCE || rules.on(Rule::H7) { Ok(()) } else { Err(IoReturn::TIMEOUT) }
 }
 
 /// Whether the teardown of an object waits until the dext has passed `Stop` to its base: not where the
 /// provider is inactive already, since then `Stop` is one-way (H9).
 #[must_use]
 pub fn waits_for_super_stop(rules: Rules, provider_inactive: bool) -> bool {
-    rules.on(Rule::H9) && !provider_inactive
+    !provider_inactive && rules.on(Rule::H9)
 }

@@ -39,11 +39,8 @@ pub struct DeviceAccess {
 pub fn device_access(rules: Rules, options: u64) -> DeviceAccess {
     let (into, out) = (options & DIRECTION_IN != 0, options & DIRECTION_OUT != 0);
     // Naively In is what comes into the machine's view of the device, as `UIO_READ` has it.
-    if rules.on(Rule::I1) {
-        DeviceAccess { reads: out, writes: into }
-    } else {
-        DeviceAccess { reads: into, writes: out }
-    }
+    let naive = DeviceAccess { reads: into, writes: out };
+    rules.choose(Rule::I1, DeviceAccess { reads: out, writes: into }, naive)
 }
 
 /// Whether there can be a buffer of `capacity` bytes with these options (I2).
@@ -52,23 +49,16 @@ pub fn device_access(rules: Rules, options: u64) -> DeviceAccess {
 ///
 /// `kIOReturnBadArgument` for options beyond the directions, `kIOReturnNoMemory` for capacity 0.
 pub fn create_buffer(rules: Rules, options: u64, capacity: u64) -> Result<(), IoReturn> {
-    if !rules.on(Rule::I2) {
-        return Ok(());
-    }
-    only_directions(options)?;
-    if capacity == 0 { Err(IoReturn::NO_MEMORY) } else { Ok(()) }
+    let empty = if capacity == 0 { Err(IoReturn::NO_MEMORY) } else { Ok(()) };
+    rules.choose(Rule::I2, only_directions(options).and(empty), Ok(()))
 }
 
 /// Bytes that are accessible of `length` ones at `start` of a buffer: whole pages (I3).
 #[must_use]
 pub fn accessible(rules: Rules, start: u64, length: u64) -> u64 {
     let end = start.saturating_add(length);
-    let end = if rules.on(Rule::I3) {
-        end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(end)
-    } else {
-        end
-    };
-    end - start
+    let pages = end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(end);
+    rules.choose(Rule::I3, pages, end) - start
 }
 
 /// Length of a new buffer (I4).
@@ -92,11 +82,11 @@ pub fn set_length(rules: Rules, capacity: u64, current: u64, length: u64) -> (Io
 /// The length that `GetAddressRange` gives (I6).
 #[must_use]
 pub fn address_range_length(rules: Rules, capacity: u64, current: u64) -> u64 {
-    match rules.open().address_range_length {
-        _ if !rules.on(Rule::I6) => capacity.next_multiple_of(PAGE_SIZE),
+    let kept = match rules.open().address_range_length {
         RangeLength::Current => current,
         RangeLength::Capacity => capacity,
-    }
+    };
+    rules.choose(Rule::I6, kept, capacity.next_multiple_of(PAGE_SIZE))
 }
 
 /// A mapping that a dext asks for.
@@ -155,8 +145,8 @@ pub fn create_mapping(
         let naive = IoReturn::BAD_ARGUMENT;
         return Err(if rules.on(Rule::I8) { IoReturn::ERROR } else { naive });
     }
-    let naive = !rules.on(Rule::I9) && wanted.address != 0;
-    let fixed = wanted.options & MAP_FIXED_ADDRESS != 0 || naive;
+    let told = wanted.options & MAP_FIXED_ADDRESS != 0;
+    let fixed = told || wanted.address != 0 && !rules.on(Rule::I9);
     Ok(DextMapped {
         cache_mode,
         fixed: fixed.then_some(wanted.address),
@@ -168,11 +158,8 @@ pub fn create_mapping(
 
 fn maps_read_only(rules: Rules, options: u64, direction: u64, own: bool) -> bool {
     let by_option = options & MAP_READ_ONLY != 0;
-    if !rules.on(Rule::I10) {
-        return by_option;
-    }
     let out = direction & DIRECTION_IN_OUT == DIRECTION_OUT;
-    (by_option || out) && !own
+    rules.choose(Rule::I10, (by_option || out) && !own, by_option)
 }
 
 /// What a mapping gives for which there is no room (I8).
@@ -224,9 +211,10 @@ pub fn create_with_descriptors(
     count: usize,
     present: Option<&[bool]>,
 ) -> Result<(), IoReturn> {
-    if !rules.on(Rule::I13) {
-        return only_directions(options);
-    }
+    rules.choose(Rule::I13, joined(options, count, present), only_directions(options))
+}
+
+fn joined(options: u64, count: usize, present: Option<&[bool]>) -> Result<(), IoReturn> {
     if count > DESCRIPTOR_PARTS_MAX {
         return Err(IoReturn::OVERRUN);
     }
@@ -308,15 +296,15 @@ pub enum MemoryFeature {
 /// with 12 and 24 with 15 (I15).
 #[must_use]
 pub fn available_since(rules: Rules, feature: MemoryFeature) -> u32 {
-    match feature {
-        _ if !rules.on(Rule::I15) => 19,
+    let kept = match feature {
         MemoryFeature::Mappings => 19,
         MemoryFeature::SubDescriptors
         | MemoryFeature::JoinedDescriptors
         | MemoryFeature::ClientDescriptors => 20,
         MemoryFeature::GuardedMappings => 21,
         MemoryFeature::RealTimeCacheMode => 24,
-    }
+    };
+    rules.choose(Rule::I15, kept, 19)
 }
 
 fn only_directions(options: u64) -> Result<(), IoReturn> {

@@ -52,21 +52,24 @@ pub fn driverkit(
     let Some((checks, has_function)) = dispatch else {
         return without_entry(rules);
     };
-    if !rules.on(Rule::E5) || rules.open().function_checked_first {
+    let first = !has_function && (!rules.on(Rule::E5) || rules.open().function_checked_first);
+    if first {
         function(rules, has_function)?;
     }
-    if rules.on(Rule::E1) {
-        completion(checks, facts)?;
-    }
-    if rules.on(Rule::E2) {
-        demand(checks.scalar_input_count, u64::from(facts.scalar_input_count))?;
-        demand(checks.structure_input_size, facts.structure_input_size)?;
-        demand(checks.scalar_output_count, u64::from(facts.scalar_output_count))?;
-    }
-    if rules.on(Rule::E3) {
-        demand(checks.structure_output_size, facts.structure_output_maximum_size)?;
-    }
+    let refused = |rule, check: Result<(), IoReturn>| {
+        if check.is_err() && rules.on(rule) { check } else { Ok(()) }
+    };
+    refused(Rule::E1, completion(checks, facts))?;
+    refused(Rule::E2, inputs(checks, facts))?;
+    refused(Rule::E3, demand(checks.structure_output_size, facts.structure_output_maximum_size))?;
     function(rules, has_function)
+}
+
+/// Scalar in, structure in, scalar out (E2).
+fn inputs(checks: &DispatchChecks, facts: &CallFacts) -> Result<(), IoReturn> {
+    demand(checks.scalar_input_count, u64::from(facts.scalar_input_count))?;
+    demand(checks.structure_input_size, facts.structure_input_size)?;
+    demand(checks.scalar_output_count, u64::from(facts.scalar_output_count))
 }
 
 fn without_entry(rules: Rules) -> Result<(), IoReturn> {
@@ -88,8 +91,10 @@ pub fn kext(
     has_function: bool,
     facts: &CallFacts,
 ) -> Result<(), IoReturn> {
-    if !rules.on(Rule::E8) {
-        completion(checks, facts)?;
+    if let Err(refusal) = completion(checks, facts)
+        && !rules.on(Rule::E8)
+    {
+        return Err(refusal);
     }
     counts(checks, facts)?;
     if has_function { Ok(()) } else { Err(IoReturn::NO_COMPLETION) }
@@ -132,13 +137,11 @@ pub fn kext_array(
         });
     };
     counts(&entry.checks, facts)?;
-    if rules.on(Rule::E9) {
-        if facts.completion && !entry.allow_async {
-            return Err(IoReturn::BAD_ARGUMENT);
-        }
-        if entry.lacks_entitlement {
-            return Err(IoReturn::NOT_PRIVILEGED);
-        }
+    if facts.completion && !entry.allow_async && rules.on(Rule::E9) {
+        return Err(IoReturn::BAD_ARGUMENT);
+    }
+    if entry.lacks_entitlement && rules.on(Rule::E9) {
+        return Err(IoReturn::NOT_PRIVILEGED);
     }
     if entry.has_function { Ok(()) } else { Err(IoReturn::NO_COMPLETION) }
 }
@@ -163,9 +166,7 @@ fn completion(checks: &DispatchChecks, facts: &CallFacts) -> Result<(), IoReturn
 
 /// Scalar in, structure in, scalar out, structure out (E8).
 fn counts(checks: &DispatchChecks, facts: &CallFacts) -> Result<(), IoReturn> {
-    demand(checks.scalar_input_count, u64::from(facts.scalar_input_count))?;
-    demand(checks.structure_input_size, facts.structure_input_size)?;
-    demand(checks.scalar_output_count, u64::from(facts.scalar_output_count))?;
+    inputs(checks, facts)?;
     demand(checks.structure_output_size, facts.structure_output_maximum_size)
 }
 

@@ -64,14 +64,14 @@ fn may_access(
     client: &Entitlements,
     dext: &OpenedDext<'_>,
 ) -> Result<(), OpenRefusal> {
-    let Some(bundle_id) = dext.bundle_id.filter(|_| rules.on(Rule::G5)) else { return Ok(()) };
+    let Some(bundle_id) = dext.bundle_id else { return Ok(()) };
     let listed = match client.get(USER_CLIENT_ACCESS) {
         Some(Value::Array(bundles)) => bundles.contains(&Value::from(bundle_id)),
         _ => false,
     };
     let allowed = is_true(dext.entitlements, ALLOW_ANY_ACCESS) || listed;
     let matched = dext.properties.get(DEXT_ENTITLEMENTS).is_none_or(|groups| fits(client, groups));
-    if allowed && matched { Ok(()) } else { Err(OpenRefusal::NotEntitled) }
+    if allowed && matched || !rules.on(Rule::G5) { Ok(()) } else { Err(OpenRefusal::NotEntitled) }
 }
 
 /// True where the client has every entitlement of one of the groups.

@@ -52,10 +52,14 @@ pub fn send(
     shape: &CallShape,
     connection: Result<(), IoReturn>,
 ) -> Result<Request, Stop> {
-    if !rules.on(Rule::A18) {
-        connection?;
+    let request = request(rules, shape);
+    if let Err(dead) = connection
+        && request.is_err()
+        && !rules.on(Rule::A18)
+    {
+        return Err(dead.into());
     }
-    let request = request(rules, shape)?;
+    let request = request?;
     if connection != Err(IoReturn::MACH_SEND_INVALID_DEST)
         && let Some(reference) = shape.reference
     {
@@ -73,7 +77,7 @@ pub fn send(
 /// Where nothing is sent: what happens to the client instead.
 #[inline(always)]
 pub fn request(rules: Rules, shape: &CallShape) -> Result<Request, Stop> {
-    if !rules.on(Rule::A1) && *shape == CallShape::default() {
+    if rules.is_watched(Rule::A1) && *shape == CallShape::default() && !rules.on(Rule::A1) {
         // As if a wrapper with nothing in it were a mistake.
         return Err(Stop::Refused(IoReturn::BAD_ARGUMENT));
     }
@@ -131,7 +135,7 @@ fn scalar_input(rules: Rules, shape: &CallShape) -> Result<u32, Stop> {
 fn structure_input(rules: Rules, shape: StructureShape) -> Result<Transfer, Stop> {
     if shape.size == 0 {
         // Naively the pointer decides: a structure of no bytes.
-        let present = !rules.on(Rule::A7) && !shape.is_null();
+        let present = !shape.is_null() && !rules.on(Rule::A7);
         return Ok(if present { Transfer::Inline { size: 0 } } else { Transfer::None });
     }
     if shape.size <= INLINE_STRUCTURE_MAX {
@@ -203,7 +207,7 @@ fn wake_port(rules: Rules, port: WakePort) -> Result<(), IoReturn> {
 pub fn kernel_refuses_reference(rules: Rules, shape: &CallShape) -> bool {
     let sent = || request(rules, shape).is_ok_and(|request| request.reference_count == Some(0));
     let may_wake = |it: ReferenceShape| wake_port(rules, it.wake_port).is_ok();
-    rules.on(Rule::D3) && shape.reference.is_some_and(may_wake) && sent()
+    shape.reference.is_some_and(may_wake) && sent() && rules.on(Rule::D3)
 }
 
 /// What the kernel checks once the connection is found: D3 and A13.
@@ -275,7 +279,7 @@ impl Destination {
     ///
     /// `kIOReturnBadArgument` for anything but a connection.
     pub fn check_trap(self, rules: Rules) -> Result<(), IoReturn> {
-        if rules.on(Rule::G21) && self != Self::Connection {
+        if self != Self::Connection && rules.on(Rule::G21) {
             return Err(IoReturn::BAD_ARGUMENT);
         }
         self.check(rules)
@@ -285,7 +289,7 @@ impl Destination {
 /// Rights that `IOServiceClose` drops, after the kernel gave `result` (G12).
 #[must_use]
 pub fn rights_dropped_by_close(rules: Rules, result: IoReturn) -> u32 {
-    u32::from(rules.on(Rule::G12) || result == IoReturn::SUCCESS)
+    u32::from(result == IoReturn::SUCCESS || rules.on(Rule::G12))
 }
 
 /// Whether `IOConnectMapMemory` is sent: both `atAddress` and `ofSize` are read before (F6), and the

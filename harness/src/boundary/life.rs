@@ -160,8 +160,8 @@ impl ConnectionState {
             return Ok(Consequence::default());
         }
         // Naively only a close is a close.
-        let stop = rules.on(Rule::G15) && self.end();
-        Ok(Consequence { stop, end_mappings: rules.on(Rule::F23) })
+        let stop = !self.terminated && rules.on(Rule::G15) && self.end();
+        Ok(Consequence { stop, end_mappings: !self.ever_mapped || rules.on(Rule::F23) })
     }
 
     /// `IOServiceClose`: its result, and what follows (G12, G13, H2, F23, F24).
@@ -172,7 +172,7 @@ impl ConnectionState {
         }
         let result = self.close_result(rules);
         let mut consequence = Consequence::default();
-        if rules.on(Rule::G13) {
+        if !self.terminated && rules.on(Rule::G13) {
             consequence.stop = self.end();
         }
         if super::library::rights_dropped_by_close(rules, result) > 0 {
@@ -180,13 +180,17 @@ impl ConnectionState {
             consequence.stop |= last.stop;
             consequence.end_mappings |= last.end_mappings;
         }
-        consequence.end_mappings |= !rules.on(Rule::F24);
+        consequence.end_mappings |= self.rights > 0 && !rules.on(Rule::F24);
         (result, consequence)
     }
 
     fn close_result(&self, rules: Rules) -> IoReturn {
         match (self.terminated, self.ever_mapped) {
             (true, false) if rules.on(Rule::H2) => IoReturn::MACH_SEND_INVALID_DEST,
+            (true, true) => {
+                rules.note(Rule::H2);
+                IoReturn::SUCCESS
+            }
             _ => IoReturn::SUCCESS,
         }
     }
@@ -195,7 +199,7 @@ impl ConnectionState {
     /// terminated it or died (H1, F25).
     pub fn terminate(&mut self, rules: Rules) -> Consequence {
         let stop = self.end();
-        Consequence { stop, end_mappings: stop && !rules.on(Rule::F25) }
+        Consequence { stop, end_mappings: stop && self.ever_mapped && !rules.on(Rule::F25) }
     }
 
     /// True where this is the moment of termination.

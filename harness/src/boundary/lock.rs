@@ -84,7 +84,8 @@ impl Locking {
     #[must_use]
     pub fn hold(self, rules: Rules, operation: LockedOperation) -> Hold {
         use LockedOperation as Op;
-        if !rules.on(Rule::K2) {
+        // Noted where somebody has to wait.
+        if !rules.holds(Rule::K2) {
             return Hold::None;
         }
         match operation {

@@ -62,7 +62,7 @@ pub struct MappedRange {
 /// The client's options as far as the kernel keeps them (F1).
 #[must_use]
 pub fn user_options(rules: Rules, options: MapOptions) -> MapOptions {
-    if rules.on(Rule::F1) { MapOptions(options.0 & MapOptions::USER_MASK.0) } else { options }
+    rules.choose(Rule::F1, MapOptions(options.0 & MapOptions::USER_MASK.0), options)
 }
 
 /// Whether a mapping is asked to be read-only. `dext_options` is what `CopyClientMemoryForType` left
@@ -172,6 +172,8 @@ struct Wanted {
     cache: u32,
     /// Address of the first byte, where it is fixed.
     fixed: Option<u64>,
+    /// True for a map, false for an unmap.
+    maps: bool,
 }
 
 /// The mappings of one task.
@@ -227,6 +229,7 @@ impl MappingTable {
             read_only: request.read_only,
             cache: options.0 & MapOptions::CACHE_MASK.0,
             fixed: (!anywhere).then(|| page.saturating_add(within)),
+            maps: true,
         };
         let found = self.find(&wanted).map(|entry| entry.number);
         let number = match found {
@@ -255,11 +258,14 @@ impl MappingTable {
         if self.own(descriptor).is_some() {
             return Ok(Vec::new());
         }
-        let mut wanted = Wanted { connection, range: descriptor, read_only, cache: 0, fixed: None };
-        if !self.rules.on(Rule::F15) {
-            wanted.fixed = Some(address);
-        }
+        let (cache, fixed, maps) = (0, None, false);
+        let range = descriptor;
+        let mut wanted = Wanted { connection, range, read_only, cache, fixed, maps };
         let mut found = self.find(&wanted).map(|entry| entry.number);
+        if self.is_elsewhere(found, &wanted, address) && !self.rules.on(Rule::F15) {
+            wanted.fixed = Some(address);
+            found = self.find(&wanted).map(|entry| entry.number);
+        }
         if found.is_none() && !self.rules.on(Rule::F20) {
             found = self.held_as(connection, memory_type);
         }
@@ -279,7 +285,7 @@ impl MappingTable {
                 Err(IoReturn::BAD_ARGUMENT)
             };
         };
-        if !self.rules.on(Rule::F16) && entry.holders[at].maps > 1 {
+        if entry.holders[at].maps > 1 && !self.rules.on(Rule::F16) {
             entry.holders[at].maps -= 1;
             return Ok(Vec::new());
         }
@@ -307,6 +313,12 @@ impl MappingTable {
         self.seen.remove(&root);
         self.capped.remove(&root);
         self.own.remove(&root);
+    }
+
+    /// True where the connection holds a mapping.
+    #[must_use]
+    pub fn is_held_by(&self, connection: u64) -> bool {
+        self.entries.iter().any(|entry| entry.holders.iter().any(|it| it.connection == connection))
     }
 
     /// Mappings that the task has.
@@ -352,7 +364,7 @@ impl MappingTable {
 
     fn is_compatible(&self, entry: &Entry, wanted: &Wanted) -> bool {
         let range = wanted.range;
-        if entry.range.root != range.root || !self.rules.on(Rule::F11) && wanted.fixed.is_none() {
+        if entry.range.root != range.root {
             return false;
         }
         let Some(delta) = range.offset.checked_sub(entry.range.offset) else { return false };
@@ -360,22 +372,32 @@ impl MappingTable {
         if !covered && self.rules.on(Rule::F13) {
             return false;
         }
-        if !self.rules.on(Rule::F14)
-            && !entry.holders.iter().any(|held| held.connection == wanted.connection)
+        if !entry.holders.iter().any(|held| held.connection == wanted.connection)
+            && !self.rules.on(Rule::F14)
         {
             return false;
         }
-        if !self.rules.on(Rule::F12) {
-            return true;
-        }
         let cache = wanted.cache == 0 || wanted.cache == entry.cache;
         let place = wanted.fixed.is_none_or(|address| address == entry.address + delta);
-        entry.read_only == wanted.read_only && cache && place
+        let same = entry.read_only == wanted.read_only && cache && place;
+        if !same && self.rules.on(Rule::F12) {
+            return false;
+        }
+        !wanted.maps || wanted.fixed.is_some() || self.rules.on(Rule::F11)
+    }
+
+    /// True where what an unmap comes to does not lie where the client says (F15).
+    fn is_elsewhere(&self, found: Option<u64>, wanted: &Wanted, address: u64) -> bool {
+        let entry = found.and_then(|number| self.entry(number));
+        entry.is_none_or(|entry| {
+            let delta = wanted.range.offset.saturating_sub(entry.range.offset);
+            entry.address.saturating_add(delta) != address
+        })
     }
 
     /// True where the range is the whole of the mapping, so that its own object stands for it.
     fn is_whole(&self, number: u64, range: DescriptorRange) -> bool {
-        !self.rules.on(Rule::F13) || self.entry(number).is_some_and(|entry| entry.range == range)
+        self.entry(number).is_some_and(|entry| entry.range == range) || !self.rules.on(Rule::F13)
     }
 
     fn entry(&self, number: u64) -> Option<&Entry> {
@@ -400,7 +422,7 @@ impl MappingTable {
             .ok_or(IoReturn::VM_ERROR)?;
         let start = if wanted.fixed.is_some() {
             self.space.take_at(page, size)
-        } else if !self.rules.on(Rule::F8) && page != 0 {
+        } else if page != 0 && !self.rules.on(Rule::F8) {
             self.space.take_at(page, size).or_else(|| self.space.take(size))
         } else {
             self.space.take(size)
@@ -461,10 +483,9 @@ impl MappingTable {
 
     fn describe(&self, number: u64, range: DescriptorRange) -> Option<MappedRange> {
         let entry = self.entry(number)?;
-        let mut length = if self.rules.on(Rule::F13) { range.length } else { entry.range.length };
-        if !self.rules.on(Rule::F10) {
-            length = length.div_ceil(PAGE_SIZE).saturating_mul(PAGE_SIZE);
-        }
+        let length = self.rules.choose(Rule::F13, range.length, entry.range.length);
+        let pages = length.div_ceil(PAGE_SIZE).saturating_mul(PAGE_SIZE);
+        let length = self.rules.choose(Rule::F10, length, pages);
         // An alias of the same bytes from the same address on goes by the number of what it lies
         // over.
         let alias = entry

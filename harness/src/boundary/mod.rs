@@ -2,7 +2,8 @@
 //!
 //! Pure functions and the state machines of one connection; the words are all they know. Whoever
 //! stands for the kernel (mock, replayer, validator) asks here. [`Rules`] says which rules are in
-//! force: all of them, but in the tests that show that each one matters.
+//! force: all of them, but in the tests that show that each one matters. A [`RuleTrace`] notes which of
+//! them a run has touched.
 //!
 //! A call comes through here in this order: [`CallShape`] is what the client hands in,
 //! [`library::send`] makes a [`Request`] of it or stops it, [`arrival()`] is what the dext sees, and
@@ -26,10 +27,12 @@ pub mod other;
 mod refusal;
 mod reply;
 mod rule;
+mod rule_set;
 mod rule_test;
 mod rules;
 mod shape;
 mod space;
+mod trace;
 
 pub use arrival::{
     ARGUMENTS_VERSION, Arrival, InputDescriptor, InputForm, arrival, bad_pointer,
@@ -52,8 +55,10 @@ pub use reply::{
     ClientReply, CopyOut, DamagedReply, DextReply, damaged, failed, refused, reply, scalar,
 };
 pub use rule::{Evidence, Rule, UnknownRule};
+pub use rule_set::RuleSet;
 pub use rule_test::{RuleTest, tests_by_rule};
 pub use rules::Rules;
 pub use shape::{
     CallShape, ClientRange, Pointer, ReferenceShape, Request, StructureShape, Transfer, WakePort,
 };
+pub use trace::RuleTrace;

@@ -1,5 +1,6 @@
 //! Opens that the system refuses (groups G and H5).
 
+use super::Rule;
 use crate::IoReturn;
 
 /// Why the system, and not the dext, refuses an open.
@@ -41,6 +42,18 @@ impl OpenRefusal {
             Self::NoObject => IoReturn::ERROR,
             Self::WrongClass => IoReturn::UNSUPPORTED,
             Self::Offline => IoReturn::OFFLINE,
+        }
+    }
+
+    /// The rule by which it is refused.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::NotEntitled => Rule::G5,
+            Self::NotPrivileged => Rule::G7,
+            Self::NoObject => Rule::G3,
+            Self::WrongClass => Rule::G4,
+            Self::Offline => Rule::H5,
         }
     }
 

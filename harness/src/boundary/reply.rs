@@ -56,6 +56,9 @@ pub struct ClientReply {
 #[must_use]
 pub fn reply(rules: Rules, request: &Request, dext: &DextReply) -> Option<ClientReply> {
     let mut result = passed_through(rules, dext.result)?;
+    if result != IoReturn::SUCCESS && rules.on(Rule::A17) {
+        return Some(failed(request, result));
+    }
     let (size, structure) = structure(rules, request.output, dext).unwrap_or_else(|error| {
         // The kernel looks at the structure of a success only (C2).
         if result == IoReturn::SUCCESS {
@@ -63,14 +66,11 @@ pub fn reply(rules: Rules, request: &Request, dext: &DextReply) -> Option<Client
         }
         (asked(request.output), CopyOut::Untouched)
     });
-    let scalar_count = if rules.on(Rule::C7) {
-        request.scalars_asked.min(dext.scalar_count)
-    } else {
-        request.scalars_asked
-    };
     if result != IoReturn::SUCCESS && rules.on(Rule::A17) {
         return Some(failed(request, result));
     }
+    let asked_for = request.scalars_asked;
+    let scalar_count = rules.choose(Rule::C7, asked_for.min(dext.scalar_count), asked_for);
     let copies = !matches!(structure, CopyOut::Untouched | CopyOut::Inline { copied: 0, zeros: 0 });
     let faults =
         (request.scalar_output_null && scalar_count > 0) || (request.output_null && copies);
@@ -111,12 +111,15 @@ pub fn refused(rules: Rules, shape: &CallShape, result: IoReturn) -> ClientReply
 
 /// C9; `None` where the kernel sends no reply.
 fn passed_through(rules: Rules, result: IoReturn) -> Option<IoReturn> {
-    if !rules.on(Rule::C9) {
+    let no_reply = result == IoReturn::MIG_NO_REPLY;
+    if result != IoReturn::SUCCESS && rules.is_watched(Rule::C9) {
         // As if a driver could return codes of IOKit's own only.
-        let known = result == IoReturn::SUCCESS || result.name().is_some();
-        return Some(if known { result } else { IoReturn::ERROR });
+        let known = result.name().is_some();
+        if (no_reply || !known) && !rules.on(Rule::C9) {
+            return Some(if known { result } else { IoReturn::ERROR });
+        }
     }
-    (result != IoReturn::MIG_NO_REPLY).then_some(result)
+    (!no_reply).then_some(result)
 }
 
 /// `*outputStructCntP` where nothing says otherwise: what was asked for, as 32 bits where it went
@@ -137,12 +140,15 @@ fn structure(rules: Rules, output: Transfer, dext: &DextReply) -> Result<(u64, C
         (Transfer::Variable, None) => Ok((0, CopyOut::Variable { length: 0 })),
         (Transfer::OutOfLine { range, .. }, structure) => {
             let length = structure.unwrap_or(0);
-            if rules.on(Rule::C5) {
-                beside_descriptor(rules, range, structure)?;
+            if let Err(error) = beside_descriptor(rules, range, structure)
+                && rules.on(Rule::C5)
+            {
+                return Err(error);
             }
+            let kept = asked(output);
             // Naively the client learns how much the dext has set.
-            let told = range != ClientRange::Null && !rules.on(Rule::C4);
-            Ok((if told { length } else { asked(output) }, CopyOut::Untouched))
+            let told = if range == ClientRange::Null { kept } else { length };
+            Ok((rules.choose(Rule::C4, kept, told), CopyOut::Untouched))
         }
         (Transfer::None | Transfer::Inline { .. }, structure) => {
             in_line(rules, asked(output), structure)
@@ -170,10 +176,12 @@ fn in_line(rules: Rules, room: u64, structure: Option<u64>) -> Result<(u64, Copy
         Some(length) if length > room && rules.on(Rule::C2) => Err(IoReturn::BAD_ARGUMENT),
         Some(length) => {
             let copied = length.min(room);
-            let zeros = if rules.on(Rule::C1) { 0 } else { room - copied };
+            let zeros = rules.choose(Rule::C1, 0, room - copied);
             Ok((copied + zeros, CopyOut::Inline { copied, zeros }))
         }
-        None if rules.on(Rule::C3) => Ok((room, CopyOut::Inline { copied: 0, zeros: room })),
+        None if room == 0 || rules.on(Rule::C3) => {
+            Ok((room, CopyOut::Inline { copied: 0, zeros: room }))
+        }
         None => Ok((0, CopyOut::Untouched)),
     }
 }
@@ -183,7 +191,7 @@ fn in_line(rules: Rules, room: u64, structure: Option<u64>) -> Result<(u64, Copy
 #[must_use]
 pub fn scalar(rules: Rules, value: u64, before: u64) -> u64 {
     // Naively a scalar that the dext left alone is left alone.
-    if value == 0 && !rules.on(Rule::C8) { before } else { value }
+    if value == 0 && before != 0 && !rules.on(Rule::C8) { before } else { value }
 }
 
 /// How the reply of a dext is damaged; a dext of this crate cannot damage one.
@@ -201,11 +209,11 @@ pub enum DamagedReply {
 
 /// What the client is told of a reply that cannot be decoded (C10).
 pub fn damaged(rules: Rules, reply: DamagedReply) -> IoReturn {
-    match reply {
-        _ if !rules.on(Rule::C10) => IoReturn::IPC_ERROR,
+    let kept = match reply {
         DamagedReply::WrongShape => IoReturn::IPC_ERROR,
         DamagedReply::Objects => IoReturn::KERN_NOT_SUPPORTED,
         DamagedReply::ShortOrOther => IoReturn::MIG_BAD_ARGUMENTS,
         DamagedReply::NoReply => IoReturn::MIG_REPLY_MISMATCH,
-    }
+    };
+    rules.choose(Rule::C10, kept, IoReturn::IPC_ERROR)
 }

@@ -69,7 +69,7 @@ impl Payload for ActionPayload {
         let target = {
             let mut state = self.state();
             state.action.abort();
-            if self.rules.on(Rule::D20) { state.target.take() } else { None }
+            if self.rules.holds(Rule::D20) { state.target.take() } else { None }
         };
         // Dropped after the lock: a handler may hold the action's own pointer.
         drop(target);

@@ -8,9 +8,13 @@ use crate::IoReturn;
 use crate::boundary::Rules;
 use crate::boundary::dispatch::{self, ArrayEntry, CallFacts, DispatchChecks, UNCHECKED};
 use crate::call::MapOptions;
+use crate::coverage::{Fact, Notes};
 use crate::limits::{COMPLETION_ARGUMENTS_MAX, INLINE_STRUCTURE_MAX};
 use std::fmt;
 use std::sync::Arc;
+
+/// Methods of a table beyond this are not noted as known.
+const KNOWN_MAX: usize = 1024;
 
 /// A driver in the kernel. [`KextService`] makes of it what a mock system publishes.
 ///
@@ -267,6 +271,7 @@ pub fn dispatch_external_method<T: ?Sized>(
         };
         array.iter().map(entry).collect()
     });
+    note_known(array.map_or(0, <[_]>::len));
     let facts = arguments.facts();
     if let Err(refusal) =
         dispatch::kext_array(rules(), entries.as_deref(), u64::from(selector), &facts)
@@ -277,6 +282,15 @@ pub fn dispatch_external_method<T: ?Sized>(
     match entry.and_then(|entry| entry.method.function) {
         Some(function) => function(target, arguments),
         None => IoReturn::SUCCESS,
+    }
+}
+
+/// Notes the selectors that there are, where somebody wants to know which of them are exercised.
+fn note_known(methods: usize) {
+    let Some(notes) = Notes::of_process() else { return };
+    let Some(process) = DextProcess::current() else { return };
+    for selector in 0..methods.min(KNOWN_MAX) as u32 {
+        notes.known(Fact::Selector { driver: process.name().to_owned(), selector });
     }
 }
 

@@ -66,7 +66,7 @@ impl DextProcess {
     /// `schedule`.
     #[must_use]
     pub fn new(name: &str, schedule: &Schedule) -> Self {
-        Self::with_rules(name, schedule, Rules::all())
+        Self::with_rules(name, schedule, crate::coverage::rules())
     }
 
     /// As [`DextProcess::new`], with some rules of the boundary switched off.

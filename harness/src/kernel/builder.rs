@@ -1,7 +1,8 @@
 //! How a mock system is set up.
 
 use super::{ClientProcess, MockSystem};
-use crate::boundary::{OpenPoints, Rules};
+use crate::boundary::{OpenPoints, RuleTrace, Rules};
+use crate::coverage::Notes;
 use crate::fault::FaultPlan;
 use crate::memory::ClientSpace;
 use crate::schedule::Schedule;
@@ -67,6 +68,12 @@ impl MockBuilder {
         self
     }
 
+    /// Where it is noted which rules of the boundary are touched.
+    pub fn rule_trace(mut self, trace: &'static RuleTrace) -> Self {
+        self.rules = self.rules.with_trace(trace);
+        self
+    }
+
     /// The rules that are kept; for the tests of the rules.
     #[doc(hidden)]
     pub fn rules(mut self, rules: Rules) -> Self {
@@ -77,7 +84,8 @@ impl MockBuilder {
     /// The system, without services yet.
     #[must_use]
     pub fn build(self) -> Arc<MockSystem> {
-        let mock = MockSystem::make(&self.schedule, self.rules, self.client, self.faults);
+        let rules = Notes::of_process().map_or(self.rules, |notes| notes.have_traced(self.rules));
+        let mock = MockSystem::make(&self.schedule, rules, self.client, self.faults);
         if let Some(space) = self.space {
             mock.reach_client(space);
         }

@@ -1,13 +1,13 @@
 //! One open user client of the mock.
 
 use super::dext::{Dext, upcall};
-use super::gate::Gate;
+use super::gate::{Gate, Visit};
 use super::registry::ServiceDescription;
-use super::system::Kernel;
+use super::system::{Exercised, Kernel};
 use crate::IoReturn;
 use crate::boundary::entitlement::{USER_CLIENT_CREATOR, close_overtakes_stop};
 use crate::boundary::{
-    ConnectionState, Consequence, Hold, LockedOperation, Locking, Meanwhile, Rules, creator,
+    ConnectionState, Consequence, LockedOperation, Locking, Meanwhile, Rules, creator,
     waits_for_super_stop,
 };
 use crate::call::{ConnectionId, MapOptions};
@@ -75,9 +75,10 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How an operation holds the lock (K1).
-    pub(super) fn hold(&self, kernel: &Kernel, operation: LockedOperation) -> Hold {
-        self.locking.hold(kernel.rules, operation)
+    /// An operation comes inside, and holds the lock as it has to (K1).
+    pub(super) fn come(&self, kernel: &Kernel, operation: LockedOperation) -> Visit<'_> {
+        let hold = self.locking.hold(kernel.rules, operation);
+        self.gate.come().lock(kernel.rules, hold)
     }
 
     /// The dext's object, until it was stopped.
@@ -205,7 +206,9 @@ impl Connection for MockConnection {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
-        self.method(selector, None, input, output)
+        let result = self.method(selector, None, input, output);
+        self.kernel.exercised(&self.link.dext, Exercised::Method(selector), result);
+        result
     }
 
     fn call_async_method(
@@ -215,7 +218,9 @@ impl Connection for MockConnection {
         input: &MethodInput<'_>,
         output: &mut MethodOutput<'_>,
     ) -> IoReturn {
-        self.method(selector, Some(wake), input, output)
+        let result = self.method(selector, Some(wake), input, output);
+        self.kernel.exercised(&self.link.dext, Exercised::Method(selector), result);
+        result
     }
 
     fn map_memory(
@@ -224,7 +229,10 @@ impl Connection for MockConnection {
         options: MapOptions,
         address: u64,
     ) -> Result<Mapping, IoReturn> {
-        self.map(memory_type, options, address)
+        let mapped = self.map(memory_type, options, address);
+        let result = mapped.as_ref().err().copied().unwrap_or(IoReturn::SUCCESS);
+        self.kernel.exercised(&self.link.dext, Exercised::Map(memory_type), result);
+        mapped
     }
 
     fn unmap_memory(&self, memory_type: u32, address: u64) -> IoReturn {
@@ -235,8 +243,7 @@ impl Connection for MockConnection {
         let reaches = self.link.state().check(self.kernel.rules).is_ok();
         // Only a close that reaches the user client takes its lock.
         let visit = reaches.then(|| {
-            let visit =
-                self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Close));
+            let visit = self.link.come(&self.kernel, LockedOperation::Close);
             self.kernel.schedule.yield_now();
             visit
         });

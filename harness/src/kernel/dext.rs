@@ -76,6 +76,11 @@ impl Dext {
         &self.description
     }
 
+    /// What it is called by: its bundle, or its class.
+    pub(super) fn name(&self) -> &str {
+        self.description.bundle_id.as_deref().unwrap_or(&self.description.class)
+    }
+
     pub(super) fn process(&self) -> &DextProcess {
         &self.process
     }

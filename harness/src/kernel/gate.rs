@@ -1,6 +1,6 @@
 //! The lock of one connection (K1): methods share it, map, unmap and close have it alone.
 
-use crate::boundary::Hold;
+use crate::boundary::{Hold, Rule, Rules};
 use crate::schedule::{Monitor, Schedule};
 
 /// The lock, and the count of those that are on their way through it.
@@ -47,13 +47,15 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Waits for the lock.
-    pub(super) fn lock(mut self, hold: Hold) -> Self {
+    /// Waits for the lock (K1, K2).
+    pub(super) fn lock(mut self, rules: Rules, hold: Hold) -> Self {
         let mut state = self.gate.monitor.lock();
+        let waits = || [Rule::K1, Rule::K2].into_iter().for_each(|rule| rules.note(rule));
         match hold {
             Hold::None => {}
             Hold::Shared => {
                 while state.exclusive || state.waiting > 0 {
+                    waits();
                     state.wait_until(None);
                 }
                 state.shared += 1;
@@ -61,6 +63,7 @@ impl Visit<'_> {
             Hold::Exclusive => {
                 state.waiting += 1;
                 while state.exclusive || state.shared > 0 {
+                    waits();
                     state.wait_until(None);
                 }
                 state.waiting -= 1;

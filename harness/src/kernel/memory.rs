@@ -21,7 +21,7 @@ impl MockConnection {
     ) -> Result<Mapping, IoReturn> {
         let rules = self.kernel.rules;
         self.link.state().check(rules)?;
-        let _visit = self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Map));
+        let _visit = self.link.come(&self.kernel, LockedOperation::Map);
         self.kernel.schedule.yield_now();
         let failure = |code| map_failure(rules, code);
         self.link.dext.reachable(rules).map_err(failure)?;
@@ -46,8 +46,7 @@ impl MockConnection {
         if let Err(refused) = self.link.state().check(rules) {
             return refused;
         }
-        let _visit =
-            self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Unmap));
+        let _visit = self.link.come(&self.kernel, LockedOperation::Unmap);
         self.kernel.schedule.yield_now();
         if let Err(code) = self.link.dext.reachable(rules) {
             return unmap_failure(rules, code);

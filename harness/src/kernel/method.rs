@@ -3,15 +3,15 @@
 use super::connection::{Link, MockConnection};
 use super::dext::upcall_client;
 use super::queue::{MockQueue, Port};
-use super::system::Kernel;
+use super::system::{Completions, Kernel};
 use super::under_way::{Returning, UnderWay, post};
 use crate::IoReturn;
 use crate::boundary::completion;
 use crate::boundary::library::{Stop, send};
 use crate::boundary::{
-    Arrival, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation, Operation, Rules,
-    WakePort, arrival, came_out, completion_hold, descriptor_writes_stay, failed, in_time, refused,
-    reply, scalar, scalar_output_start,
+    Arrival, ClientReply, CopyOut, DextReply, Hold, InputForm, LockedOperation, Operation, Rule,
+    Rules, WakePort, arrival, came_out, completion_hold, descriptor_writes_stay, failed, in_time,
+    refused, reply, scalar, scalar_output_start,
 };
 use crate::connection::{
     AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
@@ -51,9 +51,9 @@ impl MockConnection {
         };
         // Its completions wait for a call that nothing overtakes (D17).
         let waits = arrival.completion && !rules.open().completion_overtakes_call;
-        let returning = Returning(waits.then(Arc::default));
+        let returning = Returning(rules, waits.then(Arc::default));
         let sink = wake.filter(|_| arrival.completion).map(|wake| {
-            let (port, call) = (port.flatten(), returning.0.clone());
+            let (port, call) = (port.flatten(), returning.1.clone());
             completion_sink(&self.kernel, &self.link, selector, port, wake.reference, call)
         });
 
@@ -71,8 +71,7 @@ impl MockConnection {
             output_store: passage.output.clone(),
             completion: sink,
         };
-        let visit =
-            self.link.gate.come().lock(self.link.hold(&self.kernel, LockedOperation::Method));
+        let visit = self.link.come(&self.kernel, LockedOperation::Method);
         self.kernel.schedule.yield_now();
         let outcome = self.call_dext(selector, call);
         drop(visit);
@@ -206,8 +205,9 @@ impl Passage {
 
     /// Gives the client's slice what the dext wrote through the descriptor (B8).
     fn finish(&self, rules: Rules, result: IoReturn, output: &mut MethodOutput<'_>) {
-        if self.borrowed
+        if self.output.is_some()
             && descriptor_writes_stay(rules, result)
+            && self.borrowed
             && let (Some(store), StructureOutput::Bytes(bytes)) =
                 (&self.output, &mut output.structure)
         {
@@ -291,21 +291,24 @@ fn completion_sink(
     let reference = completion::reference(rules, reference);
     let held = port.filter(|_| !completion::wake_port_is_weak(rules)).cloned();
     let port = port.map_or_else(Weak::new, Arc::downgrade);
-    let (kernel, process) = (Arc::downgrade(kernel), link.dext.process().downgrade());
+    let (link_kernel, kernel, process) =
+        (kernel, Arc::downgrade(kernel), link.dext.process().downgrade());
+    let counted = link_kernel.completions(&link.dext, selector);
     let link = Arc::downgrade(link);
     Arc::new(move |status, arguments| {
         let _ = &held;
         let ended = || link.upgrade().is_none_or(|link| link.state().is_terminated());
-        if !completion::outlives_connection(rules) && ended() {
+        if rules.is_watched(Rule::D21) && ended() && !completion::outlives_connection(rules) {
             return;
         }
         let link = link.upgrade().filter(|_| completion_hold(rules) != Hold::None);
-        let _visit = link.as_ref().map(|link| link.gate.come().lock(completion_hold(rules)));
+        let _visit = link.as_ref().map(|link| link.gate.come().lock(rules, completion_hold(rules)));
         if let Some(completion) = completion::completion(rules, reference, status, arguments) {
+            counted.iter().for_each(Completions::more);
             let (port, call) = (Weak::clone(&port), call.clone());
             let deliver = move || match &call {
-                Some(call) => call.post(&port, completion),
-                None => post(&port, completion),
+                Some(call) => call.post(rules, &port, completion),
+                None => post(rules, &port, completion),
             };
             match (kernel.upgrade(), process.upgrade().map(DextProcess::from_inner)) {
                 (Some(kernel), Some(process)) => {

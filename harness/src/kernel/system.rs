@@ -16,6 +16,7 @@ use crate::connection::{
     CompletionQueue, Connection, EndObserver, Ended, Matching, Notice, NoticeKind, NoticeQueue,
     System, Value,
 };
+use crate::coverage::{COMPLETIONS_MAX, Fact, Notes};
 use crate::driverkit::{Finding, Leak, Provider, Service};
 use crate::fault::FaultPlan;
 use crate::memory::{ClientSpace, SharedBuffer};
@@ -92,6 +93,42 @@ pub(super) struct Kernel {
     pub(super) faults: Faults,
     /// Who wants to know of ends.
     end_observers: Mutex<Vec<EndObserver>>,
+    /// Where the process notes what is exercised.
+    notes: Option<&'static Notes>,
+}
+
+/// What a client has done.
+pub(super) enum Exercised {
+    Method(u32),
+    Map(u32),
+}
+
+impl Exercised {
+    #[cold]
+    fn note(self, notes: &Notes, driver: &str) {
+        let driver = driver.to_owned();
+        notes.exercised(match self {
+            Self::Method(selector) => Fact::Selector { driver, selector },
+            Self::Map(memory_type) => Fact::Memory { driver, memory_type },
+        });
+    }
+}
+
+/// The completions of one call.
+pub(super) struct Completions {
+    notes: &'static Notes,
+    driver: String,
+    selector: u32,
+    count: AtomicU64,
+}
+
+impl Completions {
+    /// There is one more.
+    pub(super) fn more(&self) {
+        let count = (self.count.fetch_add(1, Ordering::Relaxed) + 1).min(COMPLETIONS_MAX);
+        let (driver, selector) = (self.driver.clone(), self.selector);
+        self.notes.exercised(Fact::Completions { driver, selector, count });
+    }
 }
 
 /// A teardown that has begun and is over when this is dropped.
@@ -196,8 +233,9 @@ impl Kernel {
             self.faults.wake_hanging();
             for link in self.links_of(service) {
                 link.terminate(self);
-                if !memory_outlives_dext(self.rules) {
-                    self.task().end_connection(link.id.0);
+                let mut task = self.task();
+                if task.table.is_held_by(link.id.0) && !memory_outlives_dext(self.rules) {
+                    task.end_connection(link.id.0);
                 }
             }
             self.tell_of_end(&dext, Ended::Service(service));
@@ -240,6 +278,23 @@ impl Kernel {
         drop(links);
         // Dropped after the lock: a user client may go with it.
         drop(forgotten);
+    }
+
+    /// Notes what a client has called or mapped, and what it was told, where somebody wants to know.
+    #[inline]
+    pub(super) fn exercised(&self, dext: &Dext, what: Exercised, result: IoReturn) {
+        if let Some(notes) = self.notes {
+            what.note(notes, dext.name());
+            notes.exercised(Fact::Result { driver: dext.name().to_owned(), result: result.0 });
+        }
+    }
+
+    /// Counts the completions of a call, where somebody wants to know.
+    pub(super) fn completions(&self, dext: &Dext, selector: u32) -> Option<Completions> {
+        self.notes.map(|notes| {
+            let driver = dext.name().to_owned();
+            Completions { notes, driver, selector, count: AtomicU64::new(0) }
+        })
     }
 
     fn next_queue(&self) -> QueueId {
@@ -287,6 +342,7 @@ impl MockSystem {
             client,
             faults: Faults::new(schedule, faults),
             end_observers: Mutex::default(),
+            notes: Notes::of_process(),
         };
         let kernel = Arc::new(kernel);
         kernel.plan_times();

@@ -1,13 +1,16 @@
 //! Completions that wait for their own call to return (D17).
 
 use super::queue::Port;
+use crate::boundary::Rules;
+use crate::boundary::completion::discarded;
 use crate::call::Completion;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Hands a completion to the port, if that is still there (D19).
-pub(super) fn post(port: &Weak<Port>, completion: Completion) {
-    if let Some(port) = port.upgrade() {
-        port.post(completion);
+pub(super) fn post(rules: Rules, port: &Weak<Port>, completion: Completion) {
+    match port.upgrade() {
+        Some(port) => port.post(completion),
+        None => discarded(rules),
     }
 }
 
@@ -27,11 +30,11 @@ impl UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn post(&self, port: &Weak<Port>, completion: Completion) {
+    pub(super) fn post(&self, rules: Rules, port: &Weak<Port>, completion: Completion) {
         let mut waiting = self.waiting();
         if waiting.returned {
             drop(waiting);
-            post(port, completion);
+            post(rules, port, completion);
         } else {
             waiting.completions.push((Weak::clone(port), completion));
         }
@@ -39,18 +42,18 @@ impl UnderWay {
 }
 
 /// The call returns when this is dropped.
-pub(super) struct Returning(pub(super) Option<Arc<UnderWay>>);
+pub(super) struct Returning(pub(super) Rules, pub(super) Option<Arc<UnderWay>>);
 
 impl Drop for Returning {
     fn drop(&mut self) {
-        let Some(call) = &self.0 else { return };
+        let Some(call) = &self.1 else { return };
         let completions = {
             let mut waiting = call.waiting();
             waiting.returned = true;
             std::mem::take(&mut waiting.completions)
         };
         for (port, completion) in completions {
-            post(&port, completion);
+            post(self.0, &port, completion);
         }
     }
 }

@@ -21,6 +21,7 @@ mod j;
 mod k;
 mod kit;
 mod open_points;
+mod touched;
 
 use dextape::boundary::{Rule, Rules, tests_by_rule};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     trials.extend(appendix_b::trials());
     trials.extend(apple::trials());
     trials.extend(open_points::trials());
+    trials.extend(touched::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

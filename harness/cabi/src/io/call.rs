@@ -14,6 +14,7 @@ use dextape::boundary::{
     Transfer, WakePort, refused,
 };
 use dextape::connection::{AsyncWake, MethodInput, MethodOutput, StructureInput, StructureOutput};
+use dextape::coverage::rules;
 use dextape::limits::{ASYNC_REFERENCE_MAX, INLINE_STRUCTURE_MAX};
 use std::sync::{Arc, OnceLock};
 
@@ -91,7 +92,7 @@ impl Arguments {
 
     #[inline(always)]
     fn perform(&self) -> Left {
-        let rules = Rules::all();
+        let rules = rules();
         let own = self.wake.and_then(|wake| port::port_of(wake.port));
         let wake_port = match (self.wake, &own) {
             (Some(wake), None) if wake.port != 0 => WakePort::Foreign,
@@ -121,7 +122,7 @@ impl Arguments {
         connect: Option<&Arc<Connect>>,
         own: Option<&Arc<Port>>,
     ) -> Left {
-        let rules = Rules::all();
+        let rules = rules();
         match (sent, connect) {
             (Err(Stop::Fault), _) => Left::Fault,
             // An empty reference is the kernel's to refuse (D3), so that it is seen there.

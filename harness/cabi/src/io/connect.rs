@@ -7,15 +7,16 @@ use crate::mach::Kern;
 use crate::port::{self, Kind};
 use crate::raw::{In, Out};
 use dextape::IoReturn;
+use dextape::boundary::WakePort;
 use dextape::boundary::library::rights_dropped_by_close;
 use dextape::boundary::other::{self, Serialised};
-use dextape::boundary::{Rules, WakePort};
 use dextape::connection::{Connection, Value};
+use dextape::coverage::rules;
 use std::collections::BTreeMap;
 
 /// Closes a connection and drops a right of it, whatever comes of the close (G12).
 pub(super) fn close(connect: u32) -> IoReturn {
-    let rules = Rules::all();
+    let rules = rules();
     let (destination, found) = destination(connect);
     let result = match (destination.check(rules), found) {
         (Ok(()), Some(found)) => {
@@ -82,7 +83,7 @@ impl Arguments {
 /// Asks a connection, if there is one.
 fn ask(connect: u32, answer: impl FnOnce(&dyn Connection) -> IoReturn) -> Kern {
     let (destination, found) = destination(connect);
-    match (destination.check(Rules::all()), found) {
+    match (destination.check(rules()), found) {
         (Ok(()), Some(found)) => answer(&*found.connection),
         (Ok(()), None) => IoReturn::MACH_SEND_INVALID_DEST,
         (Err(code), _) => code,
@@ -92,7 +93,7 @@ fn ask(connect: u32, answer: impl FnOnce(&dyn Connection) -> IoReturn) -> Kern {
 
 fn trap(connect: u32, index: u32, arguments: &[usize]) -> Kern {
     let (destination, found) = destination(connect);
-    if let Err(code) = destination.check_trap(Rules::all()) {
+    if let Err(code) = destination.check_trap(rules()) {
         return code.as_kern_return();
     }
     let mut words = [0; 6];
@@ -107,7 +108,7 @@ fn trap(connect: u32, index: u32, arguments: &[usize]) -> Kern {
 fn set_properties(connect: u32, properties: Option<Value>) -> Kern {
     let Some(properties) = properties else {
         let (destination, _) = destination(connect);
-        let rules = Rules::all();
+        let rules = rules();
         let refused = other::set_properties(rules, destination.check(rules), Serialised::of(None));
         return refused.err().unwrap_or(IoReturn::SUCCESS).as_kern_return();
     };
@@ -118,7 +119,7 @@ fn set_properties(connect: u32, properties: Option<Value>) -> Kern {
 fn set_notification_port(connect: u32, kind: u32, name: u32, reference: usize) -> Kern {
     let own = port::port_of(name);
     if own.is_none() && name != 0 {
-        let rules = Rules::all();
+        let rules = rules();
         let (destination, _) = destination(connect);
         let refused =
             other::set_notification_port(rules, destination.check(rules), WakePort::Foreign);

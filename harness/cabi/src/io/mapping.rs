@@ -18,10 +18,10 @@ use crate::port::{Connect, TASK_SELF};
 use crate::raw::Out;
 use crate::say::say;
 use dextape::IoReturn;
-use dextape::boundary::Rules;
 use dextape::boundary::library::{self, Stop};
 use dextape::call::{MapOptions, MemoryId};
 use dextape::connection::Mapping;
+use dextape::coverage::rules;
 use dextape::memory::{AccessError, Backing, Memory, RawReach};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -215,7 +215,7 @@ fn to_system(address: u64) -> u64 {
 
 /// That the connection has ended comes before a task that is none (H1, F7).
 fn in_own_task(connect: &Connect, task: u32) -> Result<(), IoReturn> {
-    let is_own = library::task(Rules::all(), task != TASK_SELF);
+    let is_own = library::task(rules(), task != TASK_SELF);
     is_own.map_err(|code| connect.connection.check().err().unwrap_or(code))
 }
 
@@ -227,7 +227,7 @@ fn map(
     of_size: Out<u64>,
     options: u32,
 ) -> Result<(), Stop> {
-    let rules = Rules::all();
+    let rules = rules();
     library::map(rules, at_address.is_null(), of_size.is_null(), false)?;
     let (address, _size) = (at_address.as_in().read_at(0), of_size.as_in().read_at(0));
     let (destination, found) = destination(connect);
@@ -253,7 +253,7 @@ fn map(
 }
 
 fn unmap(connect: u32, memory_type: u32, task: u32, address: u64) -> IoReturn {
-    let rules = Rules::all();
+    let rules = rules();
     let (destination, found) = destination(connect);
     if let Err(code) = destination.check(rules) {
         return code;

@@ -10,8 +10,9 @@ use crate::raw::Out;
 use crate::start::system;
 use dextape::IoReturn;
 use dextape::boundary::library::Destination;
-use dextape::boundary::{Rules, open as open_check};
+use dextape::boundary::open as open_check;
 use dextape::call::ServiceId;
+use dextape::coverage::rules;
 
 /// The services that a dictionary asks for, which is given away.
 pub(super) fn matching(dictionary: CfRef) -> Result<Vec<ServiceId>, IoReturn> {
@@ -42,7 +43,7 @@ fn destination_by_table(connect: u32) -> (Destination, Option<Held>) {
 }
 
 fn open(service: u32, task: u32, open_type: u32, connect: Out<u32>) -> Result<(), IoReturn> {
-    let rules = Rules::all();
+    let rules = rules();
     let found = port::lookup(service);
     if matches!(found, None | Some(Kind::Dead)) {
         return Err(IoReturn::MACH_SEND_INVALID_DEST);

@@ -7,7 +7,7 @@ use super::{
 use crate::port::{self, Received, receive};
 use crate::raw::{In, Out};
 use dextape::IoReturn;
-use dextape::boundary::Rules;
+use dextape::coverage::rules;
 use std::time::{Duration, Instant};
 
 /// Options of `mach_msg`.
@@ -74,7 +74,7 @@ fn carried(bits: u32, message: &[u8]) -> Result<(), IoReturn> {
             continue;
         }
         let (destination, _) = crate::io::destination(word(at).unwrap_or(0));
-        destination.check_carried(Rules::all())?;
+        destination.check_carried(rules())?;
         at += SHORT_DESCRIPTOR;
     }
     Ok(())

@@ -4,11 +4,11 @@ use super::Name;
 use crate::fault::fault;
 use crate::port::{Watch, service_name};
 use crate::raw::In;
-use dextape::boundary::Rules;
 use dextape::boundary::message::{CallbackForm, Dispatched, decode, encode, offset};
 use dextape::boundary::message::{NOTIFICATION_MESSAGE_ID, dispatch as dispatched};
 use dextape::call::{Completion, ServiceId};
 use dextape::connection::NoticeKind;
+use dextape::coverage::rules;
 
 /// `kIOServicePublishNotificationType`; what matched comes with it, too.
 const PUBLISHED: u32 = 100;
@@ -28,7 +28,7 @@ pub(crate) const SUBJECT_INDEX: usize = 3;
 
 /// The message of a completion (D15).
 pub(crate) fn completion(port: u32, completion: &Completion) -> Vec<u8> {
-    encode(Rules::all(), completion, port)
+    encode(rules(), completion, port)
 }
 
 /// The message of a notice: a matching notification has no content, an interest its message.
@@ -79,12 +79,12 @@ macro_rules! callback {
 
 /// Calls what a message is for (D16). A message of another kind is left alone.
 pub(crate) fn dispatch(message: &[u8]) {
-    match dispatched(Rules::all(), message) {
+    match dispatched(rules(), message) {
         Dispatched::Ignored => {}
         Dispatched::Fault => fault(),
         Dispatched::Other => notified(message),
         Dispatched::Call { callout, form } => {
-            let Ok(completion) = decode(Rules::all(), message) else { return };
+            let Ok(completion) = decode(rules(), message) else { return };
             let (refcon, result) = (callout.refcon as usize, completion.status.as_kern_return());
             let arguments = &completion.arguments[..];
             match (form, arguments) {

@@ -164,7 +164,9 @@ impl Issued {
         {
             give_up(&completion, place, "completion", Arc::strong_count(&completion.object));
         }
-        if !boundary::releases_inputs(process.rules()) {
+        let descriptors = self.input_descriptor.is_some() || self.output_descriptor.is_some();
+        let any = self.input.is_some() || descriptors;
+        if !any || !boundary::releases_inputs(process.rules()) {
             return;
         }
         if let Some(input) = self.input {
