@@ -53,8 +53,9 @@ pub use learn::{
 };
 pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
 pub use minimize::{
-    Attempt, Driven, Failure, MinimizeError, MinimizeOptions, Minimized, Mode, Progress,
-    ProgressFn, TRIMMED, answered, message_class, minimize,
+    Attempt, Baseline, Driven, Failure, MakeBaseline, MinimizeError, MinimizeOptions, Minimized,
+    Mode, Progress, ProgressFn, TRIMMED, answered, answered_over, message_class, minimize,
+    minimize_over, places_over,
 };
 #[cfg(feature = "tui")]
 pub use picture::terminal;

@@ -2,7 +2,7 @@
 
 use crate::drive::{DriveError, DriveOptions, drive, planned_faults};
 use crate::lenient::LenientError;
-use crate::minimize::{Driven, Failure, answered, caught};
+use crate::minimize::{Baseline, Driven, Failure, MakeBaseline, answered, answered_over, caught};
 use dextape::connection::System;
 use dextape::kernel::MockSystem;
 use dextape::schedule::Schedule;
@@ -35,6 +35,18 @@ pub enum RegressionError {
     /// What its header says of the failure cannot be read.
     #[error("{0}")]
     Failure(String),
+    /// What its header says of the baseline cannot be read.
+    #[error("{0}")]
+    Baseline(String),
+    /// A mock has to answer what it does not hold.
+    #[error(
+        "run a client by {0} alone: it holds only in what a run on the mock of {1} differs; give that mock \
+         to `Regression::client_over`"
+    )]
+    NeedsMock(PathBuf, String),
+    /// It says nothing of a mock.
+    #[error("run a client by {0} over a mock: its header names no baseline")]
+    NoBaseline(PathBuf),
     /// Something on it must not be given away.
     #[error(
         "keep {0} as a regression: redaction is pending; take out what must not be given away, then the \
@@ -85,6 +97,7 @@ pub struct Regression {
     path: PathBuf,
     tape: Arc<Tape>,
     failure: Failure,
+    baseline: Option<Baseline>,
 }
 
 impl Regression {
@@ -105,7 +118,8 @@ impl Regression {
         }
         let failure = Failure::of_header(tape.header()).map_err(RegressionError::Failure)?;
         let failure = failure.ok_or_else(|| RegressionError::NoFailure(shown.clone()))?;
-        Ok(Self { path: shown, tape: Arc::new(tape), failure })
+        let baseline = Baseline::of_header(tape.header()).map_err(RegressionError::Baseline)?;
+        Ok(Self { path: shown, tape: Arc::new(tape), failure, baseline })
     }
 
     /// The tape.
@@ -120,17 +134,52 @@ impl Regression {
         &self.failure
     }
 
+    /// The mock that answers what it does not hold, and what differs in its run; `None` of a tape that
+    /// stands alone.
+    #[must_use]
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_ref()
+    }
+
     /// Runs a client in Rust that is answered from the tape. That it ends otherwise, well or not, is fine:
     /// most answers are made up.
     ///
     /// # Errors
     ///
-    /// [`RegressionError::StillThere`] where it fails as it did.
+    /// [`RegressionError::StillThere`] where it fails as it did, [`RegressionError::NeedsMock`] where the
+    /// tape does not stand alone.
     pub fn client<T, E: Display>(
         &self,
         client: impl FnOnce(&Arc<dyn System>) -> Result<T, E>,
     ) -> Result<(), RegressionError> {
+        self.stands_alone()?;
         self.ended(answered(&self.tape, client)?)
+    }
+
+    /// Runs a client in Rust on a mock, which `make` builds and of which [`baseline`](Self::baseline) tells,
+    /// with what the tape holds imposed on it. That it ends otherwise, well or not, is fine: a fault may
+    /// have been imposed that every client reports.
+    ///
+    /// # Errors
+    ///
+    /// [`RegressionError::StillThere`] where it fails as it did, [`RegressionError::NoBaseline`] where the tape
+    /// stands alone.
+    pub fn client_over<T, E: Display>(
+        &self,
+        make: &MakeBaseline<'_>,
+        client: impl FnOnce(&Arc<dyn System>) -> Result<T, E>,
+    ) -> Result<(), RegressionError> {
+        if self.baseline.is_none() {
+            return Err(RegressionError::NoBaseline(self.path.clone()));
+        }
+        self.ended(answered_over(&self.tape, make, client)?)
+    }
+
+    fn stands_alone(&self) -> Result<(), RegressionError> {
+        match &self.baseline {
+            None => Ok(()),
+            Some(over) => Err(RegressionError::NeedsMock(self.path.clone(), over.mock.clone())),
+        }
     }
 
     /// Judges how a program ended that was answered from the tape, with `DEXTAPE_TAPE` and
@@ -138,13 +187,14 @@ impl Regression {
     ///
     /// # Errors
     ///
-    /// [`RegressionError::StillThere`] where it failed as it did.
+    /// As [`client`](Self::client).
     pub fn program(
         &self,
         code: Option<i32>,
         signal: Option<i32>,
         stderr: &str,
     ) -> Result<(), RegressionError> {
+        self.stands_alone()?;
         self.ended(Failure::of_program(code, signal, stderr))
     }
 

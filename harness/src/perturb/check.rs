@@ -2,9 +2,9 @@
 
 use super::explore::{Plan, explore};
 use super::failure::{Failure, describe};
-use super::origin::{Ended, Origin};
+use super::origin::{Ended, MakeMock, Origin};
 use super::tape::Script;
-use super::{Deviations, Explored, UnfitTape, Verdict};
+use super::{Deviations, Explored, RunRecorder, UnfitTape, Verdict};
 use crate::connection::System;
 use crate::fault::FaultPlan;
 use crate::schedule::Schedule;
@@ -105,7 +105,7 @@ macro_rules! check {
 /// ```
 #[must_use = "nothing is run before `run`"]
 pub struct Check {
-    origin: Origin,
+    origin: Origin<'static>,
     seed: u64,
     schedules: u64,
     only: Option<u64>,
@@ -135,10 +135,10 @@ impl Check {
     ) -> Self {
         let make =
             move |schedule: &Schedule, faults: FaultPlan| make(schedule, faults) as Arc<dyn System>;
-        Self::of(Origin::Live { seed, make: Box::new(make) })
+        Self::of(Origin::Live { seed, make: Box::new(make), recorder: None })
     }
 
-    pub(super) fn of(origin: Origin) -> Self {
+    pub(super) fn of(origin: Origin<'static>) -> Self {
         Self {
             origin,
             seed: 1,
@@ -194,6 +194,19 @@ impl Check {
     /// own in the folder for temporary files.
     pub fn keep(mut self, tape: impl AsRef<Path>) -> Self {
         self.keep = Some(tape.as_ref().to_owned());
+        self
+    }
+
+    /// Of a mock: has its runs recorded, so that a failed one leaves a tape, whose header names the
+    /// deviations. `start` begins one recording: `dextape_recorder::recording::RunRecording::start` for
+    /// instance. A tape's runs are recorded without.
+    pub fn recorder(
+        mut self,
+        start: impl Fn() -> Result<Box<dyn RunRecorder>, String> + 'static,
+    ) -> Self {
+        if let Origin::Live { recorder, .. } = &mut self.origin {
+            *recorder = Some(Box::new(start));
+        }
         self
     }
 
@@ -277,13 +290,16 @@ impl Check {
         }))
     }
 
-    /// Makes the run of a list once, and gives its tape; `None` where the check is of a mock, whose runs
-    /// are recorded as any are.
+    /// Makes the run of a list once, and gives its tape.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: a mock's runs are recorded by a [`recorder`](Self::recorder) only.
     pub fn record<V: Verdict>(
         &self,
         list: &Deviations,
         client: impl Fn(&Arc<dyn System>) -> V,
-    ) -> Option<Tape> {
+    ) -> Result<Tape, String> {
         self.origin.record(list, &|system: &Arc<dyn System>| client(system).failure())
     }
 
@@ -331,4 +347,47 @@ impl fmt::Debug for Check {
             .field("schedules", &self.schedules)
             .finish_non_exhaustive()
     }
+}
+
+/// Makes one run of a client on a mock, which `make` builds: with these deviations, under that seed. How
+/// it ends is a function of these alone.
+///
+/// # Examples
+///
+/// ```
+/// use dextape::connection::{Matching, System};
+/// use dextape::kernel::MockSystem;
+/// use dextape::perturb::{Deviations, Ended, run_on_mock};
+/// use std::sync::Arc;
+///
+/// let empty = |schedule: &_, faults| {
+///     MockSystem::builder(schedule).faults(faults).build() as Arc<dyn System>
+/// };
+/// let ended = run_on_mock(1, &empty, &Deviations::NONE, |system| {
+///     system.first_service(&Matching::service("AppleSMC")).map(drop)
+/// });
+/// assert!(matches!(ended, Ended::Failed(what) if what.starts_with("kIOReturnNotFound")));
+/// ```
+pub fn run_on_mock<V: Verdict>(
+    seed: u64,
+    make: &MakeMock<'_>,
+    list: &Deviations,
+    client: impl Fn(&Arc<dyn System>) -> V,
+) -> Ended {
+    let client = |system: &Arc<dyn System>| client(system).failure();
+    of_mock(seed, make).run(list, false, None, &client).ended
+}
+
+/// As [`run_on_mock`]: to each deviation what stands at its place, for people; empty where nothing does.
+pub fn describe_on_mock<V: Verdict>(
+    seed: u64,
+    make: &MakeMock<'_>,
+    list: &Deviations,
+    client: impl Fn(&Arc<dyn System>) -> V,
+) -> Vec<String> {
+    describe(&of_mock(seed, make), list, &|system: &Arc<dyn System>| client(system).failure())
+}
+
+fn of_mock<'a>(seed: u64, make: &'a MakeMock<'a>) -> Origin<'a> {
+    Origin::Live { seed, make: Box::new(make), recorder: None }
 }

@@ -74,7 +74,7 @@ pub(super) struct Found {
 
 /// What is to be explored.
 pub(super) struct Plan<'a> {
-    pub(super) origin: &'a Origin,
+    pub(super) origin: &'a Origin<'a>,
     pub(super) seed: u64,
     pub(super) schedules: u64,
     /// This schedule only.

@@ -59,7 +59,7 @@ impl fmt::Display for Failure {
 }
 
 /// What stands at the place of each deviation, in the run that has them all.
-pub(super) fn describe(origin: &Origin, list: &Deviations, client: Client<'_>) -> Vec<String> {
+pub(super) fn describe(origin: &Origin<'_>, list: &Deviations, client: Client<'_>) -> Vec<String> {
     let run = origin.run(list, true, None, client);
     let describe = |deviation: &Deviation| match *deviation {
         Deviation::Stall { lane, operation, .. } | Deviation::Wake { lane, operation } => {

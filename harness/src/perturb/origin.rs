@@ -3,7 +3,7 @@
 use super::gate::{Gate, GivenUp};
 use super::operation::Made;
 use super::tape::{PlayedSystem, Script, Stage};
-use super::{Deviation, Deviations, live};
+use super::{Deviation, Deviations, StartRecording, live};
 use crate::connection::System;
 use crate::fault::FaultPlan;
 use crate::schedule::{Schedule, Variation};
@@ -14,19 +14,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Makes the system of one run, with faults that strike in it.
-pub(super) type MakeSystem = dyn Fn(&Schedule, FaultPlan) -> Arc<dyn System>;
+/// Makes the mock of one run, in the run's schedule and with faults that strike in it.
+pub type MakeMock<'a> = dyn Fn(&Schedule, FaultPlan) -> Arc<dyn System> + 'a;
 
 /// Put around the client's side of a run, to record it for instance.
 pub(super) type Wrap<'a> = &'a dyn Fn(Arc<dyn System>) -> Arc<dyn System>;
 
 /// What runs are derived from.
-pub(super) enum Origin {
+pub(super) enum Origin<'a> {
     /// A system of its own: a mock.
     Live {
         /// The seed under which tasks are simulated.
         seed: u64,
-        make: Box<MakeSystem>,
+        make: Box<MakeMock<'a>>,
+        /// Makes tapes of its runs.
+        recorder: Option<Box<StartRecording>>,
     },
     /// A tape.
     Tape(Arc<Script>),
@@ -37,7 +39,7 @@ pub(super) type Client<'a> = &'a dyn Fn(&Arc<dyn System>) -> Option<String>;
 
 /// How one run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
     /// As it should.
     Well,
     /// The client failed, by its own account or by a panic.
@@ -57,7 +59,7 @@ pub(super) struct Run {
     pub(super) timers: Vec<(u32, u64, Duration)>,
 }
 
-impl Origin {
+impl Origin<'_> {
     /// Deviations that what it is suggests, beside those that a run of it does.
     pub(super) fn own_timing(&self) -> Vec<Deviation> {
         match self {
@@ -89,14 +91,12 @@ impl Origin {
         file: Option<&Path>,
         client: Client<'_>,
     ) -> Result<PathBuf, String> {
-        let Self::Tape(_) = self else {
-            return Err("it is a mock's; record the run with these deviations".into());
-        };
-        let tape = self.record(deviations, client).ok_or("the run does not come to its end")?;
+        let tape = self.record(deviations, client)?;
         let path = match file {
             Some(file) => file.to_owned(),
             None => {
-                let text = deviations.to_string();
+                // Two tests that fail at once by the same deviations have tapes of their own.
+                let text = tape.to_text().map_err(|error| format!("failed to {error}"))?;
                 let name = Digest::of(text.as_bytes()).to_string();
                 std::env::temp_dir().join(format!("dextape-{}.tape.jsonl", &name[..12]))
             }
@@ -105,15 +105,37 @@ impl Origin {
         Ok(path)
     }
 
-    /// Makes a run and gives its tape; `None` of a mock.
-    pub(super) fn record(&self, deviations: &Deviations, client: Client<'_>) -> Option<Tape> {
-        let Self::Tape(script) = self else { return None };
-        let (_, events) = self.run_once(deviations, false, true, None, client);
-        let mut header = script.tape.header().clone();
-        // What it says of the order was learned from other runs.
-        header.policy = None;
-        header.provenance.push(format!("perturbed: {deviations}"));
-        Some(Tape::new(header, events))
+    /// Makes a run and gives its tape, or tells why there is none.
+    pub(super) fn record(
+        &self,
+        deviations: &Deviations,
+        client: Client<'_>,
+    ) -> Result<Tape, String> {
+        let mut tape = match self {
+            Self::Tape(script) => {
+                let (_, events) = self.run_once(deviations, false, true, None, client);
+                let mut header = script.tape.header().clone();
+                // What it says of the order was learned from other runs.
+                header.policy = None;
+                Tape::new(header, events)
+            }
+            Self::Live { recorder: None, .. } => {
+                return Err(
+                    "the mock's runs are not recorded; `Check::recorder` has them so".into()
+                );
+            }
+            Self::Live { recorder: Some(start), .. } => {
+                let failed = |error| format!("failed to {error}");
+                let recorder = start().map_err(failed)?;
+                let wrap = |system| recorder.wrap(system);
+                let _ended = self.run_once(deviations, false, false, Some(&wrap), client);
+                let mut tape = recorder.finish().map_err(failed)?;
+                deviations.enter(tape.header_mut());
+                tape
+            }
+        };
+        tape.header_mut().provenance.push(format!("perturbed: {deviations}"));
+        Ok(tape)
     }
 
     /// Runs a client once. `notes` asks for what it did.

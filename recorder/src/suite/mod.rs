@@ -17,11 +17,13 @@
 mod error;
 mod expiry;
 mod mode;
+mod run;
 mod tape_for;
 mod used;
 
 pub use error::TapeForError;
 pub use expiry::{Date, EXPIRES, expiry};
 pub use mode::{MODE, Mode};
+pub use run::RunRecording;
 pub use tape_for::{Ran, TapeFor};
 pub use used::USED;

@@ -1,7 +1,12 @@
 //! What regressions of our scenarios run.
 
+use dextape::connection::System;
+use dextape::kernel::MockSystem;
+use dextape::schedule::Schedule;
 use dextape_lab::{Regression, RegressionError};
 use dextape_scenarios::{Parameters, Registry, Scenario, registry};
+use std::fmt::Display;
+use std::sync::Arc;
 
 /// The scenario with the parameters of the tape.
 fn with<R>(
@@ -18,10 +23,32 @@ fn with<R>(
     run(scenario, parameters)
 }
 
-/// Runs the scenario's client.
+/// Runs the scenario's client: over its mock, where the tape asks for one.
 pub(crate) fn client(regression: &Regression, scenario: &str) -> Result<(), RegressionError> {
     with(regression, scenario, |scenario, parameters| {
-        regression.client(|system| scenario.client(&parameters, system, &mut std::io::sink()))
+        let client =
+            |system: &Arc<dyn System>| scenario.client(&parameters, system, &mut std::io::sink());
+        match regression.baseline() {
+            Some(_) => client_over(regression, client),
+            None => regression.client(client),
+        }
+    })
+}
+
+/// Runs a client over the mock that the tape asks for.
+pub(crate) fn client_over<T, E: Display>(
+    regression: &Regression,
+    client: impl FnOnce(&Arc<dyn System>) -> Result<T, E>,
+) -> Result<(), RegressionError> {
+    let mock = &regression.baseline().expect("a tape over a mock").mock;
+    with(regression, mock, |scenario, mut parameters| {
+        scenario.prepare(&mut parameters).unwrap();
+        let make = |schedule: &Schedule, faults| -> Arc<dyn System> {
+            let mock = MockSystem::builder(schedule).faults(faults).build();
+            scenario.publish(&parameters, &mock).unwrap();
+            mock
+        };
+        regression.client_over(&make, client)
     })
 }
 

@@ -44,6 +44,11 @@ pub fn mark(tape: &mut Tape) -> Result<(), TapeError> {
     Ok(())
 }
 
+/// Takes what is ordinary out of a header: somebody else answers what the tape does not hold.
+pub(crate) fn unmark(header: &mut Header) {
+    header.extra.remove(ORDINARY);
+}
+
 /// A copy of a tape with all bytes in its events.
 pub(crate) fn inlined(tape: &Tape) -> Result<Tape, TapeError> {
     let mut inlined = Tape::new(tape.header().clone(), tape.events().to_vec());

@@ -9,6 +9,7 @@ mod call;
 mod connection;
 mod error;
 mod held;
+mod imposed;
 mod key;
 mod mark;
 mod memory;
@@ -19,7 +20,8 @@ mod system;
 mod usual;
 
 pub use error::LenientError;
-pub(crate) use mark::{OCCURRENCE, inlined};
+pub(crate) use imposed::imposed;
+pub(crate) use mark::{OCCURRENCE, inlined, unmark};
 pub use mark::{is_marked, mark};
 pub use system::{Lenient, LenientReport};
 pub(crate) use usual::usual;

@@ -32,6 +32,25 @@ impl Failure {
         }
     }
 
+    /// How a client in Rust failed in a run of a [`Check`](dextape::perturb::Check), by what that says of it:
+    /// as [`of_client`](Self::of_client) has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dextape_lab::Failure;
+    ///
+    /// assert_eq!(Failure::of_run("panicked: 17 is odd"), Failure::client("panic", "# is odd"));
+    /// assert_eq!(Failure::of_run("17 is odd"), Failure::client("error", "# is odd"));
+    /// ```
+    #[must_use]
+    pub fn of_run(what: &str) -> Self {
+        match what.strip_prefix("panicked: ") {
+            Some(panic) => Self::client("panic", panic),
+            None => Self::client("error", what),
+        }
+    }
+
     /// How a program ended, by its exit code or signal and by what it wrote to stderr: `None` where it ended
     /// well. The message is the place of a panic in Rust where there is one, else the last line.
     ///

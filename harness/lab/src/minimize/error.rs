@@ -23,6 +23,12 @@ pub enum MinimizeError {
     /// Bytes of it cannot be read.
     #[error("{0}")]
     Tape(#[from] TapeError),
+    /// A mock brings it about with nothing imposed on it.
+    #[error(
+        "minimise the tape: the mock brings about {0} with nothing of the tape and no deviation; a run of \
+         the client on the mock shows it"
+    )]
+    Bare(String),
     /// What is looked for does not happen with the whole tape.
     #[error("minimise the tape: the whole of it does not bring about {0}")]
     NotSeen(String),

@@ -1,11 +1,13 @@
 //! Tapes shrunk to the few events that a failure needs.
 
+mod baseline;
 mod cut;
 mod ended;
 mod error;
 mod failure;
 mod kept;
 mod options;
+mod over;
 mod search;
 mod shrink;
 mod simplify;
@@ -13,9 +15,11 @@ mod simplify;
 mod tests;
 mod units;
 
+pub use baseline::{Baseline, MakeBaseline, answered_over, places_over};
 pub use ended::answered;
 pub(crate) use ended::caught;
 pub use error::MinimizeError;
 pub use failure::{Driven, Failure, message_class};
 pub use options::{MinimizeOptions, Mode, Progress, ProgressFn};
+pub use over::minimize_over;
 pub use search::{Attempt, Minimized, TRIMMED, minimize};

@@ -22,6 +22,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Of a tape with all on it that there is.
+    pub(super) fn of(tape: Tape) -> Self {
+        let before = tape.events().iter().map(|event| event.sequence).collect();
+        Self { tape: Arc::new(tape), before: Arc::new(before) }
+    }
+
     /// The tape. In client mode it is [marked](crate::mark) for [`Lenient`](crate::Lenient).
     #[must_use]
     pub fn tape(&self) -> &Arc<Tape> {
@@ -54,6 +60,22 @@ pub struct Minimized {
 }
 
 impl Minimized {
+    /// Once what came of `before` was minimised again: as one search.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let original = |number: &Sequence| {
+            let place = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+            place.and_then(|place| before.before.get(place)).copied().unwrap_or(0)
+        };
+        Self {
+            events_before: before.events_before,
+            is_minimal: self.is_minimal && before.is_minimal,
+            trials: self.trials + before.trials,
+            remembered: self.remembered + before.remembered,
+            before: Arc::new(self.before.iter().map(original).collect()),
+            ..self
+        }
+    }
+
     /// The number of an event of the whole tape on this one, if it is on it.
     #[must_use]
     pub fn number_of(&self, original: Sequence) -> Option<Sequence> {
@@ -109,8 +131,8 @@ pub fn minimize(
         mark(&mut base)?;
     }
     let events_before = base.events().len();
-    let mut before: Arc<Vec<_>> = Arc::new(base.events().iter().map(|it| it.sequence).collect());
-    let mut trial = Attempt { tape: Arc::new(base), before: Arc::clone(&before) };
+    let mut trial = Attempt::of(base);
+    let mut before;
     if !fails(&trial) {
         return Err(MinimizeError::NotSeen(what.to_owned()));
     }

@@ -1,0 +1,131 @@
+//! A tape over a mock: the events and deviations without which the mock alone would not bring a failure
+//! about.
+
+use super::baseline::Baseline;
+use super::search::{Attempt, Minimized, TRIMMED, minimize};
+use super::{MinimizeError, MinimizeOptions, Mode};
+use crate::lenient::{inlined, unmark};
+use dextape::fault::{CallFault, CompletionFault, Fault};
+use dextape::perturb::{Deviation, Deviations, Shift, shrink};
+use dextape::tape::Tape;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Times that are tried in place of longer ones, in milliseconds.
+const PLAIN_TIMES: [u64; 15] =
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000];
+
+/// Takes as much from a tape over a mock as can be while `fails` holds, as [`minimize`] does in client mode,
+/// and as many of the deviations as can be; what is left of them has the shortest plain time that does.
+/// `fails` runs the client by [`answered_over`](super::answered_over): the tape that it is given names the
+/// [`Baseline`], with the deviations of this attempt.
+///
+/// It begins with the deviations alone and nothing of the tape, where that fails; otherwise with the tape
+/// alone; otherwise with both.
+///
+/// # Errors
+///
+/// [`MinimizeError`] where the tape is not whole, not valid, or does not bring the failure about;
+/// [`MinimizeError::Bare`] where the mock does so alone.
+pub fn minimize_over(
+    tape: &Tape,
+    baseline: &Baseline,
+    what: &str,
+    options: &MinimizeOptions,
+    fails: &(dyn Fn(&Attempt) -> bool + Sync),
+) -> Result<Minimized, MinimizeError> {
+    let options = MinimizeOptions { mode: Mode::Client, ..options.clone() };
+    let mut whole = inlined(tape)?;
+    let mut bare = Tape::new(whole.header().clone(), Vec::new());
+    let with = |tape: &mut Tape, deviations: &Deviations| {
+        let baseline = Baseline { deviations: deviations.clone(), ..baseline.clone() };
+        baseline.enter(tape.header_mut());
+    };
+    let mut asked = 0;
+    let mut is_seen = |tape: &Tape, deviations: &Deviations| {
+        let mut tape = Tape::new(tape.header().clone(), tape.events().to_vec());
+        with(&mut tape, deviations);
+        asked += 1;
+        fails(&Attempt::of(tape))
+    };
+    if is_seen(&bare, &Deviations::NONE) {
+        return Err(MinimizeError::Bare(what.to_owned()));
+    }
+    let mut deviations = baseline.deviations.clone();
+    let had = deviations.len();
+    let events_before = whole.events().len();
+    let mut found = if is_seen(&bare, &deviations) {
+        with(&mut bare, &deviations);
+        minimize(&bare, what, &options, fails)?
+    } else {
+        crate::lenient::mark(&mut whole)?;
+        if is_seen(&whole, &Deviations::NONE) {
+            deviations = Deviations::NONE;
+        }
+        with(&mut whole, &deviations);
+        minimize(&whole, what, &options, fails)?
+    };
+    loop {
+        let tape = &found.tape;
+        let is_over = || options.stop.load(Ordering::Relaxed);
+        let mut left = shrink(&deviations, |rest| !is_over() && is_seen(tape, rest));
+        plain(&mut left, &mut |list| !is_over() && is_seen(tape, list));
+        if left == deviations {
+            break;
+        }
+        deviations = left;
+        // With other deviations another event may not be needed.
+        let mut tape = Tape::new(found.tape.header().clone(), found.tape.events().to_vec());
+        with(&mut tape, &deviations);
+        let again = minimize(&tape, what, &options, fails)?;
+        found = again.after(&found);
+    }
+    found.events_before = events_before;
+    found.trials += asked;
+    found.is_minimal &= !options.stop.load(Ordering::Relaxed);
+    let (events, count) = (found.tape.events().len(), deviations.len());
+    let header = found.tape.header_mut();
+    unmark(header);
+    // What the tape was recorded with is told by the baseline now.
+    header.extra.remove(Deviations::IN_HEADER);
+    header.provenance.clone_from(&tape.header().provenance);
+    header.provenance.push(format!(
+        "{TRIMMED}: {events} of {events_before} events and {count} of {had} deviations, over the mock of {}",
+        baseline.mock
+    ));
+    Ok(found)
+}
+
+/// Gives each deviation the shortest plain time with which the list still does it.
+fn plain(list: &mut Deviations, does: &mut dyn FnMut(&Deviations) -> bool) {
+    for place in 0..list.len() {
+        let shorter = PLAIN_TIMES.iter().find_map(|time| {
+            let time = Duration::from_millis(*time);
+            let changed = shortened(&list.0[place], time)?;
+            let mut candidate = list.clone();
+            candidate.0[place] = changed;
+            does(&candidate).then_some(candidate)
+        });
+        if let Some(shorter) = shorter {
+            *list = shorter;
+        }
+    }
+}
+
+/// The same with that time, where its own is longer.
+fn shortened(deviation: &Deviation, to: Duration) -> Option<Deviation> {
+    let mut changed = deviation.clone();
+    let time = match &mut changed {
+        Deviation::Stall { time, .. } => time,
+        Deviation::Timer { late, .. } => late,
+        Deviation::Post { shift: Shift::Early(by) | Shift::Late(by), .. } => by,
+        Deviation::Fault(Fault::Completion { what: CompletionFault::Late(late), .. }) => late,
+        Deviation::Fault(Fault::Call { what: CallFault::Delay(delay), .. }) => delay,
+        _ => return None,
+    };
+    if *time <= to {
+        return None;
+    }
+    *time = to;
+    Some(changed)
+}
