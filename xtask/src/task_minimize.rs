@@ -13,11 +13,12 @@ use dextape::IoReturn;
 use dextape::connection::System;
 use dextape::fault::FaultPlan;
 use dextape::kernel::MockSystem;
+use dextape::perturb::{Deviation, Deviations};
 use dextape::schedule::Schedule;
-use dextape::tape::Tape;
+use dextape::tape::{Event, Scenario as Recorded, Tape};
 use dextape_lab::{
-    Attempt, Driven, Failure as Wanted, MinimizeError, MinimizeOptions, Minimized, Mode, answered,
-    planned_faults,
+    Attempt, Baseline, Driven, Failure as Wanted, MinimizeError, MinimizeOptions, Minimized, Mode,
+    answered, answered_over, minimize_apart, minimize_over, places_over, planned_faults,
 };
 use dextape_plugin::Plugin;
 use dextape_scenarios::{OtherDext, Parameters, Scenario, ScenarioError};
@@ -73,6 +74,18 @@ pub(crate) struct Minimize {
     /// up for a cut tape.
     #[arg(long, value_name = "PROGRAM", requires = "fails_with")]
     holds_with: Option<OsString>,
+    /// Client mode: the mock of this scenario answers what the tape no longer holds, instead of usual
+    /// answers; that of the tape's own by default. What is left is imposed on the mock, beside the
+    /// deviations that the tape was recorded with.
+    #[arg(
+        long,
+        value_name = "SCENARIO",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with = "against"
+    )]
+    baseline: Option<String>,
     /// The library that answers the program; the one of this workspace by default.
     #[arg(long, requires = "fails_with")]
     library: Option<PathBuf>,
@@ -122,10 +135,33 @@ enum Tried<'a> {
     },
 }
 
+/// The mock that answers what the tape no longer holds.
+struct Over<'a> {
+    scenario: &'a dyn Scenario,
+    parameters: Parameters,
+    baseline: Baseline,
+}
+
+impl Over<'_> {
+    fn mock(&self, schedule: &Schedule, faults: FaultPlan) -> Arc<dyn System> {
+        let mock = MockSystem::builder(schedule).faults(faults).build();
+        match self.scenario.publish(&self.parameters, &mock) {
+            Ok(()) => mock,
+            // It is published once before the search.
+            Err(error) => panic!("failed to {error}"),
+        }
+    }
+}
+
 /// Minimises a tape.
 pub(crate) fn run(registry: &Registry, asked: &Minimize, out: &mut Output) -> Result<(), Failure> {
-    let tape = Arc::new(Tape::read(&asked.tape).map_err(|error| Failure::tape(&error))?);
+    let mut tape = Tape::read(&asked.tape).map_err(|error| Failure::tape(&error))?;
+    tape.inline_blobs().map_err(|error| Failure::tape(&error))?;
     let tried = tried(registry, asked, &tape)?;
+    let over = match tried {
+        Tried::Dext { .. } => None,
+        Tried::Client { .. } | Tried::Program { .. } => over(registry, asked, &tape)?,
+    };
     let interrupt = Interrupt::listen()?;
     let spinner = progress::spinner(format!("minimize {}", shown(&asked.tape)));
     let told = spinner.clone();
@@ -140,12 +176,15 @@ pub(crate) fn run(registry: &Registry, asked: &Minimize, out: &mut Output) -> Re
         ..MinimizeOptions::of(mode)
     };
     let began = Instant::now();
-    let minimized = quietly(|| search(&tape, &tried, asked, &options));
+    let minimized = quietly(|| search(&tape, &tried, over.as_ref(), asked, &options));
     spinner.finish_and_clear();
     let (wanted, mut minimized) =
         minimized.unwrap_or_else(|panic| Err(Failure::environment(message(&*panic))))?;
     let wanted = wanted.renumbered(|number| minimized.number_of(number)).unwrap_or(wanted);
     wanted.enter(minimized.tape.header_mut());
+    if let Some(over) = &over {
+        tell_places(over, &tried, &mut minimized)?;
+    }
     minimized.tape.write(&asked.out).map_err(|error| Failure::tape(&error))?;
     tell(asked, &wanted, &minimized, began.elapsed(), out)
 }
@@ -197,9 +236,92 @@ fn tried<'a>(registry: &'a Registry, asked: &Minimize, tape: &Tape) -> Result<Tr
     Ok(Tried::Dext { scenario, other, parameters, faults })
 }
 
+/// The mock over which the tape is to be minimised, where it is.
+fn over<'a>(
+    registry: &'a Registry,
+    asked: &Minimize,
+    tape: &Tape,
+) -> Result<Option<Over<'a>>, Failure> {
+    let told = Baseline::of_header(tape.header()).map_err(Failure::Invalid)?;
+    if told.is_none() && asked.baseline.is_none() {
+        return Ok(None);
+    }
+    let named = asked.baseline.clone().filter(|name| !name.is_empty());
+    let recorded = tape.header().scenario.as_ref();
+    let told_name = told.as_ref().map(|told| told.mock.clone());
+    let name = named.or(told_name).or_else(|| recorded.map(|it| it.name.clone()));
+    let name = name.ok_or_else(|| {
+        Failure::environment(
+            "find the mock: the tape's header names no scenario; --baseline=SCENARIO names one",
+        )
+    })?;
+    let scenario = registry.scenarios.find(&name).map_err(Failure::environment)?;
+    let mut parameters = Parameters::of(scenario);
+    match recorded {
+        Some(recorded) if recorded.name == name => {
+            parameters.take_recorded(&recorded.parameters).map_err(Failure::environment)?;
+        }
+        Some(recorded) => {
+            return Err(Failure::environment(format!(
+                "lay the tape over the mock of {name}: it is one of {}, and its parameters are of that",
+                recorded.name
+            )));
+        }
+        None => {}
+    }
+    for (name, value) in &asked.parameters {
+        parameters.set(name, value).map_err(Failure::environment)?;
+    }
+    scenario.prepare(&mut parameters).map_err(Failure::environment)?;
+    let published = Schedule::simulate(0, |schedule| {
+        scenario.publish(&parameters, &MockSystem::builder(schedule).build())
+    });
+    published.map_err(Failure::environment)?;
+    let deviations = match told {
+        Some(told) => told.deviations,
+        None => match Deviations::of_header(tape.header()).map_err(Failure::invalid)? {
+            Some(deviations) => deviations,
+            None => {
+                let planned = planned_faults(tape).map_err(Failure::environment)?;
+                planned.faults.into_iter().map(Deviation::Fault).collect()
+            }
+        },
+    };
+    let baseline = Baseline { mock: name, deviations, places: Vec::new() };
+    Ok(Some(Over { scenario, parameters, baseline }))
+}
+
+/// Notes in a tape over a mock what stands at the places of its deviations, and the mock's parameters.
+fn tell_places(
+    over: &Over<'_>,
+    tried: &Tried<'_>,
+    minimized: &mut Minimized,
+) -> Result<(), Failure> {
+    let header = minimized.tape.header_mut();
+    header.scenario = Some(Recorded {
+        name: over.scenario.name().to_owned(),
+        parameters: over.parameters.recorded(),
+    });
+    let (Tried::Client { scenario, parameters }, Some(mut baseline)) =
+        (tried, Baseline::of_header(header).map_err(Failure::Invalid)?)
+    else {
+        return Ok(());
+    };
+    let tape = Tape::new(header.clone(), minimized.tape.events().to_vec());
+    let make = |schedule: &Schedule, faults| over.mock(schedule, faults);
+    let client =
+        |system: &Arc<dyn System>| scenario.client(parameters, system, &mut std::io::sink());
+    let places = quietly(|| places_over(&Arc::new(tape), &make, client));
+    let places = places.unwrap_or_else(|_| Ok(Vec::new()));
+    baseline.places = places.map_err(|error| Failure::tape(&error))?;
+    baseline.enter(minimized.tape.header_mut());
+    Ok(())
+}
+
 fn search(
     tape: &Tape,
     tried: &Tried<'_>,
+    over: Option<&Over<'_>>,
     asked: &Minimize,
     options: &MinimizeOptions,
 ) -> Result<(Wanted, Minimized), Failure> {
@@ -210,30 +332,28 @@ fn search(
         found.is_some_and(|found| *wanted.get_or_insert_with(|| found.clone()) == found)
     };
     let broken = Mutex::new(None);
-    let mended_fails = Mutex::new(false);
+    let or_stop = |shown: Result<bool, Failure>| {
+        shown.unwrap_or_else(|error| {
+            *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            false
+        })
+    };
     let fails = |attempt: &Attempt| match tried {
         Tried::Client { scenario, parameters } => {
             let client = |system: &Arc<dyn System>| {
                 scenario.client(parameters, system, &mut std::io::sink())
             };
-            answered(attempt.tape(), client).is_ok_and(first_or_same)
-        }
-        Tried::Program { execution, mended, limit } => {
-            let shown = || {
-                let found = ended(execution, *limit, attempt.tape())?;
-                if !first_or_same(found.clone()) {
-                    return Ok(false);
+            match over {
+                Some(over) => {
+                    let make = |schedule: &Schedule, faults| over.mock(schedule, faults);
+                    answered_over(attempt.tape(), &make, client).is_ok_and(first_or_same)
                 }
-                let Some(mended) = mended else { return Ok(true) };
-                let alike = ended(mended, *limit, attempt.tape())? == found;
-                *mended_fails.lock().unwrap_or_else(PoisonError::into_inner) |= alike;
-                Ok(!alike)
-            };
-            shown().unwrap_or_else(|error| {
-                *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-                false
-            })
+                None => answered(attempt.tape(), client).is_ok_and(first_or_same),
+            }
+        }
+        Tried::Program { execution, limit, .. } => {
+            or_stop(ended(execution, *limit, attempt.tape()).map(first_or_same))
         }
         Tried::Dext { scenario, other, parameters, faults } => {
             let scenario = other.as_ref().map_or(*scenario, |other| other as &dyn Scenario);
@@ -245,25 +365,41 @@ fn search(
             wanted.as_ref().is_some_and(|wanted| wanted.is_seen(attempt, &driven))
         }
     };
+    let is_alike = |attempt: &Attempt| match tried {
+        Tried::Program { mended: Some(mended), limit, .. } => {
+            or_stop(ended(mended, *limit, attempt.tape()).map(first_or_same))
+        }
+        _ => false,
+    };
     let well = match tried {
         Tried::Dext { .. } => "the dext does nothing of what is looked for",
         Tried::Client { .. } => "the client ends well",
         Tried::Program { .. } => "the program ends well",
     };
-    let minimized = dextape_lab::minimize(tape, "a failure", options, &fails);
+    let minimized = match (tried, over) {
+        (_, Some(over)) => {
+            let baseline = &over.baseline;
+            // Not what the mock brings about alone, whatever that is.
+            let shown = whole_over(tape, baseline, &fails);
+            if shown {
+                minimize_over(tape, baseline, "a failure", options, &fails, &is_alike)
+            } else {
+                Err(MinimizeError::NotSeen(String::new()))
+            }
+        }
+        (Tried::Dext { .. }, None) => dextape_lab::minimize(tape, "a failure", options, &fails),
+        (_, None) => minimize_apart(tape, "a failure", options, &fails, &is_alike),
+    };
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
     let minimized = minimized.map_err(|error| match error {
         MinimizeError::Tape(error) => Failure::tape(&error),
-        MinimizeError::NotSeen(_)
-            if *mended_fails.lock().unwrap_or_else(PoisonError::into_inner) =>
-        {
-            Failure::Invalid(format!(
-                "tell the program from the mended one by {}: with all of it both fail alike",
-                shown(&asked.tape)
-            ))
-        }
+        MinimizeError::Alike(_) => Failure::Invalid(format!(
+            "tell the program from the mended one by {}: with all of it both fail alike, and with every \
+             part of it that was tried",
+            shown(&asked.tape)
+        )),
         MinimizeError::NotSeen(_) => Failure::Invalid(format!(
             "find a failure in {}: with all of it {well}",
             shown(&asked.tape)
@@ -272,6 +408,21 @@ fn search(
     })?;
     let wanted = wanted.into_inner().unwrap_or_else(PoisonError::into_inner);
     wanted.map(|wanted| (wanted, minimized)).ok_or_else(|| Failure::invalid("find a failure"))
+}
+
+/// Whether the whole run shows a failure over its mock, by its deviations or by its events: the first that
+/// does names what is looked for.
+fn whole_over(tape: &Tape, baseline: &Baseline, fails: &dyn Fn(&Attempt) -> bool) -> bool {
+    let attempt = |events: &[Event], deviations: &Deviations| {
+        let mut tape = Tape::new(tape.header().clone(), events.to_vec());
+        let baseline = Baseline { deviations: deviations.clone(), ..baseline.clone() };
+        baseline.enter(tape.header_mut());
+        fails(&Attempt::of(tape))
+    };
+    let had = &baseline.deviations;
+    !had.is_empty() && attempt(&[], had)
+        || attempt(tape.events(), &Deviations::NONE)
+        || !had.is_empty() && attempt(tape.events(), had)
 }
 
 /// What is looked for in a dext: what was asked for, or the first that is wrong.
@@ -334,6 +485,7 @@ fn tell(
     let Minimized { tape, events_before, is_minimal, trials, remembered, .. } = minimized;
     let events = tape.events().len();
     let path: &Path = &asked.out;
+    let baseline = Baseline::of_header(tape.header()).map_err(Failure::Invalid)?;
     let rest = if *is_minimal {
         "nothing can be taken away from it"
     } else {
@@ -342,8 +494,9 @@ fn tell(
     out.result(
         || {
             format!(
-                "{events_before} events became {events} in {:.1} s and {trials} runs; {rest}\n\
+                "{events_before} events became {events}{} in {:.1} s and {trials} runs; {rest}\n\
                  what they bring about: {wanted}\n{}",
+                baseline.as_ref().map(over_text).unwrap_or_default(),
                 took.as_secs_f64(),
                 shown(path),
             )
@@ -358,7 +511,19 @@ fn tell(
                 "remembered": remembered,
                 "seconds": took.as_secs_f64(),
                 "failure": wanted,
+                "baseline": baseline,
             })
         },
     )
+}
+
+/// What is left beside events, for people.
+fn over_text(baseline: &Baseline) -> String {
+    let mut text = format!(" over the mock of {}", baseline.mock);
+    for (place, deviation) in baseline.deviations.0.iter().enumerate() {
+        let at = baseline.places.get(place).filter(|at| !at.is_empty());
+        let at = at.map(|at| format!(" ({at})")).unwrap_or_default();
+        text.push_str(&format!("{} `{deviation}`{at}", if place == 0 { ", with" } else { ";" }));
+    }
+    text
 }

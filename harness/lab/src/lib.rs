@@ -54,8 +54,8 @@ pub use learn::{
 pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
 pub use minimize::{
     Attempt, Baseline, Driven, Failure, MakeBaseline, MinimizeError, MinimizeOptions, Minimized,
-    Mode, Progress, ProgressFn, TRIMMED, answered, answered_over, message_class, minimize,
-    minimize_over, places_over,
+    Mode, Progress, ProgressFn, TRIMMED, answered, answered_over, lay_over, message_class,
+    minimize, minimize_apart, minimize_over, places_over,
 };
 #[cfg(feature = "tui")]
 pub use picture::terminal;

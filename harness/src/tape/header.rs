@@ -146,6 +146,10 @@ impl Header {
     /// less than was asked for out of line, as no dext can (C4).
     pub const KERNEL_EXTENSION: &str = "kernel extension";
 
+    /// Key of [`extra`](Self::extra) under which a minimised tape names the mock that answers what it does not
+    /// hold: nothing else can.
+    pub const BASELINE: &str = "baseline";
+
     /// True where the tape says that a kernel extension answered.
     #[must_use]
     pub fn is_of_kernel_extension(&self) -> bool {

@@ -3,13 +3,15 @@
 use crate::environment::{Answer, Environment};
 use dextape::IoReturn;
 use dextape::connection::System;
+use dextape::fault::FaultPlan;
 use dextape::kernel::MockSystem;
+use dextape::perturb::Deviation;
 use dextape::protocol::Protocol;
 use dextape::replay::{OnDivergence, Policy, ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Capture, Tape};
 use dextape_cabi::{Backend, Finish, StartError, client_space, say};
-use dextape_lab::{Lenient, is_marked};
+use dextape_lab::{Baseline, Lenient, is_marked, lay_over};
 use dextape_plugin::Plugin;
 use dextape_recorder::journal::{JournalOptions, RingOptions};
 use dextape_recorder::program::{Begun, begin};
@@ -57,11 +59,14 @@ impl Served {
     fn new(environment: &Environment, registry: &Registry) -> Result<Self, StartError> {
         let (system, replayer) = match &environment.answer {
             Answer::Scenario { name, parameters, slower } => {
-                (mock(registry, name, parameters, *slower)?, None)
+                (mock(registry, name, parameters, *slower, FaultPlan::default())?, None)
             }
             Answer::Tape { path, policy, on_divergence, patience } => {
                 let tape = Arc::new(Tape::read(path).map_err(StartError::new)?);
-                if is_marked(tape.header()) {
+                let baseline = Baseline::of_header(tape.header()).map_err(StartError::new)?;
+                if let Some(baseline) = baseline {
+                    (over_mock(registry, path, &tape, &baseline)?, None)
+                } else if is_marked(tape.header()) {
                     (lenient(path, tape)?, None)
                 } else {
                     let replayer = replayer(path, tape, *policy, *on_divergence, *patience)?;
@@ -91,6 +96,7 @@ fn mock(
     name: &str,
     given: &[(String, String)],
     slower: NonZeroU32,
+    faults: FaultPlan,
 ) -> Result<Arc<dyn System>, StartError> {
     let scenario = registry.find(name).map_err(StartError::new)?;
     let mut parameters = Parameters::of(scenario);
@@ -99,14 +105,15 @@ fn mock(
     }
     let failed = |error| StartError::new(format!("start scenario {name}: {error}"));
     scenario.prepare(&mut parameters).map_err(failed)?;
-    let mock = mock_of_this_process(slower);
+    let mock = mock_of_this_process(slower, faults);
     scenario.publish(&parameters, &mock).map_err(failed)?;
     Ok(mock)
 }
 
 /// A mock whose dexts reach the memory of this process by its addresses.
-fn mock_of_this_process(slower: NonZeroU32) -> Arc<MockSystem> {
-    MockSystem::builder(&Schedule::free_slower(slower)).client_space(client_space()).build()
+fn mock_of_this_process(slower: NonZeroU32, faults: FaultPlan) -> Arc<MockSystem> {
+    let schedule = Schedule::free_slower(slower);
+    MockSystem::builder(&schedule).client_space(client_space()).faults(faults).build()
 }
 
 /// Reads what is known of the values in calls.
@@ -146,10 +153,37 @@ fn lenient(path: &Path, tape: Arc<Tape>) -> Result<Arc<dyn System>, StartError> 
     Ok(Lenient::new(tape).map_err(failed)?.system(&Schedule::free()))
 }
 
+/// A mock, in free time, with what is left of a tape imposed on it.
+fn over_mock(
+    registry: &Registry,
+    path: &Path,
+    tape: &Arc<Tape>,
+    baseline: &Baseline,
+) -> Result<Arc<dyn System>, StartError> {
+    let faults = baseline.deviations.faults();
+    if let Some(other) = baseline.deviations.0.iter().find(|it| !matches!(it, Deviation::Fault(_)))
+    {
+        return Err(StartError::new(format!(
+            "answer from {}: `{other}` strikes in simulated time, and a program runs in free time; a client in \
+             Rust runs over the mock",
+            path.display()
+        )));
+    }
+    let given: Vec<_> = match &tape.header().scenario {
+        Some(recorded) if recorded.name == baseline.mock => {
+            recorded.parameters.clone().into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    let mock = mock(registry, &baseline.mock, &given, NonZeroU32::MIN, faults)?;
+    let failed = |error| StartError::new(format!("answer from {}: {error}", path.display()));
+    lay_over(tape, mock).map_err(failed)
+}
+
 /// The dext of a library that somebody else made, in free time.
 fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError> {
     let plugin = Plugin::load(path).map_err(StartError::new)?;
-    let mock = mock_of_this_process(slower);
+    let mock = mock_of_this_process(slower, FaultPlan::default());
     let failed = |code: IoReturn| {
         StartError::new(format!("start the dext of the plug-in {}: {code}", path.display()))
     };

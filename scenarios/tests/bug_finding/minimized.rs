@@ -14,14 +14,13 @@ use dextape::schedule::Schedule;
 use dextape::tape::{Scenario as Recorded, Tape};
 use dextape_lab::{
     Attempt, Baseline, Failure, MinimizeError, MinimizeOptions, Mode, answered, answered_over,
-    minimize, minimize_over, places_over,
+    minimize_apart, minimize_over, places_over,
 };
 use dextape_recorder::recording::RecordOptions;
 use dextape_recorder::suite::RunRecording;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Every so many of the bugs are taken in the test run.
 const SAMPLE: usize = 4;
@@ -59,28 +58,19 @@ fn alone(candidate: &'static Candidate, bug: Bug, tape: &Tape, failure: &Failure
         answered(attempt.tape(), client).unwrap()
     };
     let fails = |attempt: &Attempt| ended(attempt, Some(bug)).as_ref() == Some(failure);
-    let fails_and_is_mended =
-        |attempt: &Attempt| fails(attempt) && ended(attempt, None).as_ref() != Some(failure);
+    let is_alike = |attempt: &Attempt| ended(attempt, None).as_ref() == Some(failure);
     let options = MinimizeOptions { jobs: 2, ..MinimizeOptions::of(Mode::Client) };
-    match minimize(tape, "the bug", &options, &fails_and_is_mended) {
+    match minimize_apart(tape, "the bug", &options, &fails, &is_alike) {
         Ok(found) => {
             assert!(found.is_minimal && found.tape.validate().is_valid(), "{bug:?}");
             let count = found.tape.events().len();
             // Nothing more goes where it is begun anew.
-            let again = minimize(&found.tape, "the bug", &options, &fails_and_is_mended).unwrap();
+            let again =
+                minimize_apart(&found.tape, "the bug", &options, &fails, &is_alike).unwrap();
             assert_eq!(again.tape.events().len(), count, "{bug:?}");
             count.to_string()
         }
-        Err(MinimizeError::NotSeen(_)) => {
-            // Only whether it is seen.
-            let no_time = MinimizeOptions { time: Some(Duration::ZERO), ..options };
-            let whole = minimize(tape, "the bug", &no_time, &fails);
-            assert!(
-                whole.is_ok(),
-                "{bug:?}: the client with the bug does not fail by its own tape"
-            );
-            ALIKE.to_owned()
-        }
+        Err(MinimizeError::Alike(_)) => ALIKE.to_owned(),
         Err(error) => panic!("{bug:?}: {error}"),
     }
 }
@@ -103,14 +93,12 @@ fn over(
         let client = |system: &Arc<dyn System>| (candidate.run)(system, bug);
         answered_over(attempt.tape(), &make, client).unwrap()
     };
-    let shows = |attempt: &Attempt| {
-        ended(attempt, Some(bug)).as_ref() == Some(failure)
-            && ended(attempt, None).as_ref() != Some(failure)
-    };
+    let fails = |attempt: &Attempt| ended(attempt, Some(bug)).as_ref() == Some(failure);
+    let is_alike = |attempt: &Attempt| ended(attempt, None).as_ref() == Some(failure);
     let options = MinimizeOptions { jobs: 2, ..MinimizeOptions::of(Mode::Client) };
     let mock = candidate.scenario.name().to_owned();
     let baseline = Baseline { mock, deviations: deviations.clone(), places: Vec::new() };
-    match minimize_over(tape, &baseline, "the bug", &options, &shows) {
+    match minimize_over(tape, &baseline, "the bug", &options, &fails, &is_alike) {
         Ok(found) => {
             assert!(found.is_minimal && found.tape.validate().is_valid(), "{bug:?}");
             let tape = Arc::new(found.tape);
@@ -127,7 +115,7 @@ fn over(
             }
             Some(tape)
         }
-        Err(MinimizeError::NotSeen(_)) => None,
+        Err(MinimizeError::NotSeen(_) | MinimizeError::Alike(_)) => None,
         Err(error) => panic!("{bug:?}: {error}"),
     }
 }

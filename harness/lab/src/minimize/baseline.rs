@@ -12,9 +12,6 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// Key of the header under which the baseline stands.
-const BASELINE: &str = "baseline";
-
 /// Makes the mock of one run, in the run's schedule and with faults that strike in it.
 pub type MakeBaseline<'a> = dyn Fn(&Schedule, FaultPlan) -> Arc<dyn System> + Sync + 'a;
 
@@ -54,7 +51,7 @@ impl Baseline {
     ///
     /// What is wrong with how it stands there, completing "failed to ...".
     pub fn of_header(header: &Header) -> Result<Option<Self>, String> {
-        let Some(told) = header.extra.get(BASELINE) else { return Ok(None) };
+        let Some(told) = header.extra.get(Header::BASELINE) else { return Ok(None) };
         let read = serde_json::from_value(told.clone());
         read.map(Some).map_err(|error| format!("read `baseline` in the tape's header: {error}"))
     }
@@ -63,7 +60,7 @@ impl Baseline {
     pub fn enter(&self, header: &mut Header) {
         // Texts only: JSON has a form for all of it.
         if let Ok(value) = serde_json::to_value(self) {
-            header.extra.insert(BASELINE.to_owned(), value);
+            header.extra.insert(Header::BASELINE.to_owned(), value);
         }
     }
 }
@@ -120,8 +117,23 @@ pub fn places_over<T, E: Display>(
     Ok(describe_on_mock(seed, &make, &deviations, |system| client(system).map(drop)))
 }
 
+/// Imposes what a tape holds on a mock: what a run over a mock is made of, but for the deviations of the tape's
+/// [`Baseline`], which strike where the mock is made (faults) and in simulated time (all others).
+///
+/// # Errors
+///
+/// [`TapeError`] where bytes of the tape cannot be read.
+pub fn lay_over(tape: &Arc<Tape>, mock: Arc<dyn System>) -> Result<Arc<dyn System>, TapeError> {
+    Ok(imposed(mock, &whole(tape)?))
+}
+
+/// The tape with all bytes in its events.
+fn whole(tape: &Arc<Tape>) -> Result<Arc<Tape>, TapeError> {
+    Ok(if tape.blobs().is_empty() { Arc::clone(tape) } else { Arc::new(inlined(tape)?) })
+}
+
 fn ready(tape: &Arc<Tape>) -> Result<(Arc<Tape>, Deviations), TapeError> {
-    let tape = if tape.blobs().is_empty() { Arc::clone(tape) } else { Arc::new(inlined(tape)?) };
+    let tape = whole(tape)?;
     let baseline = Baseline::of_header(tape.header());
     let baseline = baseline.unwrap_or_else(|error| panic!("failed to {error}"));
     Ok((tape, baseline.unwrap_or_default().deviations))

@@ -29,6 +29,12 @@ pub enum MinimizeError {
          the client on the mock shows it"
     )]
     Bare(String),
+    /// The mended client fails alike with every tape that was met.
+    #[error(
+        "tell the client from the mended one: both bring about {0} with all of the tape, and with every part \
+         of it that was tried"
+    )]
+    Alike(String),
     /// What is looked for does not happen with the whole tape.
     #[error("minimise the tape: the whole of it does not bring about {0}")]
     NotSeen(String),

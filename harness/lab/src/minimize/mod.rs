@@ -1,5 +1,6 @@
 //! Tapes shrunk to the few events that a failure needs.
 
+mod apart;
 mod baseline;
 mod cut;
 mod ended;
@@ -15,7 +16,8 @@ mod simplify;
 mod tests;
 mod units;
 
-pub use baseline::{Baseline, MakeBaseline, answered_over, places_over};
+pub use apart::minimize_apart;
+pub use baseline::{Baseline, MakeBaseline, answered_over, lay_over, places_over};
 pub use ended::answered;
 pub(crate) use ended::caught;
 pub use error::MinimizeError;

@@ -3,11 +3,13 @@
 
 use super::baseline::Baseline;
 use super::search::{Attempt, Minimized, TRIMMED, minimize};
-use super::{MinimizeError, MinimizeOptions, Mode};
+use super::{MinimizeError, MinimizeOptions, Mode, minimize_apart};
 use crate::lenient::{inlined, unmark};
 use dextape::fault::{CallFault, CompletionFault, Fault};
 use dextape::perturb::{Deviation, Deviations, Shift, shrink};
 use dextape::tape::Tape;
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -15,13 +17,14 @@ use std::time::Duration;
 const PLAIN_TIMES: [u64; 15] =
     [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000];
 
-/// Takes as much from a tape over a mock as can be while `fails` holds, as [`minimize`] does in client mode,
-/// and as many of the deviations as can be; what is left of them has the shortest plain time that does.
-/// `fails` runs the client by [`answered_over`](super::answered_over): the tape that it is given names the
-/// [`Baseline`], with the deviations of this attempt.
+/// Takes as much from a tape over a mock as can be while one client `fails` and the mended one, if there is
+/// one, is not `is_alike`, as [`minimize_apart`] does; and as many of the deviations as can be. What is left of
+/// these has the shortest plain time that does. Both run their clients by
+/// [`answered_over`](super::answered_over): the tape that they are given names the [`Baseline`], with the
+/// deviations of this attempt.
 ///
-/// It begins with the deviations alone and nothing of the tape, where that fails; otherwise with the tape
-/// alone; otherwise with both.
+/// It begins with the deviations and nothing of the tape, where that is enough; otherwise with the tape
+/// without them; otherwise with both.
 ///
 /// # Errors
 ///
@@ -33,6 +36,7 @@ pub fn minimize_over(
     what: &str,
     options: &MinimizeOptions,
     fails: &(dyn Fn(&Attempt) -> bool + Sync),
+    is_alike: &(dyn Fn(&Attempt) -> bool + Sync),
 ) -> Result<Minimized, MinimizeError> {
     let options = MinimizeOptions { mode: Mode::Client, ..options.clone() };
     let mut whole = inlined(tape)?;
@@ -41,47 +45,56 @@ pub fn minimize_over(
         let baseline = Baseline { deviations: deviations.clone(), ..baseline.clone() };
         baseline.enter(tape.header_mut());
     };
-    let mut asked = 0;
-    let mut is_seen = |tape: &Tape, deviations: &Deviations| {
+    let they_part = |attempt: &Attempt| fails(attempt) && !is_alike(attempt);
+    let asked = Cell::new(0);
+    let attempt = |tape: &Tape, deviations: &Deviations| {
+        asked.set(asked.get() + 1);
         let mut tape = Tape::new(tape.header().clone(), tape.events().to_vec());
         with(&mut tape, deviations);
-        asked += 1;
-        fails(&Attempt::of(tape))
+        Attempt::of(tape)
     };
-    if is_seen(&bare, &Deviations::NONE) {
+    if fails(&attempt(&bare, &Deviations::NONE)) {
         return Err(MinimizeError::Bare(what.to_owned()));
     }
     let mut deviations = baseline.deviations.clone();
     let had = deviations.len();
     let events_before = whole.events().len();
-    let mut found = if is_seen(&bare, &deviations) {
+    let mut found = if they_part(&attempt(&bare, &deviations)) {
         with(&mut bare, &deviations);
-        minimize(&bare, what, &options, fails)?
+        minimize(&bare, what, &options, &they_part)?
     } else {
-        crate::lenient::mark(&mut whole)?;
-        if is_seen(&whole, &Deviations::NONE) {
-            deviations = Deviations::NONE;
+        with(&mut whole, &Deviations::NONE);
+        match minimize_apart(&whole, what, &options, fails, is_alike) {
+            Err(MinimizeError::NotSeen(_) | MinimizeError::Alike(_)) if had > 0 => {
+                with(&mut whole, &deviations);
+                minimize_apart(&whole, what, &options, fails, is_alike)?
+            }
+            found => {
+                deviations = Deviations::NONE;
+                found?
+            }
         }
-        with(&mut whole, &deviations);
-        minimize(&whole, what, &options, fails)?
     };
     loop {
         let tape = &found.tape;
-        let is_over = || options.stop.load(Ordering::Relaxed);
-        let mut left = shrink(&deviations, |rest| !is_over() && is_seen(tape, rest));
-        plain(&mut left, &mut |list| !is_over() && is_seen(tape, list));
+        let does = |list: &Deviations| {
+            !options.stop.load(Ordering::Relaxed) && they_part(&attempt(tape, list))
+        };
+        let mut left = shrink(&deviations, does);
+        plain(&mut left, &does);
         if left == deviations {
             break;
         }
         deviations = left;
         // With other deviations another event may not be needed.
-        let mut tape = Tape::new(found.tape.header().clone(), found.tape.events().to_vec());
+        let mut tape = Tape::new(tape.header().clone(), tape.events().to_vec());
         with(&mut tape, &deviations);
-        let again = minimize(&tape, what, &options, fails)?;
-        found = again.after(&found);
+        let again = minimize(&tape, what, &options, &they_part)?;
+        let numbers = Arc::clone(found.numbers());
+        found = again.after(&numbers, &found);
     }
     found.events_before = events_before;
-    found.trials += asked;
+    found.trials += asked.get();
     found.is_minimal &= !options.stop.load(Ordering::Relaxed);
     let (events, count) = (found.tape.events().len(), deviations.len());
     let header = found.tape.header_mut();
@@ -97,7 +110,7 @@ pub fn minimize_over(
 }
 
 /// Gives each deviation the shortest plain time with which the list still does it.
-fn plain(list: &mut Deviations, does: &mut dyn FnMut(&Deviations) -> bool) {
+fn plain(list: &mut Deviations, does: &dyn Fn(&Deviations) -> bool) {
     for place in 0..list.len() {
         let shorter = PLAIN_TIMES.iter().find_map(|time| {
             let time = Duration::from_millis(*time);

@@ -23,9 +23,15 @@ pub struct Attempt {
 
 impl Attempt {
     /// Of a tape with all on it that there is.
-    pub(super) fn of(tape: Tape) -> Self {
+    #[must_use]
+    pub fn of(tape: Tape) -> Self {
         let before = tape.events().iter().map(|event| event.sequence).collect();
         Self { tape: Arc::new(tape), before: Arc::new(before) }
+    }
+
+    /// The number on the whole tape of each event.
+    pub(super) fn numbers(&self) -> &Arc<Vec<Sequence>> {
+        &self.before
     }
 
     /// The tape. In client mode it is [marked](crate::mark) for [`Lenient`](crate::Lenient).
@@ -60,20 +66,30 @@ pub struct Minimized {
 }
 
 impl Minimized {
-    /// Once what came of `before` was minimised again: as one search.
-    pub(super) fn after(self, before: &Self) -> Self {
+    /// Of the whole tape of an earlier search: what was minimised had these numbers there.
+    pub(super) fn after(self, numbers: &[Sequence], earlier: &Self) -> Self {
         let original = |number: &Sequence| {
             let place = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
-            place.and_then(|place| before.before.get(place)).copied().unwrap_or(0)
+            place.and_then(|place| numbers.get(place)).copied().unwrap_or(0)
         };
-        Self {
-            events_before: before.events_before,
-            is_minimal: self.is_minimal && before.is_minimal,
-            trials: self.trials + before.trials,
-            remembered: self.remembered + before.remembered,
+        let count = self.tape.events().len();
+        let mut whole = Self {
+            events_before: earlier.events_before,
+            trials: self.trials + earlier.trials,
+            remembered: self.remembered + earlier.remembered,
             before: Arc::new(self.before.iter().map(original).collect()),
             ..self
+        };
+        let notes = &mut whole.tape.header_mut().provenance;
+        if let Some(note) = notes.last_mut().filter(|note| note.starts_with(TRIMMED)) {
+            *note = trimmed(count, earlier.events_before);
         }
+        whole
+    }
+
+    /// The number on the whole tape of each event.
+    pub(super) fn numbers(&self) -> &Arc<Vec<Sequence>> {
+        &self.before
     }
 
     /// The number of an event of the whole tape on this one, if it is on it.
@@ -175,10 +191,14 @@ pub fn minimize(
     let told = control.progress();
     let mut tape = copy(&trial.tape);
     let count = tape.events().len();
-    let note = format!("{TRIMMED}: {count} of {events_before} events");
-    tape.header_mut().provenance.push(note);
+    tape.header_mut().provenance.push(trimmed(count, events_before));
     let (trials, remembered) = (told.trials, told.remembered);
     Ok(Minimized { tape, events_before, is_minimal, trials, remembered, before })
+}
+
+/// The note in the provenance.
+fn trimmed(count: usize, of: usize) -> String {
+    format!("{TRIMMED}: {count} of {of} events")
 }
 
 /// Units that a lenient baseline answers alike without them.

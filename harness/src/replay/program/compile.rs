@@ -13,7 +13,7 @@ use crate::IoReturn;
 use crate::replay::plain::is_plain;
 use crate::replay::{PatchTiming, Policy, ReplayOptions, UnknownPolicy};
 use crate::schedule::TimeMode;
-use crate::tape::{Body, Digest, Event, Payload, Sequence, Tape};
+use crate::tape::{Body, Digest, Event, Header, Payload, Sequence, Tape};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -40,10 +40,22 @@ pub enum LoadError {
     /// More events, scalars or patches than an index holds.
     #[error("hold the tape in memory: it has more than 4294967294 events or scalars")]
     TooLarge,
+    /// It holds only in what a run on a mock differs.
+    #[error(
+        "replay the tape alone: it holds only in what a run on a mock differs, which its header names as \
+         {baseline}; `cargo xtask minimize` and `dextape_lab::Regression` run clients over that mock"
+    )]
+    OverMock {
+        /// What the header says, as JSON.
+        baseline: String,
+    },
     /// The header names a policy that this version does not know.
     #[error("{0}; name one when you replay")]
     Policy(#[from] UnknownPolicy),
 }
+
+/// Characters of a header's baseline that an error shows.
+const BASELINE_MAX: usize = 200;
 
 /// What is known of a lane while its events go by.
 pub(super) struct LaneState {
@@ -87,6 +99,10 @@ impl Program {
         let (header, events) = (recording.header(), recording.events());
         if u32::try_from(events.len()).is_err() || events.len() as u64 >= u64::from(NONE) {
             return Err(LoadError::TooLarge);
+        }
+        if let Some(baseline) = header.extra.get(Header::BASELINE) {
+            let baseline = baseline.to_string().chars().take(BASELINE_MAX).collect();
+            return Err(LoadError::OverMock { baseline });
         }
         let named = match (options.policy, &header.policy) {
             (Some(policy), _) => Some(policy),

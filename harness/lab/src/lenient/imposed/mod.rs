@@ -3,7 +3,7 @@
 //! What the tape holds is imposed on the mock, to the operation with the same inputs that comes as often
 //! as there:
 //!
-//! - A call is answered as recorded, and takes at least as long. One that worked is made of the mock, too,
+//! - Its thread makes it no earlier than there. A call is answered as recorded, and takes at least as long. One that worked is made of the mock, too,
 //!   so that the mock knows of it; one that failed is not.
 //! - An asynchronous call has the completions that the tape holds of it, as long after it as there, and no
 //!   others: one that the tape no longer holds is lost.

@@ -3,7 +3,7 @@
 use super::super::held::{Held, Operation};
 use super::super::key::Key;
 use dextape::call::ServiceId;
-use dextape::schedule::Schedule;
+use dextape::schedule::{Schedule, TimeMode};
 use dextape::tape::{Body, Sequence, Tape};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,12 +26,13 @@ pub(super) struct State {
     pub(super) connections: u32,
     /// The mock's services in the order in which they were seen, which numbers them on a tape.
     services: Vec<ServiceId>,
+    /// What time it was on the tape, and here, when each lane of the tape was last heard of.
+    clocks: HashMap<u32, (u64, Duration)>,
 }
 
 /// A held operation that is under way.
 pub(super) struct Entered {
     pub(super) operation: Operation,
-    began: Duration,
 }
 
 impl Shared {
@@ -40,7 +41,9 @@ impl Shared {
         for (place, event) in tape.events().iter().enumerate() {
             if let (Body::Posted { .. }, Some(call)) = (&event.body, event.cause) {
                 let began = tape.event(call).map_or(event.time, |call| call.time);
-                let after = Duration::from_nanos(event.time.saturating_sub(began));
+                // What the mock does at that very time is done before.
+                let after = event.time.saturating_sub(began).saturating_add(1);
+                let after = delay(schedule, after);
                 posts.entry(call).or_default().push((after, place));
             }
         }
@@ -66,7 +69,23 @@ impl Shared {
             *count += 1;
             found = found.or(self.held.operation(*key, *count));
         }
-        found.map(|operation| Entered { operation, began: self.schedule.now() })
+        drop(state);
+        found.iter().for_each(|operation| self.pace(operation.enter));
+        found.map(|operation| Entered { operation })
+    }
+
+    /// Has a client thread come no earlier than on the tape, counted from what it did last that the tape
+    /// holds.
+    fn pace(&self, place: usize) {
+        let event = &self.tape.events()[place];
+        // What came first has its time from the beginning.
+        let (time, began) = self.state().clocks.get(&event.lane).copied().unwrap_or_default();
+        let due = began.saturating_add(delay(&self.schedule, event.time.saturating_sub(time)));
+        let left = due.saturating_sub(self.schedule.now());
+        if !left.is_zero() {
+            self.schedule.sleep(left);
+        }
+        self.state().clocks.insert(event.lane, (event.time, self.schedule.now()));
     }
 
     /// What the tape holds of the enter.
@@ -76,15 +95,17 @@ impl Shared {
 
     /// What the tape holds of the leave, once the operation has taken as long as there.
     pub(super) fn answer(&self, entered: &Entered) -> Option<&Body> {
-        let events = self.tape.events();
-        let leave = &events[entered.operation.leave?];
-        let took = leave.time.saturating_sub(events[entered.operation.enter].time);
-        let due = entered.began.saturating_add(Duration::from_nanos(took));
-        let left = due.saturating_sub(self.schedule.now());
-        if !left.is_zero() {
-            self.schedule.sleep(left);
-        }
-        Some(&leave.body)
+        let leave = entered.operation.leave?;
+        self.pace(leave);
+        Some(&self.tape.events()[leave].body)
+    }
+}
+
+/// How long something takes here that took so many nanoseconds on the tape: nothing in free time.
+fn delay(schedule: &Schedule, nanoseconds: u64) -> Duration {
+    match schedule.mode() {
+        TimeMode::Simulated => Duration::from_nanos(nanoseconds),
+        TimeMode::Free => Duration::ZERO,
     }
 }
 
