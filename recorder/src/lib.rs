@@ -2,6 +2,7 @@
 
 #[doc(hidden)]
 pub mod exam;
+pub mod flight;
 pub mod iokit;
 pub mod journal;
 pub mod program;

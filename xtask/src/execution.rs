@@ -5,6 +5,7 @@ use crate::input::{Input, KEPT_MAX, Kept};
 use crate::place::{shown, workspace};
 use clap::Args;
 use dextape_lab::Failure as Failed;
+use dextape_recorder::flight::Triggers;
 use dextape_recorder::journal::RingOptions;
 use std::ffi::OsString;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -25,12 +26,14 @@ pub(crate) struct Execution {
 }
 
 /// How a program is recorded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct How {
     /// The redaction policy.
     pub(crate) redact: Option<PathBuf>,
     /// What is kept, where that is bounded.
     pub(crate) ring: Option<RingOptions>,
+    /// What has tapes cut meanwhile.
+    pub(crate) triggers: Option<Triggers>,
 }
 
 impl How {
@@ -38,7 +41,9 @@ impl How {
     pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let policy = self.redact.iter().map(|policy| ("DEXTAPE_REDACT", policy.into()));
         let ring = self.ring.iter().map(|ring| ("DEXTAPE_RING", ring.to_string().into()));
-        policy.chain(ring).collect()
+        let triggers = self.triggers.iter();
+        let triggers = triggers.map(|it| ("DEXTAPE_TRIGGER", it.to_string().into()));
+        policy.chain(ring).chain(triggers).collect()
     }
 }
 

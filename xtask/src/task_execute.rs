@@ -9,10 +9,11 @@ use crate::task_doctor::bars_insertion;
 use crate::task_replay::printed;
 use dextape::redaction::RedactionPolicy;
 use dextape::tape::{Body, Tape};
+use dextape_recorder::flight::cut_tapes;
 use dextape_recorder::program::{journal_of, seal_left, tapes_of_others};
 use serde_json::json;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Records the program on the mock of a scenario, validates the tape, replays it to the same program, and
 /// compares what it printed.
@@ -30,7 +31,7 @@ pub(crate) fn record(
         RedactionPolicy::read(policy).map_err(Failure::environment)?;
         std::path::absolute(policy).map_err(Failure::environment)
     });
-    let how = &How { redact: redact.transpose()?, ring: how.ring.clone() };
+    let how = &How { redact: redact.transpose()?, ..how.clone() };
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
@@ -59,8 +60,10 @@ pub(crate) fn record(
     variables.extend(how.variables());
     expect_no_journal(&path)?;
     let before = tapes_of_others(&path).map_err(Failure::environment)?;
+    let cut_before = cut_tapes(&path).map_err(Failure::environment)?;
     let mut recorded = execution.run(&variables, Input::Kept)?;
     seal_what_is_left(&path)?;
+    say_what_was_cut(&path, &cut_before)?;
     if !path.is_file() {
         let name = execution.name();
         return Err(Failure::environment(format!(
@@ -149,6 +152,16 @@ fn seal_what_is_left(tape: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Names the tapes that triggers had cut.
+fn say_what_was_cut(tape: &Path, before: &[PathBuf]) -> Result<(), Failure> {
+    for cut in cut_tapes(tape).map_err(Failure::environment)? {
+        if !before.contains(&cut) {
+            eprintln!("note: cut by a trigger: {}", shown(&cut));
+        }
+    }
+    Ok(())
+}
+
 /// Records the program from inside it, on this Mac, where nothing stands in the way.
 fn record_inserted(
     execution: &Execution,
@@ -164,8 +177,10 @@ fn record_inserted(
         )));
     }
     expect_no_journal(path)?;
+    let cut_before = cut_tapes(path).map_err(Failure::environment)?;
     let recorded = execution.run_inserted(path, how)?;
     seal_what_is_left(path)?;
+    say_what_was_cut(path, &cut_before)?;
     if !path.is_file() {
         let name = execution.name();
         return Err(Failure::environment(format!(

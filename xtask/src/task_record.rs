@@ -14,6 +14,7 @@ use dextape::fault::{FaultError, FaultPlan};
 use dextape::replay::{ReplayOptions, ReplayReport};
 use dextape::tape::{Scenario as RecordedFrom, Tape};
 use dextape_plugin::Plugin;
+use dextape_recorder::flight::{BadTrigger, FlightOptions, FlightRecorder, Triggers};
 use dextape_recorder::iokit::{IoKitSystem, LiveError};
 use dextape_recorder::journal::{BadRing, JournalOptions, RingOptions};
 use dextape_recorder::program::journal_of;
@@ -63,6 +64,10 @@ pub(crate) struct Record {
     /// or 64MiB,10min.
     #[arg(long, value_name = "BOUND", value_parser = ring)]
     ring: Option<RingOptions>,
+    /// Have a tape cut while the recording goes on, at such a thing: result:Timeout, result:any-error,
+    /// signal:SIGUSR1, signal:crash; tapes:4 says how many at most. With commas between.
+    #[arg(long, value_name = "TRIGGERS", value_parser = triggers)]
+    trigger: Option<Triggers>,
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
@@ -72,6 +77,10 @@ pub(crate) struct Record {
 
 fn ring(text: &str) -> Result<RingOptions, String> {
     text.parse().map_err(|error: BadRing| format!("failed to {error}"))
+}
+
+fn triggers(text: &str) -> Result<Triggers, String> {
+    text.parse().map_err(|error: BadTrigger| format!("failed to {error}"))
 }
 
 pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -85,6 +94,8 @@ struct Recorded {
     output: Vec<u8>,
     findings: Vec<Finding>,
     leaks: Vec<Leak>,
+    /// Tapes that were cut meanwhile.
+    cut: Vec<PathBuf>,
 }
 
 /// What is told of a recording.
@@ -106,7 +117,11 @@ pub(crate) fn run(registry: &Registry, asked: &Record, out: &mut Output) -> Resu
         let path = asked.out.clone().unwrap_or_else(|| recording(name.unwrap_or("program")));
         let (execution, print) = (&asked.execution, asked.print);
         let parameters = given(asked)?;
-        let how = How { redact: policy_of(asked), ring: asked.ring.clone() };
+        let how = How {
+            redact: policy_of(asked),
+            ring: asked.ring.clone(),
+            triggers: asked.trigger.clone(),
+        };
         return task_execute::record(execution, name, &parameters, &path, &how, print, out);
     }
     let scenario = asked.scenario.as_deref().unwrap_or_default();
@@ -138,7 +153,7 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(Failure::environment)?;
     }
-    let recorded = record(scenario, &parameters, asked, &faults, redactor, &journal);
+    let recorded = record(scenario, &parameters, asked, &faults, redactor, (&journal, &path));
     spinner.set_message("seal");
     // Whatever became of the client: what it did until then is on the tape.
     let sealed = journal.exists().then(|| seal(&journal, &path, SealOptions::default()));
@@ -260,7 +275,7 @@ fn record(
     asked: &Record,
     faults: &FaultPlan,
     redactor: Option<PolicyRedactor>,
-    journal: &Path,
+    (journal, tape): (&Path, &Path),
 ) -> Result<Recorded, Failure> {
     let mut options = RecordOptions {
         scenario: Some(RecordedFrom {
@@ -279,6 +294,13 @@ fn record(
         options.page_size = system.page_size();
     }
     let session = RecordingSession::start(journal, options).map_err(Failure::environment)?;
+    let flight = (asked.ring.is_some() || asked.trigger.is_some()).then(|| {
+        let triggers = asked.trigger.clone().unwrap_or_default();
+        let say = |text: &str| eprintln!("note: {text}");
+        let options = FlightOptions { say, ..FlightOptions::default() };
+        FlightRecorder::start(&session, tape, triggers, options)
+    });
+    let flight = flight.transpose().map_err(Failure::environment)?;
     let outcome = quietly(|| match live {
         Some(system) => on_this_mac(scenario, parameters, session.wrap(system)),
         None => {
@@ -290,6 +312,7 @@ fn record(
                     output: live.output.into_bytes(),
                     findings: live.findings,
                     leaks: live.leaks,
+                    ..Recorded::default()
                 })
         }
     });
@@ -298,7 +321,10 @@ fn record(
         Failure::environment(format!("run the client of {}: {error}", scenario.name()))
     };
     match outcome {
-        Ok(Ok(recorded)) => Ok(recorded),
+        Ok(Ok(recorded)) => {
+            let cut = flight.map(|flight| flight.tapes()).unwrap_or_default();
+            Ok(Recorded { cut, ..recorded })
+        }
         Ok(Err(error)) => Err(failed(&error)),
         Err(panic) => Err(failed(&message(&*panic))),
     }
@@ -365,6 +391,9 @@ fn tell(
             for leak in &recorded.leaks {
                 text += &format!("the dext left: {leak}\n");
             }
+            for tape in &recorded.cut {
+                text += &format!("cut by a trigger: {}\n", shown(tape));
+            }
             for redaction in redactions {
                 text += &format!("redacted: {redaction}\n");
             }
@@ -381,6 +410,7 @@ fn tell(
                 "in_flight": sealed.in_flight,
                 "findings": recorded.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "leaks": recorded.leaks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "cut": recorded.cut.iter().map(|tape| shown(tape)).collect::<Vec<_>>(),
                 "policy": report.as_ref().map(|report| report.policy.name()),
                 "operations": report.as_ref().map(|report| report.operations),
                 "printed_other_from": other,

@@ -52,4 +52,4 @@ mod mach;
 
 pub use say::say;
 pub use space::client_space;
-pub use start::{Backend, Finish, StartError, install, install_default};
+pub use start::{Backend, Finish, StartError, begin, install, install_default};

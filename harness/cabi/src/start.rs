@@ -100,6 +100,12 @@ pub(crate) fn system() -> &'static Arc<dyn System> {
     &current().system
 }
 
+/// Starts what answers now, where the client has asked for nothing yet. False where nothing can be started,
+/// which is said.
+pub fn begin() -> bool {
+    current().backend.is_some()
+}
+
 /// How often a wait without a timeout says that it still waits.
 pub(crate) const CHECK: Duration = Duration::from_millis(500);
 

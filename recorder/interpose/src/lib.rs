@@ -5,7 +5,8 @@
 //! DYLD_INSERT_LIBRARIES=libdextape_interpose.dylib DEXTAPE_RECORD=client.tape.jsonl ./client
 //! ```
 //!
-//! `DEXTAPE_RECORD` names the tape, `DEXTAPE_REDACT` a redaction policy. Nothing is written before the program first asks IOKit for something;
+//! `DEXTAPE_RECORD` names the tape, `DEXTAPE_REDACT` a redaction policy, `DEXTAPE_RING` how much is kept and
+//! `DEXTAPE_TRIGGER` what has a tape cut meanwhile. Nothing is written before the program first asks IOKit for something;
 //! then the journal is made beside the tape, and at the exit of the process the tape is sealed from it.
 //! After a crash the journal stays: `cargo xtask recover` makes the tape. A program that is linked
 //! against the library starts and stops by the functions of `dextape.h` instead.

@@ -8,4 +8,5 @@ mod names;
 
 pub use begin::{Begun, begin};
 pub use left::{Left, is_left, seal_left};
+pub(crate) use names::stem;
 pub use names::{journal_of, tapes_of_others};

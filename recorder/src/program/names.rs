@@ -69,7 +69,7 @@ pub fn tapes_of_others(tape: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// The name of a tape without what says that it is one.
-fn stem(tape: &Path) -> String {
+pub(crate) fn stem(tape: &Path) -> String {
     let name = tape.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "recording".to_owned());
     [".zst", ".jsonl", ".tape"]

@@ -5,9 +5,10 @@ use super::memory::WatchedMemory;
 use super::numbers::Handles;
 use super::redact::{FieldPlace, Hook, Passed};
 use super::session::{RecordingSession, nanoseconds};
+use super::watch::result_of;
 use crate::journal::{Data, Record, Stamp, Token};
 use dextape::schedule::Schedule;
-use dextape::tape::Digest;
+use dextape::tape::{Digest, NoteSubject};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,7 +72,7 @@ impl Context {
             return None;
         }
         let time = self.time();
-        self.session.lanes.with(|lane| {
+        let token = self.session.lanes.with(|lane| {
             let stamp = Stamp { lane: lane.number, connection, cause, time: lane.time(time) };
             let token = self.session.journal.append(stamp, record)?;
             lane.event(token);
@@ -80,7 +81,26 @@ impl Context {
                 lane.polls.clear();
             }
             Some(token)
-        })
+        })?;
+        self.tell(record, |note| {
+            self.session.lanes.with(|lane| {
+                let (lane_number, time) = (lane.number, lane.time(time));
+                let stamp = Stamp { lane: lane_number, connection: None, cause: None, time };
+                let noted = self.session.journal.append(stamp, note);
+                noted.into_iter().for_each(|token| lane.event(token));
+            });
+        });
+        Some(token)
+    }
+
+    /// Tells whoever watches of a result, and has `append` note that.
+    #[inline]
+    fn tell(&self, record: &Record<'_>, append: impl FnOnce(&Record<'_>)) {
+        let Some((result, what)) = result_of(record) else { return };
+        let Some(watch) = self.session.watch_for(result) else { return };
+        let reason = format!("{what} came back with {result}");
+        append(&Record::Note { subject: NoteSubject::Trigger, memory: None, reason: &reason });
+        watch.triggered(&self.session, &reason, Some(result));
     }
 
     /// Further fields of the calling thread's next event.
@@ -120,7 +140,12 @@ impl Context {
             return None;
         }
         let stamp = Stamp { lane: DEVICE_LANE, connection, cause, time: self.time() };
-        self.session.journal.append(stamp, record)
+        let token = self.session.journal.append(stamp, record)?;
+        self.tell(record, |note| {
+            let stamp = Stamp { connection: None, cause: None, ..stamp };
+            self.session.journal.append(stamp, note);
+        });
+        Some(token)
     }
 
     /// Nanoseconds since recording began.

@@ -22,6 +22,7 @@ mod reference;
 mod session;
 mod shared;
 mod system;
+mod watch;
 mod watched;
 
 pub use annotation::{Annotations, ClientPointers};
@@ -30,3 +31,4 @@ pub use options::{LongWrites, RecordOptions};
 pub use policy::PolicyRedactor;
 pub use redact::{FieldPlace, Redaction, Redactor};
 pub use session::RecordingSession;
+pub(crate) use watch::Watch;

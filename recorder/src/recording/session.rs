@@ -8,9 +8,10 @@ use super::redact::Hook;
 use super::reference::Marks;
 use super::shared::SharedBuffers;
 use super::system::RecordingSystem;
-use super::{ClientPointers, LongWrites, RecordOptions};
+use super::{ClientPointers, LongWrites, RecordOptions, Watch};
 use crate::journal::{Journal, JournalError, Record, Stamp, Status};
 use crate::seal::{self, SealError, SealOptions, SealReport};
+use dextape::IoReturn;
 use dextape::connection::System;
 use dextape::schedule::{Schedule, TimeMode};
 use dextape::tape::{Capture, FORMAT_VERSION, Header, NoteSubject};
@@ -60,6 +61,7 @@ pub struct RecordingSession {
     pub(crate) capture: Capture,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) buffers: SharedBuffers,
+    watch: OnceLock<Arc<dyn Watch>>,
     recording: AtomicBool,
     /// The first system's clock and what it showed when recording began.
     clock: OnceLock<(Schedule, Duration)>,
@@ -105,6 +107,7 @@ impl RecordingSession {
             capture: options.capture,
             calls: Mutex::default(),
             buffers: SharedBuffers::default(),
+            watch: OnceLock::new(),
             recording: AtomicBool::new(true),
             clock: OnceLock::new(),
             header: Mutex::new(header),
@@ -141,11 +144,18 @@ impl RecordingSession {
     }
 
     /// Marks this place of the recording as the one that matters, for `reason`: a note in the calling
-    /// thread's lane, which a replay passes over. False where it is not on the tape.
+    /// thread's lane, which a replay passes over. False where it is not on the tape. Where a
+    /// [`FlightRecorder`](crate::flight::FlightRecorder) watches, it has a tape cut as well.
     pub fn trigger(&self, reason: &str) -> bool {
-        if !self.is_recording() {
-            return false;
+        let noted = self.is_recording() && self.note_trigger(reason);
+        if let Some(watch) = self.watch.get() {
+            watch.triggered(self, reason, None);
         }
+        noted
+    }
+
+    /// Notes a trigger in the calling thread's lane.
+    pub(crate) fn note_trigger(&self, reason: &str) -> bool {
         let elapsed = self.clock.get().map(|(clock, began)| clock.now().saturating_sub(*began));
         let time = nanoseconds(elapsed.unwrap_or_default());
         let subject = NoteSubject::Trigger;
@@ -159,6 +169,21 @@ impl RecordingSession {
             Some(token)
         });
         noted.is_some()
+    }
+
+    /// Has somebody watch. False where somebody does already.
+    pub(crate) fn watch(&self, watch: Arc<dyn Watch>) -> bool {
+        self.watch.set(watch).is_ok()
+    }
+
+    /// Who watches for a result.
+    pub(crate) fn watch_for(&self, result: IoReturn) -> Option<&Arc<dyn Watch>> {
+        self.watch.get().filter(|watch| watch.wants(result))
+    }
+
+    /// True where the recorded system runs in simulated time.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.clock.get().is_some_and(|(clock, _)| clock.mode() == TimeMode::Simulated)
     }
 
     /// Makes a tape of what is recorded so far, while the recording goes on, undisturbed. Any thread may call
@@ -217,6 +242,9 @@ impl RecordingSession {
 
     /// Ends the recording. The wrapped systems go on working, unrecorded.
     pub fn finish(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch.ending();
+        }
         if self.recording.swap(false, Ordering::AcqRel) {
             let summary = self.redactions();
             if !summary.is_empty() {

@@ -3,6 +3,7 @@
 use dextape::IoReturn;
 use dextape::replay::Policy;
 use dextape_cabi::StartError;
+use dextape_recorder::flight::Triggers;
 use dextape_recorder::journal::RingOptions;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
@@ -18,6 +19,8 @@ pub struct Environment {
     pub(crate) record: Option<PathBuf>,
     /// The recording stays within a bound.
     pub(crate) ring: Option<RingOptions>,
+    /// What has tapes cut while it goes on.
+    pub(crate) triggers: Option<Triggers>,
     /// What is known of the values in calls: a protocol description.
     pub(crate) annotations: Option<PathBuf>,
     /// What must not be recorded: a redaction policy.
@@ -52,6 +55,7 @@ const STRICT: &str = "DEXTAPE_STRICT";
 const PLUGIN: &str = "DEXTAPE_PLUGIN";
 const RECORD: &str = "DEXTAPE_RECORD";
 const RING: &str = "DEXTAPE_RING";
+const TRIGGER: &str = "DEXTAPE_TRIGGER";
 const ANNOTATIONS: &str = "DEXTAPE_ANNOTATIONS";
 const REDACT: &str = "DEXTAPE_REDACT";
 const SLOWER: &str = "DEXTAPE_SLOWER";
@@ -112,8 +116,9 @@ impl Environment {
         Ok(Self {
             answer,
             record: file(RECORD),
-            // One that is none is an error also where nothing is recorded.
+            // What cannot be read is an error also where nothing is recorded.
             ring: parsed(RING, text(RING)?)?,
+            triggers: parsed(TRIGGER, text(TRIGGER)?)?,
             annotations: file(ANNOTATIONS),
             redact: file(REDACT),
             strict,
@@ -224,6 +229,21 @@ mod tests {
                 format!("read DEXTAPE_PATIENCE = {patience:?}: expected seconds, more than 0")
             );
         }
+        for ring in ["64", "1KiB", "64MiB,10"] {
+            assert_eq!(
+                error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_RING", ring)]),
+                format!(
+                    "use DEXTAPE_RING: failed to read the ring {ring:?}: expected a size from 1MiB to \
+                     16GiB, a time such as 10min, or both with a comma between"
+                )
+            );
+        }
+        assert!(
+            error(&[("DEXTAPE_SCENARIO", "smc"), ("DEXTAPE_TRIGGER", "result:Busy,signal:KILL")])
+                .starts_with(
+                    "use DEXTAPE_TRIGGER: failed to read the trigger \"signal:KILL\": expected"
+                )
+        );
         for slower in ["0", "1.5", "-1", "1001"] {
             assert_eq!(
                 error(&[("DEXTAPE_SCENARIO", "smc"), ("DEXTAPE_SLOWER", slower)]),

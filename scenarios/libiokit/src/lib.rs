@@ -16,6 +16,7 @@
 //! | `DEXTAPE_PLUGIN` | the library whose dext answers instead |
 //! | `DEXTAPE_RECORD` | the tape that is recorded, whatever answers |
 //! | `DEXTAPE_RING` | how much the recording keeps, such as `64MiB`, `10min` or `64MiB,10min`: the beginnings of connections and the newest events |
+//! | `DEXTAPE_TRIGGER` | what has a tape cut while the recording goes on, such as `result:Timeout,signal:SIGUSR1` (`dextape_recorder::flight::Triggers`) |
 //! | `DEXTAPE_ANNOTATIONS` | a protocol description (`dextape::protocol`): which fields of calls are the client's handles or pointers, or differ from run to run; what pointers lead to is recorded, and replayed |
 //! | `DEXTAPE_REDACT` | a redaction policy (`dextape::redaction`): what stands at its places is replaced before it reaches the disk |
 //! | `DEXTAPE_LEAKS` | what is said at exit of rights that are left: `no`, `yes` (the default), or `all` for objects, too |
@@ -30,6 +31,8 @@
 
 #![allow(non_snake_case, reason = "the library is called libIOKit.so")]
 
+#[cfg(target_os = "linux")]
+mod control;
 #[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! What serves the program, and how it ends.
 
+use crate::control::{self, Asked};
 use crate::environment::{Answer, Environment};
 use dextape::IoReturn;
 use dextape::connection::System;
@@ -13,7 +14,8 @@ use dextape::tape::{Capture, Tape};
 use dextape_cabi::{Backend, Finish, StartError, client_space, say};
 use dextape_lab::{Baseline, Lenient, is_marked, lay_over};
 use dextape_plugin::Plugin;
-use dextape_recorder::journal::{JournalOptions, RingOptions};
+use dextape_recorder::flight::{FlightOptions, FlightRecorder};
+use dextape_recorder::journal::JournalOptions;
 use dextape_recorder::program::{Begun, begin};
 use dextape_recorder::recording::{
     Annotations, ClientPointers, PolicyRedactor, RecordOptions, RecordingSession, Redactor,
@@ -23,6 +25,7 @@ use dextape_scenarios::{Parameters, Registry};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Exit code of a replay that diverged, where the client was let go on.
@@ -37,22 +40,34 @@ const UNUSED: i32 = 102;
 ///
 /// [`StartError`] where that cannot be made.
 pub fn start(registry: fn() -> Registry) -> Result<Box<dyn Backend>, StartError> {
-    let environment = Environment::read(|name| std::env::var_os(name))?;
-    Ok(Box::new(Served::new(&environment, &registry())?))
+    let asked = control::asked();
+    let started = Environment::read(|name| std::env::var_os(name)).and_then(|mut environment| {
+        if let Some(Asked { tape, flight }) = asked {
+            environment.record = Some(tape);
+            if let Some((ring, triggers)) = flight {
+                (environment.ring, environment.triggers) = (Some(ring), Some(triggers));
+            }
+        }
+        Served::new(&environment, &registry())
+    });
+    let recording = started.as_ref().ok().and_then(|served| served.recording.clone());
+    control::started(recording);
+    Ok(Box::new(started?))
 }
 
 /// What serves one program.
 struct Served {
     system: Arc<dyn System>,
     replayer: Option<Replayer>,
-    recording: Option<Recording>,
+    recording: Option<Arc<Recording>>,
     strict: bool,
 }
 
 /// A recording in progress.
-struct Recording {
+pub(crate) struct Recording {
     session: Arc<RecordingSession>,
     tape: PathBuf,
+    is_sealed: AtomicBool,
 }
 
 impl Served {
@@ -79,9 +94,8 @@ impl Served {
         // A policy that cannot be followed is an error, also where nothing is recorded: no secret leaks by a
         // slip of the pen.
         let redactor = environment.redact.as_deref().map(redactor).transpose()?;
-        let ring = environment.ring.clone();
-        let record = |tape| Recording::start(tape, ring, annotations, redactor);
-        let recording = environment.record.as_deref().map(record).transpose()?;
+        let record = |tape| Recording::start(tape, environment, annotations, redactor);
+        let recording = environment.record.as_deref().map(record).transpose()?.map(Arc::new);
         let system = match &recording {
             Some(recording) => recording.session.wrap(system),
             None => system,
@@ -194,11 +208,12 @@ fn plugin(path: &Path, slower: NonZeroU32) -> Result<Arc<dyn System>, StartError
 impl Recording {
     fn start(
         tape: &Path,
-        ring: Option<RingOptions>,
+        environment: &Environment,
         annotations: Option<Annotations>,
         redactor: Option<Arc<dyn Redactor>>,
     ) -> Result<Self, StartError> {
         let annotations = annotations.map(Arc::new);
+        let Environment { ring, triggers, .. } = environment;
         let options = || RecordOptions {
             capture: Capture::SyncPoints,
             redactor: redactor.clone(),
@@ -213,11 +228,28 @@ impl Recording {
             .map_err(|error| StartError::new(format!("record {}: {error}", tape.display())))?;
         let Begun { session, tape, notes } = begun;
         notes.iter().for_each(|note| say(note));
-        Ok(Self { session, tape })
+        if ring.is_some() || triggers.is_some() {
+            let triggers = triggers.clone().unwrap_or_default();
+            let options = FlightOptions { say, ..FlightOptions::default() };
+            if let Err(error) = FlightRecorder::start(&session, &tape, triggers, options) {
+                // The recording goes on, and whoever wanted a tape of it has the whole.
+                say(&format!("failed to {error}; so nothing has a tape cut"));
+            }
+        }
+        Ok(Self { session, tape, is_sealed: AtomicBool::new(false) })
     }
 
-    /// Makes the tape of what was recorded; why that fails, if it does.
-    fn seal(&self) -> Result<(), String> {
+    /// Marks this place, and has a tape cut where that was asked for.
+    pub(crate) fn trigger(&self, reason: &str) -> bool {
+        !self.is_sealed.load(Ordering::Acquire) && self.session.trigger(reason)
+    }
+
+    /// Makes the tape of what was recorded, or says why not; `None` where that was done already.
+    pub(crate) fn seal(&self) -> Option<Result<(), String>> {
+        (!self.is_sealed.swap(true, Ordering::AcqRel)).then(|| self.seal_now())
+    }
+
+    fn seal_now(&self) -> Result<(), String> {
         self.session.finish();
         let (journal, tape) = (self.session.path(), self.tape.display());
         seal(journal, &self.tape, SealOptions::default()).map_err(|error| {
@@ -238,7 +270,7 @@ impl Backend for Served {
     fn finish(&self, diverged: bool) -> Finish {
         let mut finish = Finish::default();
         let mut messages = Vec::new();
-        if let Some(Err(message)) = self.recording.as_ref().map(Recording::seal) {
+        if let Some(Err(message)) = self.recording.as_ref().and_then(|it| it.seal()) {
             messages.push(message);
         }
         match self.replayer.as_ref().map(Replayer::finish) {

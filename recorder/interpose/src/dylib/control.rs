@@ -3,7 +3,7 @@
 use super::edge::Inside;
 use super::gate;
 use super::original::{atexit, getenv};
-use super::recorder;
+use super::recorder::{self, Flying};
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::catch_unwind;
@@ -29,8 +29,13 @@ extern "C" fn load() {
         if let Some(policy) = path_of(value) {
             recorder::redacted_by(policy);
         }
+        // SAFETY: as above.
+        let ring = unsafe { text_of(getenv(c"DEXTAPE_RING".as_ptr())) };
+        // SAFETY: as above.
+        let triggers = unsafe { text_of(getenv(c"DEXTAPE_TRIGGER".as_ptr())) };
+        recorder::flying(ring, triggers);
         if let Some(tape) = tape {
-            recorder::ask(tape);
+            recorder::ask(tape, None);
         }
         // Before any handler of the program's, so that it runs after them.
         // SAFETY: a function that lives as long as the process, since nobody unloads what was inserted.
@@ -54,6 +59,20 @@ fn path_of(text: *const c_char) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(text.to_bytes())))
 }
 
+/// A text that the program gives, without what is no Unicode; `None` for NULL and for nothing.
+///
+/// # Safety
+///
+/// The string ends with 0.
+unsafe fn text_of(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise; it is copied at once.
+    let text = unsafe { CStr::from_ptr(text) };
+    (!text.is_empty()).then(|| text.to_string_lossy().into_owned())
+}
+
 /// Begins a recording: `tape` is the file that it becomes. 0, or -1 where one is running already, or
 /// the file's journal cannot be made, which is said on stderr.
 ///
@@ -64,7 +83,32 @@ fn path_of(text: *const c_char) -> Option<PathBuf> {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn dextape_record_start(tape: *const c_char) -> i32 {
     let Some(_inside) = Inside::enter() else { return -1 };
-    let started = catch_unwind(|| path_of(tape).is_some_and(recorder::start));
+    let started = catch_unwind(|| path_of(tape).is_some_and(|tape| recorder::start(tape, None)));
+    if started.unwrap_or(false) { 0 } else { -1 }
+}
+
+/// Begins a recording by the flight recorder. 0, or -1 where one is running already, its journal cannot be
+/// made, or the ring or the triggers cannot be read, which is said on stderr.
+///
+/// # Safety
+///
+/// Each is NULL or a string that ends with 0.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn dextape_record_start_ring(
+    tape: *const c_char,
+    ring: *const c_char,
+    triggers: *const c_char,
+) -> i32 {
+    let Some(_inside) = Inside::enter() else { return -1 };
+    let started = catch_unwind(|| {
+        // SAFETY: the caller's promise.
+        let ring = unsafe { text_of(ring) };
+        // SAFETY: the caller's promise.
+        let triggers = unsafe { text_of(triggers) };
+        let flight = Flying { ring: Some(ring.unwrap_or_else(|| "64MiB".to_owned())), triggers };
+        path_of(tape).is_some_and(|tape| recorder::start(tape, Some(flight)))
+    });
     if started.unwrap_or(false) { 0 } else { -1 }
 }
 
@@ -80,12 +124,8 @@ pub(super) unsafe extern "C" fn dextape_record_trigger(reason: *const c_char) ->
     let Some(_inside) = Inside::enter() else { return -1 };
     let _open = gate::enter();
     let triggered = catch_unwind(|| {
-        let reason = if reason.is_null() {
-            String::new()
-        } else {
-            // SAFETY: the caller's string ends with 0, and stays as it is for the call.
-            unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
-        };
+        // SAFETY: the caller's promise.
+        let reason = unsafe { text_of(reason) }.unwrap_or_default();
         recorder::current().is_some_and(|recorder| recorder.trigger(&reason))
     });
     if triggered.unwrap_or(false) { 0 } else { -1 }

@@ -1,6 +1,8 @@
 //! The recording in progress: what was asked for, when it begins, and how it ends.
 
 use super::client;
+use super::edge::Inside;
+use super::gate;
 use super::pages::{At, Shown};
 use super::port::Ports;
 use super::system::Originals;
@@ -10,7 +12,9 @@ use dextape::call::MemoryId;
 use dextape::connection::{Connection, System};
 use dextape::protocol::Protocol;
 use dextape::tape::Capture;
+use dextape_recorder::flight::{FlightOptions, FlightRecorder, Triggers};
 use dextape_recorder::iokit;
+use dextape_recorder::journal::{JournalOptions, RingOptions};
 use dextape_recorder::program::{Begun, begin};
 use dextape_recorder::recording::{
     Annotations, ClientPointers, PolicyRedactor, RecordOptions, RecordingSession, Redactor,
@@ -54,8 +58,8 @@ pub(super) struct Open {
 enum State {
     /// Nothing.
     Idle,
-    /// Once the program asks for something.
-    Asked(PathBuf),
+    /// Once the program asks for something; as a flight recorder in place of what the environment says.
+    Asked(PathBuf, Option<Flying>),
     Running(Arc<Recorder>),
 }
 
@@ -94,9 +98,37 @@ fn redactor() -> Result<Option<Arc<dyn Redactor>>, String> {
     Ok(Some(Arc::new(redactor)))
 }
 
+/// What a flight recorder is told, as text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flying {
+    /// What is kept.
+    pub(super) ring: Option<String>,
+    /// What has tapes cut.
+    pub(super) triggers: Option<String>,
+}
+
+impl Flying {
+    /// As it is meant.
+    fn read(&self) -> Result<(Option<RingOptions>, Option<Triggers>), String> {
+        let ring = self.ring.as_deref().map(str::parse::<RingOptions>).transpose();
+        let triggers = self.triggers.as_deref().map(str::parse::<Triggers>).transpose();
+        let ring = ring.map_err(|error| format!("failed to {error}"))?;
+        Ok((ring, triggers.map_err(|error| format!("failed to {error}"))?))
+    }
+}
+
+/// What the environment says of flight recorders.
+static FLYING: OnceLock<Flying> = OnceLock::new();
+
+/// Has recordings be those of a flight recorder.
+pub(super) fn flying(ring: Option<String>, triggers: Option<String>) {
+    // The library is loaded once.
+    let _ = FLYING.set(Flying { ring, triggers });
+}
+
 /// Has the recording begin with the program's next call.
-pub(super) fn ask(tape: PathBuf) {
-    *STATE.write().unwrap_or_else(PoisonError::into_inner) = State::Asked(tape);
+pub(super) fn ask(tape: PathBuf, flying: Option<Flying>) {
+    *STATE.write().unwrap_or_else(PoisonError::into_inner) = State::Asked(tape, flying);
     WANTED.store(true, Ordering::Release);
 }
 
@@ -108,11 +140,11 @@ pub(super) fn current() -> Option<Arc<Recorder>> {
     match &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
         State::Running(recorder) => return Some(Arc::clone(recorder)),
         State::Idle => return None,
-        State::Asked(_) => {}
+        State::Asked(..) => {}
     }
     let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
-    if let State::Asked(tape) = &*state {
-        match Recorder::start(tape) {
+    if let State::Asked(tape, flying) = &*state {
+        match Recorder::start(tape, flying.as_ref()) {
             Ok(recorder) => *state = State::Running(Arc::new(recorder)),
             Err(error) => {
                 say(&format!("failed to record {}: {error}", tape.display()));
@@ -132,18 +164,18 @@ pub(super) fn current() -> Option<Arc<Recorder>> {
 pub(super) fn try_look_all() -> Option<bool> {
     let recorder = match &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
         State::Running(recorder) => Arc::clone(recorder),
-        State::Idle | State::Asked(_) => return None,
+        State::Idle | State::Asked(..) => return None,
     };
     let changed = recorder.all().iter().filter(|open| open.shown.try_look()).count();
     Some(changed > 0)
 }
 
 /// Begins a recording now. False where one is running or it cannot begin.
-pub(super) fn start(tape: PathBuf) -> bool {
+pub(super) fn start(tape: PathBuf, flying: Option<Flying>) -> bool {
     if let State::Running(_) = &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
         return false;
     }
-    ask(tape);
+    ask(tape, flying);
     current().is_some()
 }
 
@@ -158,7 +190,9 @@ pub(super) fn stop() -> bool {
 }
 
 impl Recorder {
-    fn start(tape: &Path) -> Result<Self, String> {
+    fn start(tape: &Path, flying: Option<&Flying>) -> Result<Self, String> {
+        let flying = flying.or_else(|| FLYING.get()).cloned().unwrap_or_default();
+        let (ring, triggers) = flying.read()?;
         let annotations = annotations()?;
         let redactor = redactor()?;
         let options = || RecordOptions {
@@ -170,13 +204,23 @@ impl Recorder {
             page_size: iokit::this_page_size(),
             capture: Capture::SyncPoints,
             redactor: redactor.clone(),
+            journal: JournalOptions { ring: ring.clone(), ..JournalOptions::default() },
             ..RecordOptions::default()
         };
         let process = std::process::id();
         let begun = begin(tape, options).map_err(|error| error.to_string())?;
         let Begun { session, tape, notes } = begun;
         notes.iter().for_each(|note| say(note));
-        watch::recording_in(process);
+        let flies = ring.is_some() || triggers.is_some();
+        if flies {
+            let options = FlightOptions { say, within };
+            let started =
+                FlightRecorder::start(&session, &tape, triggers.unwrap_or_default(), options);
+            if let Err(error) = started {
+                say(&format!("failed to {error}; so nothing has a tape cut"));
+            }
+        }
+        watch::recording_in(process, flies);
         let originals = Originals::new();
         let system = session.wrap(Arc::clone(&originals) as Arc<dyn System>);
         Ok(Self {
@@ -280,6 +324,13 @@ impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("tape", &self.tape).finish_non_exhaustive()
     }
+}
+
+/// What the thread that cuts tapes does is the recorder's own, and a fork waits for it.
+fn within(work: &mut dyn FnMut()) {
+    let Some(_inside) = Inside::enter() else { return };
+    let _open = gate::enter();
+    work();
 }
 
 /// Tells the person who records. Where stderr is closed nobody is told.

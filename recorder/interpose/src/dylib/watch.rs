@@ -6,7 +6,7 @@ use super::recorder;
 use dextape_recorder::recording::beside_the_client;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often it looks at best, and at worst: where nothing changes it looks less and less often.
@@ -25,6 +25,9 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// The process that the recording began in, whose journal has a thread of its own.
 static RECORDED: AtomicU32 = AtomicU32::new(0);
 
+/// Whether there is one that cuts tapes, too.
+static FLIES: AtomicBool = AtomicBool::new(false);
+
 /// When the last sync point was, in nanoseconds since the first.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -38,8 +41,9 @@ pub(super) fn sync_point() {
     LAST.store(now(), Ordering::Release);
 }
 
-/// A recording has begun in this process.
-pub(super) fn recording_in(process: u32) {
+/// A recording has begun in this process, which cuts tapes on a thread of its own where it `flies`.
+pub(super) fn recording_in(process: u32, flies: bool) {
+    FLIES.store(flies, Ordering::Release);
     RECORDED.store(process, Ordering::Release);
 }
 
@@ -47,6 +51,7 @@ pub(super) fn recording_in(process: u32) {
 pub(super) fn own_threads() -> Option<i32> {
     let process = std::process::id();
     let journals = (RECORDED.load(Ordering::Acquire) == process).then_some(1)?;
+    let journals = journals + i32::from(FLIES.load(Ordering::Acquire));
     Some(journals + i32::from(PROCESS.load(Ordering::Acquire) == process))
 }
 

@@ -21,6 +21,8 @@ mod endurance;
 #[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
+mod flight;
+#[cfg(target_os = "linux")]
 mod headers;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -53,6 +55,7 @@ fn main() {
         ownership::trials(),
         agreement::trials(),
         ended::trials(),
+        flight::trials(),
         endurance::trials(),
         races::trials(),
         pointers::trials(),
