@@ -20,7 +20,7 @@ static kern_return_t call(uint32_t selector) {
 }
 
 static void begin(void) {
-  io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("IOUserService"));
+  io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("BoundaryProbe"));
   if (IOServiceOpen(service, mach_task_self(), 0, &probe) != KERN_SUCCESS) exit(3);
   IOObjectRelease(service);
   for (int i = 0; i < 10; i++) call(0);
@@ -64,13 +64,16 @@ int main(int argc, char **argv) {
     printf("%d", dextape_record_start_ring("t.tape.jsonl", "1KiB", NULL));
     printf(" %d", dextape_record_start_ring("t.tape.jsonl", NULL, "signal:SIGKILL"));
     printf(" %d", dextape_record_start_ring(NULL, NULL, NULL));
-    printf(" %d %d\n", dextape_record_trigger("too early"), dextape_record_stop());
+    printf(" %d", dextape_record_trigger("too early"));
+    printf(" %d\n", dextape_record_stop());
     printf("%d", dextape_record_start_ring("t.tape.jsonl", "1MiB,10min", "tapes:2"));
     printf(" %d\n", dextape_record_start("u.tape.jsonl"));
     begin();
     printf("%d", dextape_record_trigger("it matters"));
-    printf(" %d %d\n", dextape_record_stop(), dextape_record_stop());
-    printf("%d %d\n", dextape_record_trigger("too late"), call(0));
+    printf(" %d", dextape_record_stop());
+    printf(" %d\n", dextape_record_stop());
+    printf("%d", dextape_record_trigger("too late"));
+    printf(" %d\n", call(0));
     return 0;
   }
   if (strcmp(how, "late") == 0) {
@@ -88,7 +91,8 @@ int main(int argc, char **argv) {
   }
   begin();
   if (strcmp(how, "result") == 0) {
-    printf("%x %x\n", call(4), call(0));
+    printf("%x", call(4));
+    printf(" %x\n", call(0));
   } else if (strcmp(how, "twice") == 0) {
     printf("%d", dextape_record_trigger("first"));
     printf(" %d\n", dextape_record_trigger(NULL));

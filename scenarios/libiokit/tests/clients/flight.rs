@@ -8,9 +8,15 @@ use std::path::Path;
 
 const CLIENT: &str = include_str!("flight.c");
 
+/// The client. What it leaves open is not what is asked here.
+fn client() -> Program {
+    let client = Program::compile(&["gcc"], "c", CLIENT).on("boundary-probe");
+    client.set("DEXTAPE_LEAKS", "no")
+}
+
 /// The client, recorded in a ring, with these triggers.
 fn recorded(triggers: &str) -> Program {
-    let client = Program::compile(&["gcc"], "c", CLIENT).on("boundary-probe");
+    let client = client();
     let client = client.set("DEXTAPE_RECORD", "t.tape.jsonl").set("DEXTAPE_RING", "1MiB");
     if triggers.is_empty() { client } else { client.set("DEXTAPE_TRIGGER", triggers) }
 }
@@ -130,7 +136,7 @@ fn killed() {
 }
 
 fn functions() {
-    let client = Program::compile(&["gcc"], "c", CLIENT).on("boundary-probe");
+    let client = client();
     let ran = run(&client, "start");
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(ran.out, "-1 -1 -1 -1 -1\n0 -1\n0 0 -1\n-1 0\n", "{ran}");
