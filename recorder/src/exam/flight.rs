@@ -14,7 +14,7 @@ const LANES: u32 = 4;
 
 /// Connections, memories and calls that are under way at once, at most.
 const CONNECTIONS: usize = 6;
-const MEMORIES: usize = 12;
+const MEMORIES: usize = 6;
 const PENDING: usize = 8;
 
 /// The bytes that are written at once, most often and now and then: those are longer than a small segment

@@ -334,6 +334,13 @@ impl Journal {
         self.core.leave_hole(&stamp, body, published);
     }
 
+    /// Has the helper sleep so long before it looks for work, as on a busy machine. For tests.
+    #[doc(hidden)]
+    pub fn make_helper_drowsy(&self, sleep: Duration) {
+        let micros = u32::try_from(sleep.as_micros()).unwrap_or(u32::MAX);
+        self.core.drowsy.store(micros, Ordering::Relaxed);
+    }
+
     /// Bytes of a record that are left in the segment in use. For benchmarks.
     #[doc(hidden)]
     #[must_use]

@@ -39,6 +39,8 @@ pub(super) struct Core {
     /// Why there will be no further segment.
     failure: OnceLock<String>,
     helper: OnceLock<Thread>,
+    /// Microseconds that the helper sleeps before it looks for work. For tests.
+    pub(super) drowsy: AtomicU32,
 }
 
 impl Core {
@@ -55,6 +57,7 @@ impl Core {
             prepared: AtomicU64::new(0),
             failure: OnceLock::new(),
             helper: OnceLock::new(),
+            drowsy: AtomicU32::new(0),
         }
     }
 

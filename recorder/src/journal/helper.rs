@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Segments behind the one in use that stay in memory for late writers.
 const KEPT_BEHIND: u64 = 4;
@@ -104,6 +105,10 @@ impl Helper {
     pub(super) fn run(mut self) {
         process::block_signals();
         while !self.quit.load(Ordering::Acquire) {
+            let drowsy = self.core.drowsy.load(Ordering::Relaxed);
+            if drowsy > 0 {
+                std::thread::sleep(Duration::from_micros(u64::from(drowsy)));
+            }
             self.make_ready();
             self.let_go();
             if let Some(recycler) = &mut self.recycler

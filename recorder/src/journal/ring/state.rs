@@ -300,3 +300,61 @@ fn take_class(bytes: &mut Bytes<'_>) -> Result<Class, Fault> {
         _ => return Err(Fault("an unknown class of records")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exam::Flight;
+    use crate::journal::ring::{Geometry, take_segment};
+    use crate::journal::segments::Segments;
+    use crate::journal::{Journal, JournalOptions, RingOptions};
+    use std::time::Duration;
+
+    #[test]
+    fn a_keeper_is_the_same_however_often_it_was_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        // Segments so small that something is under way at the end of each, and much is in chunks.
+        let options = JournalOptions {
+            segment_size: 4096,
+            wait: Duration::from_secs(20),
+            ..JournalOptions::default()
+        };
+        let journal = Journal::create(&path, options).unwrap();
+        Flight::new(&[&journal], 8).run(6_000);
+        drop(journal);
+        let mut segments = Segments::open(&path).unwrap();
+        let options = RingOptions::of_size(1 << 20).sticky(2).shadows(20 << 10).first_calls(9);
+        let geometry = Geometry::of(&options, 4096);
+        let mut keeper = Keeper::new(Geometry::limits(&options));
+        let mut saved = State { recording: 1, oldest: 0, keeper: keeper.clone() };
+        let (mut underway, mut chunks) = (0, 0);
+        for number in 0..segments.places.len() as u64 {
+            let bytes = segments.load(number).unwrap().unwrap();
+            take_segment(&mut keeper, number, &bytes);
+            take_segment(&mut saved.keeper, number, &bytes);
+            saved.oldest = number + 1;
+            let text = saved.encode(geometry.state_size);
+            saved = State::decode(&text).unwrap();
+            assert_eq!(saved.oldest, number + 1);
+            assert!(saved.keeper == keeper, "after segment {number}");
+            underway += keeper.lanes.values().filter(|lane| lane.underway.is_some()).count();
+            chunks += keeper.chunks.len();
+        }
+        assert!(underway > 100 && chunks > 5, "{underway} {chunks}");
+    }
+
+    #[test]
+    fn a_state_that_was_cut_or_changed_is_none() {
+        let mut keeper = Keeper::new(Limits { entries: 4, ..Limits::default() });
+        keeper.events = 77;
+        let whole = State { recording: 1, oldest: 5, keeper }.encode(4096);
+        assert!(State::decode(&whole).is_some());
+        for at in 0..whole.len() {
+            assert!(State::decode(&whole[..at]).is_none(), "cut at {at}");
+            let mut changed = whole.clone();
+            changed[at] ^= 4;
+            assert!(State::decode(&changed).is_none(), "changed at {at}");
+        }
+    }
+}
