@@ -1,6 +1,6 @@
 //! Damaged journals: a sample of the long proofs, and the memory that they take.
 
-use dextape_recorder::exam::{cut_at_every_byte, flip_and_cut, forge};
+use dextape_recorder::exam::{cut_at_every_byte, damage_ring, flip_and_cut, forge};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -82,4 +82,17 @@ fn a_forged_journal_seals_to_a_tape_that_reads_back() {
     println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
     assert_eq!(tally.recovered, tally.runs);
     assert!(MOST.load(Ordering::Relaxed) - before < 16 << 20);
+}
+
+#[test]
+fn a_damaged_or_forged_ring_gives_a_tape_or_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let before = HELD.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let tally = damage_ring(folder.path(), flips() / 12, 1).unwrap();
+    println!("{tally:?}, at most {} bytes held", MOST.load(Ordering::Relaxed) - before);
+    assert_eq!(tally.recovered + tally.refused, tally.runs);
+    assert!(tally.recovered > tally.runs / 2, "{tally:?}");
+    assert!(MOST.load(Ordering::Relaxed) - before < 24 << 20);
 }

@@ -1,6 +1,9 @@
 //! A sample of the long proof: the process of a recorded client killed at random moments.
 
-use dextape_recorder::exam::{VictimTime, be_the_recorded_victim, kill_recorded_at_random};
+use dextape_recorder::exam::{
+    VictimTime, be_the_recorded_victim, be_the_ring_victim, kill_recorded_at_random,
+    kill_rings_at_random,
+};
 use dextape_recorder::seal::SealReport;
 use std::process::Command;
 
@@ -10,6 +13,18 @@ fn the_victim() {
     be_the_recorded_victim().unwrap();
 }
 
+/// As [`the_victim`], of a flight recorder.
+#[test]
+fn the_ring_victim() {
+    be_the_ring_victim().unwrap();
+}
+
+fn victim(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads", "1"]);
+    command
+}
+
 /// How many victims: a sample, or what the full proof asks for.
 fn times() -> u64 {
     std::env::var("DEXTAPE_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(10)
@@ -17,12 +32,8 @@ fn times() -> u64 {
 
 fn kill(time: VictimTime) -> SealReport {
     let folder = tempfile::tempdir().unwrap();
-    let victim = || {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "the_victim", "--nocapture", "--test-threads", "1"]);
-        command
-    };
-    let report = kill_recorded_at_random(folder.path(), times(), 1, time, victim).unwrap();
+    let report =
+        kill_recorded_at_random(folder.path(), times(), 1, time, || victim("the_victim")).unwrap();
     println!("{report:?}");
     report
 }
@@ -37,4 +48,13 @@ fn killed_simulated_client() {
 fn killed_free_client_of_four_threads() {
     let report = kill(VictimTime::Free);
     assert!(report.events > 100, "the victims hardly ran: {report:?}");
+}
+
+#[test]
+fn killed_flight_recorder() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = kill_rings_at_random(folder.path(), times() / 2, 1, || victim("the_ring_victim"));
+    let report = report.unwrap();
+    println!("{report:?}");
+    assert!(report.gaps >= times() / 4, "few of the victims went around their ring: {report:?}");
 }

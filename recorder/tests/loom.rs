@@ -9,7 +9,7 @@
 #![cfg(loom)]
 
 use dextape_recorder::journal::protocol::{
-    Frontier, Reservation, Word, commit, committed, publish,
+    Frontier, Place, Reservation, Word, commit, committed, publish,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU64;
@@ -29,6 +29,10 @@ impl Word for LoomWord {
 
     fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
         self.0.fetch_add(value, order)
+    }
+
+    fn replace(&self, current: u64, new: u64, order: Ordering) -> bool {
+        self.0.compare_exchange(current, new, order, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -200,5 +204,102 @@ fn a_writer_that_stops_holds_up_nobody() {
         assert!(model.append(2).is_some());
         stopped.join().unwrap();
         assert_eq!(model.read(), [2]);
+    });
+}
+
+/// A place of a ring, with room for one record.
+struct Shared {
+    place: Place<LoomWord>,
+    word_1: LoomWord,
+    body: LoomWord,
+}
+
+impl Shared {
+    /// The place belongs to segment 1.
+    fn new() -> Arc<Self> {
+        let place = Place::new(word(Place::<LoomWord>::NEW));
+        place.open(1);
+        Arc::new(Self { place, word_1: word(0), body: word(0) })
+    }
+
+    /// Stores a record of a segment, unless the place is another one's; true where it did.
+    fn store(&self, segment: u64, body: u64) -> bool {
+        if !self.place.enter(segment) {
+            return false;
+        }
+        // What was there before was cleared before the segment got the place.
+        assert_eq!(committed(&self.word_1), 0, "bytes of an older segment are left");
+        assert_eq!(self.body.load(Ordering::Relaxed), 0, "bytes of an older segment are left");
+        self.body.store(body, Ordering::Relaxed);
+        commit(&self.word_1, sum(body));
+        self.place.leave();
+        true
+    }
+
+    /// The body of the record; 0 where there is none.
+    fn record(&self) -> u64 {
+        let (found, body) = (committed(&self.word_1), self.body.load(Ordering::Relaxed));
+        assert_eq!(found, if body == 0 { 0 } else { sum(body) }, "a record that is not whole");
+        body
+    }
+
+    /// What the helper does: takes the place, looks at what is in it, and gives it to segment 2.
+    fn recycle(&self) -> Option<u64> {
+        if !self.place.close(1) {
+            return None;
+        }
+        let found = self.record();
+        self.word_1.store(0, Ordering::Relaxed);
+        self.body.store(0, Ordering::Relaxed);
+        self.place.open(2);
+        Some(found)
+    }
+}
+
+#[test]
+fn a_place_goes_to_another_segment_with_all_that_was_stored_and_nothing_comes_after() {
+    loom::model(|| {
+        let shared = Shared::new();
+        let writer = |segment, body| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.store(segment, body))
+        };
+        let (late, early) = (writer(1, 7), writer(2, 9));
+        let found = shared.recycle();
+        let (late, early) = (late.join().unwrap(), early.join().unwrap());
+        match found {
+            // Somebody was in it, or was just looking; the record of segment 1 stays where it is.
+            None => {
+                assert!(!early);
+                assert_eq!(shared.record(), if late { 7 } else { 0 });
+            }
+            Some(found) => {
+                assert_eq!(found, if late { 7 } else { 0 }, "what was stored is seen");
+                assert_eq!(shared.record(), if early { 9 } else { 0 });
+            }
+        }
+    });
+}
+
+#[test]
+fn a_place_that_a_writer_is_stuck_in_stays_and_comes_back_when_the_writer_does() {
+    loom::model(|| {
+        let shared = Shared::new();
+        assert!(shared.place.enter(1));
+        let helper = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.recycle())
+        };
+        // It is in there as long as it likes, and others go by.
+        let stranger = shared.place.enter(2);
+        if stranger {
+            shared.place.leave();
+        }
+        assert_eq!(helper.join().unwrap(), None);
+        assert!(!stranger);
+        shared.body.store(7, Ordering::Relaxed);
+        commit(&shared.word_1, sum(7));
+        shared.place.leave();
+        assert_eq!(shared.recycle(), Some(7));
     });
 }

@@ -7,13 +7,23 @@ use crate::Proof;
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "kill",
-        about: "a recording killed with SIGKILL seals with all that was finished, simulated and free",
+        about: "a recording killed with SIGKILL seals with all that was finished, simulated, free, and in a ring",
         package: "dextape-recorder",
         target: Some("kill_recorded"),
         test: "killed",
         variable: "DEXTAPE_KILLS",
         sample: 10,
         full: 200,
+    },
+    Proof {
+        name: "flight-recorder",
+        about: "so many events through a ring stay within its bound of memory and disk, and its tape is valid",
+        package: "dextape-recorder",
+        target: Some("flight"),
+        test: "flies_within_its_bound",
+        variable: "DEXTAPE_FLIGHT",
+        sample: 200_000,
+        full: 10_000_000,
     },
     Proof {
         name: "tape-damage",
@@ -27,7 +37,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "journal-damage",
-        about: "a journal cut at every byte, flipped or forged is recovered or refused",
+        about: "a journal or ring cut at every byte, flipped or forged is recovered or refused",
         package: "dextape-recorder",
         target: Some("damage"),
         test: "a_",

@@ -11,7 +11,8 @@ use dextape::memory::Memory as _;
 use dextape::redaction::{Pseudonym, RedactionPolicy};
 use dextape::replay::{ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
-use dextape::tape::Tape;
+use dextape::tape::{Body, Tape};
+use dextape_recorder::journal::{JournalOptions, RingOptions};
 use dextape_recorder::recording::{PolicyRedactor, RecordOptions};
 use dextape_recorder::seal::{SealOptions, seal};
 use std::sync::Arc;
@@ -87,9 +88,11 @@ fn holds(bytes: &[u8], secret: &[u8]) -> bool {
     };
     // Halves of it, too.
     let half = secret.len() / 2;
-    [&secret[..half], &secret[half..], &hex(false), &hex(true)]
-        .iter()
-        .any(|part| bytes.windows(part.len()).any(|window| window == *part))
+    [&secret[..half], &secret[half..], &hex(false), &hex(true)].iter().any(|part| {
+        // Byte by byte to the first one: a ring is long.
+        let first = |(at, byte): (usize, &u8)| *byte == part[0] && bytes[at..].starts_with(part);
+        bytes.iter().enumerate().any(first)
+    })
 }
 
 #[test]
@@ -158,4 +161,57 @@ fn a_condition_chooses_calls_and_scalars_are_private_as_a_whole() {
         assert_eq!(count(b"PART-NO-77Q1"), 1);
         assert_eq!(count(b"WORDYNUM"), 0);
     });
+}
+
+/// A flight recorder that has gone around its ring with a secret in shared memory: what its file and its tape
+/// hold, and whether a keyframe speaks of that memory.
+fn flown(options: RecordOptions) -> (Vec<u8>, Vec<u8>, bool) {
+    let journal = JournalOptions::default().ring(RingOptions::of_size(1 << 20).first_calls(1));
+    let options = RecordOptions { journal, ..options };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flight.tape.jsonl");
+    let journal = Schedule::simulate(1, |schedule| {
+        let it = Recorded::start(schedule, true, options);
+        let connection = it.open();
+        let mapping = connection.map_memory(1, MapOptions::ANYWHERE, 0).unwrap();
+        let mut seen = [0; 16];
+        for round in 0..350_u64 {
+            // The dext writes it, the client sees it, now and then over something else, and copies it.
+            it.device.memory.copy_in(8, SECRETS[3]).unwrap();
+            mapping.copy_out(8, &mut seen).unwrap();
+            mapping.copy_in(64, &seen).unwrap();
+            echo(&*connection, &[round as u8; 1_500]);
+            it.device.memory.copy_in(8, &[0; 16]).unwrap();
+            mapping.copy_out(8, &mut seen).unwrap();
+        }
+        it.device.memory.copy_in(8, SECRETS[3]).unwrap();
+        mapping.copy_out(8, &mut seen).unwrap();
+        // Long behind the boundary, so that the keyframe has it.
+        (0..260).for_each(|_| drop(echo(&*connection, &[1; 1_500])));
+        it.session.cut(&path).unwrap();
+        std::fs::read(it.session.path()).unwrap()
+    });
+    let text = std::fs::read(&path).unwrap();
+    let mut tape = Tape::from_bytes(text.clone()).unwrap();
+    tape.inline_blobs().unwrap();
+    let told = tape.events().iter().any(|event| match &event.body {
+        Body::Keyframe(keyframe) => {
+            keyframe.memories.iter().any(|it| it.memory_type == 1 && !it.shadow.is_empty())
+        }
+        _ => false,
+    });
+    (journal, text, told)
+}
+
+#[test]
+fn no_secret_reaches_the_disk_by_a_keyframe_or_a_saved_state() {
+    let (journal, tape, told) = flown(options());
+    assert!(told, "no keyframe speaks of the memory");
+    assert!(!holds(&journal, SECRETS[3]), "it is in the ring's file");
+    assert!(!holds(&tape, SECRETS[3]), "it is on the tape");
+    // Without a policy it is in both, so that the search would have found it.
+    let (journal, tape, told) = flown(RecordOptions::default());
+    assert!(told && holds(&journal, SECRETS[3]) && holds(&tape, SECRETS[3]));
+    let states = journal.windows(8).rposition(|bytes| bytes == b"dxtstate").unwrap();
+    assert!(holds(&journal[states..], SECRETS[3]), "it is in a saved state");
 }
