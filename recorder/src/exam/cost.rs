@@ -1,7 +1,8 @@
 //! What an append costs.
 
 use crate::journal::{
-    Call, Data, Journal, JournalError, JournalOptions, Record, Return, Stamp, Structure,
+    Call, Data, Journal, JournalError, JournalOptions, Record, Return, RingOptions, Stamp,
+    Structure,
 };
 use dextape::IoReturn;
 use dextape::tape::OutputKind;
@@ -17,6 +18,8 @@ pub struct AppendCost {
     pub cold: f64,
     /// Over many segments, the helper's work on another core included where there is one.
     pub sustained: f64,
+    /// The same in a ring that is written around several times.
+    pub ring: f64,
 }
 
 /// Appends the two records of a small call.
@@ -74,13 +77,19 @@ pub fn measure_append(folder: &Path) -> Result<AppendCost, JournalError> {
     drop(journal);
     let _ = std::fs::remove_file(&path);
     let options = JournalOptions { wait: Duration::from_secs(20), ..JournalOptions::default() };
-    let journal = Journal::create(&path, options)?;
-    let sustained = batch(&journal, 200_000);
-    drop(journal);
-    let _ = std::fs::remove_file(&path);
+    let sustained = |options| -> Result<f64, JournalError> {
+        let journal = Journal::create(&path, options)?;
+        let spent = batch(&journal, 500_000);
+        drop(journal);
+        let _ = std::fs::remove_file(&path);
+        Ok(spent)
+    };
+    let ring = sustained(options.clone().ring(RingOptions::default()))?;
+    let sustained = sustained(options)?;
     Ok(AppendCost {
         warm: batches.iter().copied().fold(f64::INFINITY, f64::min),
         cold: batches.first().copied().unwrap_or(f64::INFINITY),
         sustained,
+        ring,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::cost::append_small_call;
 use crate::journal::{Data, Journal, JournalOptions, Record, RingOptions, Stamp};
-use crate::seal::{SealOptions, SealReport, seal};
+use crate::seal::{SealOptions, SealReport, cut, seal};
 use dextape::limits::PAGE_SIZE;
 use dextape::memory::Width;
 use dextape::schedule::Generator;
@@ -13,6 +13,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The variable by which a process knows that it is a flight recorder to be killed; it holds the journal's
@@ -40,10 +41,30 @@ fn witness_of(journal: &Path) -> PathBuf {
 /// Where the journal or the witness cannot be made.
 pub fn be_the_ring_victim() -> Result<(), AnyError> {
     let Some(path) = std::env::var_os(RING_VICTIM).map(PathBuf::from) else { return Ok(()) };
+    let journal = begin(&path)?;
+    // What is in the page cache outlives the process.
+    let witness = File::options().write(true).create_new(true).open(witness_of(&path))?;
+    witness.write_all_at(&[0; 16 * LANES as usize], 0)?;
+    std::thread::scope(|scope| {
+        for lane in 1..=LANES {
+            let (journal, witness) = (&journal, &witness);
+            scope.spawn(move || {
+                go_on(journal, lane, |words| {
+                    let bytes = words.map(u64::to_le_bytes).concat();
+                    witness.write_all_at(&bytes, u64::from(lane - 1) * 16).is_ok()
+                });
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A ring with a connection and its memory.
+fn begin(path: &Path) -> Result<Journal, AnyError> {
     let wait = Duration::from_secs(20);
     let ring = RingOptions::of_size(1 << 20).first_calls(8);
     let options = JournalOptions { wait, ..JournalOptions::default() }.ring(ring);
-    let journal = Journal::create(&path, options)?;
+    let journal = Journal::create(path, options)?;
     let opener = Stamp { lane: LANES + 1, ..Stamp::default() };
     journal.append(Stamp::default(), &Record::Header(&Header::mock()));
     let cause = journal.append(opener, &Record::Open { service: 1, open_type: 0 });
@@ -54,28 +75,68 @@ pub fn be_the_ring_victim() -> Result<(), AnyError> {
     let (capture, read_only) = (Capture::Accessor, false);
     let mapped = MappedMemory { memory: MEMORY, length: 64, size: PAGE_SIZE, capture, read_only };
     journal.append(Stamp { cause, ..opener }, &Record::Mapped { outcome: Ok(mapped) });
-    // What is in the page cache outlives the process.
-    let witness = File::options().write(true).create_new(true).open(witness_of(&path))?;
-    witness.write_all_at(&[0; 16 * LANES as usize], 0)?;
+    Ok(journal)
+}
+
+/// One lane's turns, as long as it may: after each it tells how many events are finished, and how many turns
+/// were refused.
+fn go_on(journal: &Journal, lane: u32, tell: impl Fn([u64; 2]) -> bool) {
+    let mut refused = 0_u64;
+    for time in (0..).step_by(TURN as usize) {
+        let stamp = Stamp { lane, connection: Some(1), cause: None, time };
+        let kept = journal.append(stamp, &write(lane, &time.to_le_bytes())).is_some()
+            & append_small_call(journal, lane, time + 1);
+        refused += u64::from(!kept);
+        if !tell([time + TURN, refused]) {
+            return;
+        }
+    }
+}
+
+/// Cuts so many tapes of a ring while three threads record in it as fast as they can. Each holds all that was
+/// finished when it was asked for, or accounts for it. Gives the events of all tapes.
+///
+/// # Errors
+///
+/// Where a tape is not valid, or says something else than was recorded.
+pub fn cut_while_recording(folder: &Path, cuts: u64) -> Result<u64, AnyError> {
+    let journal = begin(&folder.join("cut.journal"))?;
+    let tape = folder.join("cut.tape.jsonl");
+    let words = [const { [const { AtomicU64::new(0) }; 2] }; LANES as usize];
+    let ended = AtomicBool::new(false);
+    let told = |which: usize| words.each_ref().map(|lane| lane[which].load(Ordering::Acquire));
+    let cut_one = || -> Result<u64, AnyError> {
+        std::thread::sleep(Duration::from_millis(20));
+        let finished = told(0);
+        cut(&journal, &tape, SealOptions::default())?;
+        let refused = told(1);
+        let validation = validate(&tape)?;
+        if !validation.is_valid() {
+            return Err(validation.to_string().into());
+        }
+        let mut tape = Tape::read(&tape)?;
+        tape.inline_blobs()?;
+        let lanes = finished.into_iter().zip(refused);
+        let witness: Vec<u8> =
+            lanes.flat_map(|(told, refused)| [told, refused]).flat_map(u64::to_le_bytes).collect();
+        check(tape.events(), &witness)?;
+        Ok(tape.events().len() as u64)
+    };
     std::thread::scope(|scope| {
-        for lane in 1..=LANES {
-            let (journal, witness) = (&journal, &witness);
-            scope.spawn(move || -> std::io::Result<()> {
-                let mut refused = 0_u64;
-                for time in (0..).step_by(TURN as usize) {
-                    let stamp = Stamp { lane, connection: Some(1), cause: None, time };
-                    let kept = journal.append(stamp, &write(lane, &time.to_le_bytes())).is_some()
-                        & append_small_call(journal, lane, time + 1);
-                    refused += u64::from(!kept);
-                    let at = u64::from(lane - 1) * 16;
-                    witness.write_all_at(&(time + TURN).to_le_bytes(), at)?;
-                    witness.write_all_at(&refused.to_le_bytes(), at + 8)?;
-                }
-                Ok(())
+        for (lane, words) in (1..).zip(&words) {
+            let (journal, ended) = (&journal, &ended);
+            scope.spawn(move || {
+                go_on(journal, lane, |[finished, refused]| {
+                    words[1].store(refused, Ordering::Release);
+                    words[0].store(finished, Ordering::Release);
+                    !ended.load(Ordering::Relaxed)
+                });
             });
         }
-    });
-    Ok(())
+        let events = (0..cuts).map(|_| cut_one()).sum();
+        ended.store(true, Ordering::Relaxed);
+        events
+    })
 }
 
 fn write(lane: u32, word: &[u8; 8]) -> Record<'_> {

@@ -23,6 +23,6 @@ pub use flight::Flight;
 pub use flight_bound::{FlightCost, fly};
 pub use forge::forge;
 pub use kill::{VICTIM, be_the_victim, kill_at_random};
-pub use kill_ring::{RING_VICTIM, be_the_ring_victim, kill_rings_at_random};
+pub use kill_ring::{RING_VICTIM, be_the_ring_victim, cut_while_recording, kill_rings_at_random};
 pub use kinds::{append_body, every_kind};
 pub use recorded_cost::{RecordedCost, TrivialSystem, make_small_call, measure_recorded_call};

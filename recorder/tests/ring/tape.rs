@@ -2,7 +2,7 @@
 
 use super::oracle::{Account, compare};
 use dextape::tape::{Body, Tape, validate};
-use dextape_recorder::exam::Flight;
+use dextape_recorder::exam::{Flight, cut_while_recording};
 use dextape_recorder::journal::{Journal, JournalOptions, RingOptions};
 use dextape_recorder::seal::{SealOptions, cut, seal};
 use std::path::Path;
@@ -138,4 +138,14 @@ fn the_same_records_give_the_same_tape_whatever_the_helper_does() {
     for (index, (left, right)) in runs[0].iter().zip(&runs[1]).enumerate() {
         assert!(left == right, "cut {index}");
     }
+}
+
+#[test]
+fn a_tape_is_cut_while_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = cut_while_recording(folder.path(), 4).unwrap();
+    assert!(events > 4_000, "{events}");
+    // The copies that the cuts were made of are gone.
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 2, "the journal and the last tape");
 }

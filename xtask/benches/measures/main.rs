@@ -27,6 +27,7 @@ fn cases() -> Vec<Case> {
     cases.extend(replaying::keyed());
     cases.extend(tapes::cases());
     cases.extend(comparing::cases());
+    cases.extend(recording::cases());
     cases.extend(perturb::cases());
     cases
 }

@@ -1,10 +1,35 @@
 //! What recording adds to a call.
 
-use super::case::line;
-use dextape_recorder::exam::{measure_append, measure_recorded_call};
+use super::case::{Case, line};
+use dextape_recorder::exam::{append_small_call, measure_append, measure_recorded_call};
+use dextape_recorder::journal::{Journal, JournalOptions, RingOptions};
+use std::time::Duration;
 
 /// Group of these figures.
 pub(crate) const GROUP: &str = "record";
+
+/// The two records of a small call, to a plain journal and to a ring: what a flight recorder adds on the
+/// client's thread.
+pub(crate) fn cases() -> Vec<Case> {
+    let appending = |name, ring: Option<RingOptions>| {
+        Case::new(GROUP, name, move |_| {
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let wait = Duration::from_secs(20);
+            let options = JournalOptions { ring: ring.clone(), wait, ..JournalOptions::default() };
+            let journal = Journal::create(&folder.path().join("journal"), options);
+            let journal = journal.expect("the journal can be made");
+            move |calls| {
+                (0..calls).for_each(|time| assert!(append_small_call(&journal, 1, time)));
+                drop(folder);
+            }
+        })
+        .limit(1_000)
+    };
+    vec![
+        appending("enter and leave of a call to a plain journal", None),
+        appending("enter and leave of a call to a ring", Some(RingOptions::default())),
+    ]
+}
 
 /// Measures and prints. That a warm call allocates nothing and makes no system call is asserted by
 /// the recorder's tests (`hot_path`, `journal`).
@@ -19,4 +44,6 @@ pub(crate) fn print() {
     let append = measure_append(folder.path()).expect("the journal can be made");
     nanoseconds("append to the journal, enter and leave, warm", append.warm, None);
     nanoseconds("append to the journal, enter and leave, cold", append.cold, None);
+    nanoseconds("append to the journal, sustained, helper included", append.sustained, None);
+    nanoseconds("append to a ring of 64 MiB, sustained, helper included", append.ring, None);
 }
