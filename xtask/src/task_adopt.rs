@@ -146,6 +146,9 @@ fn test_of(
             let source = relative(package, &source);
             format!("crate::support::program(&regression, {source:?}, &[{}])", arguments.join(", "))
         }
+        (None, Some(expression)) if regression.baseline().is_some() => {
+            format!("crate::support::client_over(&regression, {expression})")
+        }
         (None, Some(expression)) if of_client => format!("regression.client({expression})"),
         (None, Some(expression)) => format!("regression.dext({expression})"),
         (None, None) => {

@@ -494,10 +494,10 @@ fn tell(
     out.result(
         || {
             format!(
-                "{events_before} events became {events}{} in {:.1} s and {trials} runs; {rest}\n\
-                 what they bring about: {wanted}\n{}",
-                baseline.as_ref().map(over_text).unwrap_or_default(),
+                "{events_before} events became {events} in {:.1} s and {trials} runs; {rest}\n\
+                 {}what they bring about: {wanted}\n{}",
                 took.as_secs_f64(),
+                baseline.as_ref().map(over_text).unwrap_or_default(),
                 shown(path),
             )
         },
@@ -519,11 +519,11 @@ fn tell(
 
 /// What is left beside events, for people.
 fn over_text(baseline: &Baseline) -> String {
-    let mut text = format!(" over the mock of {}", baseline.mock);
+    let mut text = format!("over the mock of {}\n", baseline.mock);
     for (place, deviation) in baseline.deviations.0.iter().enumerate() {
         let at = baseline.places.get(place).filter(|at| !at.is_empty());
-        let at = at.map(|at| format!(" ({at})")).unwrap_or_default();
-        text.push_str(&format!("{} `{deviation}`{at}", if place == 0 { ", with" } else { ";" }));
+        let at = at.map(|at| format!("  ({at})")).unwrap_or_default();
+        text.push_str(&format!("    {deviation}{at}\n"));
     }
     text
 }

@@ -152,7 +152,9 @@ impl Regression {
         &self,
         client: impl FnOnce(&Arc<dyn System>) -> Result<T, E>,
     ) -> Result<(), RegressionError> {
-        self.stands_alone()?;
+        if let Some(over) = &self.baseline {
+            return Err(RegressionError::NeedsMock(self.path.clone(), over.mock.clone()));
+        }
         self.ended(answered(&self.tape, client)?)
     }
 
@@ -175,26 +177,18 @@ impl Regression {
         self.ended(answered_over(&self.tape, make, client)?)
     }
 
-    fn stands_alone(&self) -> Result<(), RegressionError> {
-        match &self.baseline {
-            None => Ok(()),
-            Some(over) => Err(RegressionError::NeedsMock(self.path.clone(), over.mock.clone())),
-        }
-    }
-
     /// Judges how a program ended that was answered from the tape, with `DEXTAPE_TAPE` and
-    /// `libIOKit.so`: by its exit code or signal and what it wrote to stderr.
+    /// `libIOKit.so`, which has the mock where there has to be one: by its exit code or signal and what it wrote to stderr.
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client).
+    /// [`RegressionError::StillThere`] where it failed as it did.
     pub fn program(
         &self,
         code: Option<i32>,
         signal: Option<i32>,
         stderr: &str,
     ) -> Result<(), RegressionError> {
-        self.stands_alone()?;
         self.ended(Failure::of_program(code, signal, stderr))
     }
 

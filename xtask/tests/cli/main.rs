@@ -13,6 +13,7 @@ mod iig;
 mod import;
 mod learn;
 mod minimize;
+mod over_mock;
 
 mod questions;
 mod recordings;

@@ -171,7 +171,7 @@ fn what_the_mended_program_fails_by_too_shows_nothing() {
     let with = ["--holds-with", &program, "--fails-with", &program];
     insta::assert_snapshot!(folder.run(&[&["minimize", TAPE, "-o", SMALL], &with[..]].concat()), @"
     --- stderr
-    error: failed to tell the program from the mended one by a.tape.jsonl: with all of it both fail alike
+    error: failed to tell the program from the mended one by a.tape.jsonl: with all of it both fail alike, and with every part of it that was tried
     --- exit code 1
     ");
     let said = folder.run(&["minimize", TAPE, "-o", SMALL, "--holds-with", &mended]);

@@ -57,7 +57,6 @@ pub fn minimize_over(
         return Err(MinimizeError::Bare(what.to_owned()));
     }
     let mut deviations = baseline.deviations.clone();
-    let had = deviations.len();
     let events_before = whole.events().len();
     let mut found = if they_part(&attempt(&bare, &deviations)) {
         with(&mut bare, &deviations);
@@ -65,7 +64,7 @@ pub fn minimize_over(
     } else {
         with(&mut whole, &Deviations::NONE);
         match minimize_apart(&whole, what, &options, fails, is_alike) {
-            Err(MinimizeError::NotSeen(_) | MinimizeError::Alike(_)) if had > 0 => {
+            Err(MinimizeError::NotSeen(_) | MinimizeError::Alike(_)) if !deviations.is_empty() => {
                 with(&mut whole, &deviations);
                 minimize_apart(&whole, what, &options, fails, is_alike)?
             }
@@ -96,16 +95,20 @@ pub fn minimize_over(
     found.events_before = events_before;
     found.trials += asked.get();
     found.is_minimal &= !options.stop.load(Ordering::Relaxed);
-    let (events, count) = (found.tape.events().len(), deviations.len());
+    let events = found.tape.events().len();
     let header = found.tape.header_mut();
     unmark(header);
     // What the tape was recorded with is told by the baseline now.
     header.extra.remove(Deviations::IN_HEADER);
     header.provenance.clone_from(&tape.header().provenance);
-    header.provenance.push(format!(
-        "{TRIMMED}: {events} of {events_before} events and {count} of {had} deviations, over the mock of {}",
-        baseline.mock
-    ));
+    let with = match deviations.is_empty() {
+        true => String::new(),
+        false => format!(" with {deviations}"),
+    };
+    let mock = &baseline.mock;
+    let note =
+        format!("{TRIMMED}: {events} of {events_before} events, over the mock of {mock}{with}");
+    header.provenance.push(note);
     Ok(found)
 }
 

@@ -1,4 +1,5 @@
 //! Tapes with a planted failure, shrunk to the few events that it needs.
 
+mod over;
 mod planted;
 mod shrinks;
