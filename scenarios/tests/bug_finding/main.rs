@@ -4,9 +4,13 @@
 #[path = "../bug_exam/exam/mod.rs"]
 mod exam;
 mod found;
+mod irq_lost_wake_up;
 mod minimized;
 mod mutants;
 mod runs;
+mod shared_torn_text;
+#[path = "../regressions/support.rs"]
+mod support;
 
 use dextape::connection::System;
 use dextape::kernel::MockSystem;
