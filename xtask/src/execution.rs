@@ -63,7 +63,7 @@ const LIBRARY: &str = "libIOKit.so";
 const OTHER_NAMES: &[&str] = &["libCoreFoundation.so", "libdispatch.so", "libSystem.so"];
 
 /// Variables that the user may have set.
-const KEPT: &[&str] = &["DEXTAPE_LEAKS", "DEXTAPE_SLOWER"];
+const KEPT: &[&str] = &["DEXTAPE_COVERAGE", "DEXTAPE_LEAKS", "DEXTAPE_SLOWER"];
 
 /// How long a program may run.
 #[derive(Clone, Copy, Debug)]

@@ -1,39 +1,27 @@
 //! `report`: one file of tapes and what belongs to them, packed behind a gate and read as hostile input.
 
 use crate::Registry;
-use crate::execution::Execution;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::place::{recording, shown};
-use crate::play::{play, scenario_of};
+use crate::place::shown;
+use crate::report_client::about_program;
+use crate::report_log::{Moment, lines_near};
+use crate::report_open::{Open, open};
 use crate::task_record::name_and_value;
-use crate::task_show::heading;
 use clap::{Args, Subcommand};
 use dextape::protocol::Protocol;
 use dextape::redaction::{Pseudonym, RedactionPolicy};
-use dextape::replay::ReplayOptions;
-use dextape::tape::{
-    Event, Host, Tape, TapeError, TapeReader, Transcript, TranscriptOptions, validate,
-};
+use dextape::tape::{Host, Tape};
 use dextape_lab::{
-    Bundle, BundleError, Gate, Manifest, PackError, PrivateValue, Report as Content, VALUE_MAX,
-    VALUE_MIN, pack_report,
+    Gate, PackError, PrivateValue, Report as Content, VALUE_MAX, VALUE_MIN, pack_report,
 };
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The most bytes that are read of a note, a log or a list of values.
 const TEXT_MAX: u64 = 1 << 20;
-
-/// Lines of transcript that are shown of a tape.
-const LAST: usize = 12;
-
-/// Failures that are shown of a tape.
-const FAILURES: usize = 5;
 
 /// What is done with a report.
 #[derive(Debug, Args)]
@@ -64,9 +52,22 @@ struct Pack {
     /// A log of the client; its last lines are packed.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// How many lines.
+    /// How many lines at most.
     #[arg(long, default_value_t = 200, requires = "log")]
     log_lines: usize,
+    /// When it happened, as `log show` writes it (`2026-11-23 12:57:01`): lines around that time are
+    /// packed, and not the last ones.
+    #[arg(long, value_name = "TIME", requires = "log")]
+    log_at: Option<Moment>,
+    /// How many seconds before and after it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "log_at")]
+    log_seconds: u32,
+    /// The client, a program for macOS or its app: version and entitlements are packed.
+    #[arg(long, value_name = "APP")]
+    client: Option<PathBuf>,
+    /// The dext's bundle: version and entitlements are packed.
+    #[arg(long, value_name = "DEXT")]
+    dext: Option<PathBuf>,
     /// Something that is known of client, machine or dext, such as `client version=2.1`.
     #[arg(long = "environment", value_name = "NAME=VALUE", value_parser = name_and_value)]
     environment: Vec<(String, String)>,
@@ -82,20 +83,6 @@ struct Pack {
     /// Put pseudonyms in the place of those values, instead of refusing the bundle.
     #[arg(long, requires = "private")]
     replace_private: bool,
-}
-
-#[derive(Debug, Args)]
-struct Open {
-    /// The bundle.
-    bundle: PathBuf,
-    /// Where its tapes are unpacked to; a folder among what cargo builds by default.
-    #[arg(long, value_name = "FOLDER")]
-    into: Option<PathBuf>,
-    /// Replay each tape to the client in Rust of its scenario.
-    #[arg(long)]
-    replay: bool,
-    #[command(flatten)]
-    execution: Execution,
 }
 
 /// Packs or opens a report.
@@ -115,10 +102,17 @@ fn pack(asked: &Pack, out: &mut Output) -> Result<(), Failure> {
         let called = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         report.tapes.push((called, tape));
     }
-    report.environment.extend(asked.environment.iter().cloned());
-    if let Some(path) = &asked.log {
-        report.log = last_lines(path, asked.log_lines)?;
+    for (what, path) in [("client", &asked.client), ("dext", &asked.dext)] {
+        if let Some(path) = path {
+            report.environment.extend(about_program(what, path)?);
+        }
     }
+    report.environment.extend(asked.environment.iter().cloned());
+    report.log = match (&asked.log, asked.log_at) {
+        (None, _) => String::new(),
+        (Some(path), None) => last_lines(path, asked.log_lines)?,
+        (Some(path), Some(at)) => lines_near(path, at, asked.log_seconds, asked.log_lines)?,
+    };
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(|error| Failure::environment(format!("draw a key for pseudonyms: {error}")))?;
@@ -213,166 +207,4 @@ pub(crate) fn private_values(path: &Path) -> Result<Vec<PrivateValue>, Failure> 
             })
         })
         .collect()
-}
-
-fn open(registry: &Registry, asked: &Open, out: &mut Output) -> Result<(), Failure> {
-    let refused = |error: BundleError| {
-        let failure = match &error {
-            BundleError::Io(_) => Failure::environment(&error),
-            _ => Failure::invalid(&error),
-        };
-        failure.about(&format!("open {}", shown(&asked.bundle)))
-    };
-    let file = fs_err::File::open(&asked.bundle).map_err(Failure::environment)?;
-    let mut bundle = Bundle::read(file).map_err(refused)?;
-    let folder = match &asked.into {
-        Some(folder) => folder.clone(),
-        None => {
-            let stem = asked.bundle.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            recording("report").with_file_name(format!("{stem}-report"))
-        }
-    };
-    fs_err::create_dir_all(&folder).map_err(Failure::environment)?;
-    let mut tapes = Vec::new();
-    for index in 0..bundle.manifest().tapes.len() {
-        let path = folder.join(format!("{}.tape.jsonl", index + 1));
-        let mut unpacked =
-            tempfile::NamedTempFile::new_in(&folder).map_err(Failure::environment)?;
-        bundle.unpack_tape(index, &mut unpacked).map_err(refused)?;
-        unpacked.persist(&path).map_err(Failure::environment)?;
-        tapes.push(path);
-    }
-    let mut screen = facts(bundle.manifest(), bundle.note(), bundle.log());
-    let mut is_valid = true;
-    for (path, entry) in tapes.iter().zip(&bundle.manifest().tapes) {
-        let refused = |error: TapeError| Failure::tape(&error);
-        let reader = TapeReader::open(path).map_err(refused)?;
-        let validation = validate(path).map_err(refused)?;
-        is_valid &= validation.is_valid();
-        let called = entry.called.escape_debug();
-        // Writing to a string cannot fail.
-        let _ = writeln!(screen, "\n{} ({called}): {}", shown(path), heading(reader.header()));
-        for finding in validation.findings.iter().take(FAILURES) {
-            let _ = writeln!(screen, "  broken: {finding}");
-        }
-        let _ = writeln!(
-            screen,
-            "  {} events, {} in flight at the end; the last:",
-            validation.events,
-            validation.in_flight.len()
-        );
-        let mut failed = TranscriptOptions::default();
-        failed.errors_only = true;
-        let (mut all, mut failed) =
-            (Last::new(LAST, TranscriptOptions::default()), Last::new(FAILURES, failed));
-        for event in reader {
-            let event = event.map_err(refused)?;
-            all.event(&event);
-            failed.event(&event);
-        }
-        all.finish(&mut screen);
-        let _ = writeln!(screen, "  {} failures; the last:", failed.count());
-        failed.finish(&mut screen);
-        if asked.replay {
-            let tape = Tape::read(path).map_err(refused)?;
-            let (scenario, parameters) = scenario_of(&registry.scenarios, &tape)?;
-            let played = play(scenario, &parameters, &Arc::new(tape), ReplayOptions::default());
-            let told = played.map_or_else(|it| it.text().to_owned(), |it| it.report.to_string());
-            let _ = writeln!(screen, "  replayed to the client of {}: {told}", scenario.name());
-        }
-        let path = shown(path);
-        let _ = writeln!(
-            screen,
-            "  next: cargo xtask minimize {path} -o small.tape.jsonl --fails-with PROGRAM\n\
-             \x20       cargo xtask adopt small.tape.jsonl --source CLIENT.c"
-        );
-    }
-    let manifest = bundle.manifest();
-    let paths: Vec<_> = tapes.iter().map(|path| shown(path)).collect();
-    out.result(
-        || screen.trim_end().to_owned(),
-        || {
-            json!({
-                "environment": manifest.environment, "note": bundle.note(), "tapes": paths,
-                "redactions": manifest.redactions, "valid": is_valid,
-            })
-        },
-    )?;
-    if asked.execution.is_asked() {
-        for path in &tapes {
-            crate::task_execute::replay(&asked.execution, path, false, out)?;
-        }
-    }
-    if is_valid {
-        Ok(())
-    } else {
-        Err(Failure::Invalid(format!("validate the tapes of {}", shown(&asked.bundle))))
-    }
-}
-
-/// What the bundle says, with nothing in it that a terminal would obey.
-fn facts(manifest: &Manifest, note: &str, log: &str) -> String {
-    let mut screen = format!("packed by {}\n", manifest.packed_by.escape_debug());
-    for (name, value) in &manifest.environment {
-        let _ = writeln!(screen, "{}: {}", name.escape_debug(), value.escape_debug());
-    }
-    for line in note.lines().take(LAST) {
-        let _ = writeln!(screen, "note: {}", line.escape_debug());
-    }
-    for redaction in &manifest.redactions {
-        let _ = writeln!(screen, "redacted: {}", redaction.escape_debug());
-    }
-    let lines: Vec<&str> = log.lines().collect();
-    for line in &lines[lines.len().saturating_sub(FAILURES)..] {
-        let _ = writeln!(screen, "log: {}", line.escape_debug());
-    }
-    screen
-}
-
-/// The last lines of a transcript of a tape that may be long.
-struct Last {
-    transcript: Transcript,
-    text: String,
-    lines: VecDeque<String>,
-    most: usize,
-    count: u64,
-}
-
-impl Last {
-    fn new(most: usize, options: TranscriptOptions) -> Self {
-        let transcript = Transcript::new(options);
-        Self { transcript, text: String::new(), lines: VecDeque::new(), most, count: 0 }
-    }
-
-    fn event(&mut self, event: &Event) {
-        self.transcript.event(event, &mut self.text);
-        self.take();
-    }
-
-    fn take(&mut self) {
-        for line in self.text.lines() {
-            if self.lines.len() == self.most {
-                self.lines.pop_front();
-            }
-            let line: String = line.chars().take(120).collect();
-            self.lines.push_back(line.replace(char::is_control, "?"));
-            self.count += 1;
-        }
-        self.text.clear();
-    }
-
-    /// The lines so far, with the one that is still held.
-    fn count(&mut self) -> u64 {
-        self.transcript.finish(&mut self.text);
-        self.take();
-        self.count
-    }
-
-    fn finish(mut self, screen: &mut String) {
-        self.count();
-        for line in &self.lines {
-            // Writing to a string cannot fail.
-            let _ = writeln!(screen, "  {line}");
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schemas of the tape and of protocol descriptions.
+//! `schema`: the JSON Schemas of the tape, of protocol descriptions and of reports.
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -13,15 +13,18 @@ enum Of {
     Tape,
     /// A protocol description.
     Protocol,
+    /// The manifest of a report.
+    Report,
 }
 
 impl Of {
-    const ALL: [Self; 2] = [Self::Tape, Self::Protocol];
+    const ALL: [Self; 3] = [Self::Tape, Self::Protocol, Self::Report];
 
     fn schema(self) -> String {
         match self {
             Self::Tape => dextape::tape::schema::schema(),
             Self::Protocol => dextape::protocol::schema(),
+            Self::Report => dextape_lab::report_schema(),
         }
     }
 
@@ -30,6 +33,7 @@ impl Of {
         match self {
             Self::Tape => "harness/schema/tape.schema.json",
             Self::Protocol => "harness/schema/protocol.schema.json",
+            Self::Report => "harness/schema/report.schema.json",
         }
     }
 }

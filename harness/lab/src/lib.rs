@@ -10,6 +10,7 @@
 //!   measures how well.
 //! - [`parting`]: where two runs of one seed part, and the likely reason.
 //! - [`facts_of`]: what the calls of a tape exercise; [`ShownRules`]: which rules of the boundary it shows.
+//! - [`TapeProfile`]: how much of what a tape does others do, too.
 //! - [`minimize`](minimize()): a tape that brings a failure about becomes the smallest one that does.
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 //! - [`pack_report`] makes one file of tapes and what belongs to them, behind a gate; [`Bundle`] reads it.
@@ -25,6 +26,7 @@ mod export;
 mod import;
 mod learn;
 mod lenient;
+mod likeness;
 mod minimize;
 mod picture;
 mod redact;
@@ -52,6 +54,7 @@ pub use learn::{
     FieldClass, LearnError, LearnReport, Learned, LearnedField, Redaction, RedactionReason, learn,
 };
 pub use lenient::{Lenient, LenientError, LenientReport, is_marked, mark};
+pub use likeness::{NEAR, TapeProfile};
 pub use minimize::{
     Attempt, Baseline, Driven, Failure, MakeBaseline, MinimizeError, MinimizeOptions, Minimized,
     Mode, Progress, ProgressFn, TRIMMED, answered, answered_over, lay_over, message_class,
@@ -64,9 +67,11 @@ pub use redact::{
     Leak, PrivateValue, RedactError, Redacted, VALUE_MAX, VALUE_MIN, find_private, redact,
 };
 pub use regression::{REDACTION_PENDING, Regression, RegressionError, driven};
+#[cfg(feature = "schema")]
+pub use report::report_schema;
 pub use report::{
-    Bundle, BundleError, FileEntry, Gate, Manifest, PackError, Packed, Report, TapeEntry,
-    pack_report,
+    Bundle, BundleError, FileEntry, Gate, Manifest, PackError, Packed, REPORT_EVENTS_MAX, Report,
+    TapeEntry, pack_report,
 };
 pub use shown::{Shown, ShownRules};
 pub use trial::{Failed, FailedHow, Trial, TrialError, trial};

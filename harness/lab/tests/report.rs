@@ -4,7 +4,7 @@ use dextape::redaction::{Pseudonym, RedactionPolicy};
 use dextape::registry::Value;
 use dextape::schedule::Generator;
 use dextape::tape::{Body, Event, Header, Tape, sample};
-use dextape_lab::{Bundle, Gate, Packed, PrivateValue, Report, pack_report};
+use dextape_lab::{Bundle, Gate, NEAR, Packed, PrivateValue, Report, TapeProfile, pack_report};
 use std::io::{Cursor, Write as _};
 use zip::write::SimpleFileOptions;
 
@@ -142,4 +142,66 @@ fn bombs_and_names_that_lead_elsewhere_are_refused() {
     failed to read manifest.json of the bundle: expected a line for each file; have it packed and sent again
     failed to read the bundle: expected a zip whose comment is "dextape report, blake3 " and the 64 digits of its hash: it is too short; `cargo xtask report pack` makes one
     "#);
+}
+
+/// The tapes of each scenario's folder of fixtures.
+fn fixtures() -> Vec<(String, Vec<Tape>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+    let mut scenarios = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "regressions" || !path.is_dir() {
+            continue;
+        }
+        let mut files: Vec<_> =
+            std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.to_string_lossy().ends_with(".tape.jsonl"));
+        files.sort();
+        scenarios.push((name, files.iter().map(|file| Tape::read(file).unwrap()).collect()));
+    }
+    scenarios.sort_by(|(one, _): &(String, Vec<Tape>), (other, _)| one.cmp(other));
+    scenarios
+}
+
+#[test]
+fn a_tape_is_nearest_to_the_other_tapes_of_its_scenario() {
+    let fixtures = fixtures();
+    let own = |tape: &Tape| TapeProfile::of(tape.header(), tape.events());
+    // Of a driver of another name only the shapes of the calls are left.
+    let unnamed = |tape: &Tape| TapeProfile::of(&Header::mock(), tape.events());
+    let (mut tapes, mut found, mut found_unnamed) = (0, 0, 0);
+    for (at, (_, of_scenario)) in fixtures.iter().enumerate() {
+        for (left_out, tape) in of_scenario.iter().enumerate().filter(|_| of_scenario.len() > 1) {
+            let nearest = |profile: &TapeProfile| {
+                let percent = |(other, (_, tapes)): (usize, &(String, Vec<Tape>))| {
+                    let mut joined = TapeProfile::default();
+                    let others = tapes.iter().enumerate();
+                    for (_, tape) in others.filter(|(it, _)| (other, *it) != (at, left_out)) {
+                        joined.join(own(tape));
+                    }
+                    (profile.percent_in(&joined).unwrap(), other)
+                };
+                fixtures.iter().enumerate().map(percent).max().unwrap()
+            };
+            tapes += 1;
+            found += usize::from(matches!(nearest(&own(tape)), (NEAR.., it) if it == at));
+            found_unnamed += usize::from(nearest(&unnamed(tape)).1 == at);
+        }
+    }
+    println!("{tapes} tapes: {found} by name and shape, {found_unnamed} by shape alone");
+    assert!(tapes >= 40, "{tapes}");
+    assert_eq!(found, tapes);
+    assert!(found_unnamed * 10 >= tapes * 9, "{found_unnamed} of {tapes}");
+}
+
+#[test]
+fn a_tape_of_nothing_known_is_near_nothing() {
+    let sample = dextape::tape::sample::every_kind();
+    let profile = TapeProfile::of(sample.header(), sample.events());
+    for (name, tapes) in fixtures() {
+        let mut joined = TapeProfile::default();
+        tapes.iter().for_each(|tape| joined.join(TapeProfile::of(tape.header(), tape.events())));
+        assert!(profile.percent_in(&joined).unwrap() < NEAR, "{name}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A program's file: one Mach-O image, or one for each processor.
 
-use super::property_list::read_property_list;
+use super::bundle::BundleInfo;
 use super::signature::{Signature, read_signature};
 use object::macho::{
     CPU_SUBTYPE_ARM64E, CPU_SUBTYPE_MASK, CPU_TYPE_ARM64, CPU_TYPE_X86_64, LC_BUILD_VERSION,
@@ -12,7 +12,6 @@ use object::read::macho::{
 };
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Images of one file that are looked at.
@@ -104,7 +103,7 @@ impl Program {
     ///
     /// [`MachoError`] where there is none, or it is no Mach-O program.
     pub(crate) fn read(path: &Path) -> Result<Self, MachoError> {
-        let path = executable_of(path)?;
+        let path = BundleInfo::executable_of(path)?;
         let io = |source| MachoError::Io { path: path.clone(), source };
         let file = std::fs::File::open(&path).map_err(io)?;
         let about = file.metadata().map_err(io)?;
@@ -127,29 +126,6 @@ fn changes_user(about: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn changes_user(_about: &std::fs::Metadata) -> bool {
     false
-}
-
-/// The file that is executed: of a bundle what its `Info.plist` says.
-fn executable_of(path: &Path) -> Result<PathBuf, MachoError> {
-    /// Far more than one has.
-    const INFO_MAX: u64 = 1 << 20;
-
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let info = path.join("Contents/Info.plist");
-    let form = |message: String| MachoError::Form { path: info.clone(), message };
-    let io = |source| MachoError::Io { path: info.clone(), source };
-    let mut bytes = Vec::new();
-    std::fs::File::open(&info).map_err(io)?.take(INFO_MAX).read_to_end(&mut bytes).map_err(io)?;
-    let value = read_property_list(&bytes)
-        .map_err(|message| form(format!("{message} (name the program inside the app)")))?;
-    let name = value.as_dictionary().and_then(|all| all.get("CFBundleExecutable")?.as_string());
-    let name = name.ok_or_else(|| form("expected the text CFBundleExecutable".to_owned()))?;
-    if name.contains('/') || name.starts_with("..") {
-        return Err(form(format!("expected a file's name as CFBundleExecutable, found {name:?}")));
-    }
-    Ok(path.join("Contents/MacOS").join(name))
 }
 
 /// The images of a file.

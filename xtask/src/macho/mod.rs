@@ -4,6 +4,7 @@
 //! [`image`](Program) reads the file, [`signature`](Signature) what it is signed with, and [`obstacle`](Obstacle)
 //! says what follows from both.
 
+mod bundle;
 #[cfg(test)]
 mod forge;
 mod image;
@@ -13,6 +14,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bundle::BundleInfo;
 #[cfg(test)]
 pub(crate) use image::Architecture;
 pub(crate) use image::{MachoError, Program, Slice};

@@ -169,6 +169,41 @@ fn a_bundle_is_its_program() {
     assert!(Program::read(Path::new("/no/such/program")).is_err());
 }
 
+#[test]
+fn a_dext_is_told_by_its_property_list_and_its_signature() {
+    let folder = tempfile::tempdir().unwrap();
+    let dext = folder.path().join("com.example.smc.dext");
+    fs_err::create_dir_all(&dext).unwrap();
+    let info = "<plist><dict><key>CFBundleExecutable</key><string>com.example.smc</string>\
+                <key>CFBundleIdentifier</key><string>com.example.smc</string>\
+                <key>CFBundleShortVersionString</key><string>2.1</string>\
+                <key>CFBundleVersion</key><string>417</string></dict></plist>";
+    fs_err::write(dext.join("Info.plist"), info).unwrap();
+    let names = "<key>com.apple.developer.driverkit</key><true/>\
+                 <key>com.apple.developer.driverkit.userclient-access</key>\
+                 <array><string>com.example.smc</string></array><key>off</key><false/>";
+    let list = format!("<plist version=\"1.0\"><dict>{names}</dict></plist>");
+    let forged = Forged { signed: Some((0, "TEAM123456", list)), ..Forged::default() };
+    fs_err::write(dext.join("com.example.smc"), forged.bytes()).unwrap();
+    let about = crate::report_client::about_program("dext", &dext).unwrap();
+    let told = |name: &str| about.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+    assert_eq!(told("dext version"), Some("2.1 (417)"));
+    assert_eq!(told("dext identifier"), Some("com.example.smc"));
+    let entitlements = "com.apple.developer.driverkit, \
+                        com.apple.developer.driverkit.userclient-access=[com.example.smc], off=false";
+    assert_eq!(told("dext entitlements"), Some(entitlements));
+    assert!(
+        about.iter().all(|(_, value)| !value.contains("TEAM123456")),
+        "who signed it is not told"
+    );
+
+    let program = dext.join("com.example.smc");
+    fs_err::write(&program, Forged { signed: None, ..Forged::default() }.bytes()).unwrap();
+    let about = crate::report_client::about_program("client", &program).unwrap();
+    let none = ("client entitlements".to_owned(), "none: it is not signed".to_owned());
+    assert_eq!(about, [none]);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(3000))]
 

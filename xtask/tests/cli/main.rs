@@ -20,4 +20,5 @@ mod recordings;
 mod redact;
 mod report;
 mod suite;
+mod tables;
 mod tapes;

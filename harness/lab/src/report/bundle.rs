@@ -3,7 +3,7 @@
 use super::cover::Covered;
 use super::error::BundleError;
 use super::manifest::{FORMAT, Manifest};
-use super::{BUNDLE_MAX, DIGITS, SEAL, TAPES_MAX, TEXT_MAX, UNPACKED_MAX};
+use super::{BUNDLE_MAX, DIGITS, REPORT_EVENTS_MAX, SEAL, TAPES_MAX, TEXT_MAX, UNPACKED_MAX};
 use std::io::{Read, Seek, SeekFrom, Write};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
@@ -196,6 +196,10 @@ fn agree(manifest: &Manifest, entries: usize, size: u64) -> Result<(), BundleErr
     let all_there = manifest.tapes.iter().all(|tape| has(&tape.file));
     if names.len() != manifest.files.len() || !numbered || !names.iter().all(known) || !all_there {
         return broken("files called tapes/1.tape.jsonl and so on, note.txt and log.txt");
+    }
+    let events = manifest.tapes.iter().fold(0, |sum: u64, tape| sum.saturating_add(tape.events));
+    if events > REPORT_EVENTS_MAX {
+        return broken("tapes of at most 1000000 events together");
     }
     let texts = manifest.files.iter().filter(|file| !file.name.starts_with("tapes/"));
     let sum = manifest.files.iter().fold(size, |sum, file| sum.saturating_add(file.size));

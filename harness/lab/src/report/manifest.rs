@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 pub(super) const FORMAT: u32 = 1;
 
 /// The file `manifest.json` of a bundle.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -26,6 +27,7 @@ pub struct Manifest {
 }
 
 /// A tape of a bundle.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TapeEntry {
@@ -38,6 +40,7 @@ pub struct TapeEntry {
 }
 
 /// A file of a bundle.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
@@ -47,6 +50,23 @@ pub struct FileEntry {
     pub size: u64,
     /// Their BLAKE3 hash.
     pub blake3: String,
+}
+
+/// The JSON Schema of the manifest of a report, as `cargo xtask schema report` prints it.
+///
+/// # Examples
+///
+/// ```
+/// assert!(dextape_lab::report_schema().contains("\"environment\""));
+/// ```
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn report_schema() -> String {
+    let mut schema = schemars::schema_for!(Manifest);
+    schema.insert("title".to_owned(), "The manifest of a report of dextape".into());
+    let mut text = format!("{:#}", schema.as_value());
+    text.push('\n');
+    text
 }
 
 impl Manifest {

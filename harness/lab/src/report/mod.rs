@@ -11,6 +11,8 @@ mod pack;
 
 pub use bundle::Bundle;
 pub use error::{BundleError, PackError};
+#[cfg(feature = "schema")]
+pub use manifest::report_schema;
 pub use manifest::{FileEntry, Manifest, TapeEntry};
 pub use pack::{Gate, Packed, Report, pack_report};
 
@@ -19,6 +21,9 @@ const BUNDLE_MAX: u64 = 256 << 20;
 
 /// The most bytes of all its files together, unpacked.
 const UNPACKED_MAX: u64 = 512 << 20;
+
+/// The most events of all tapes of a bundle together: what is done with an opened one holds them in memory.
+pub const REPORT_EVENTS_MAX: u64 = 1_000_000;
 
 /// The most tapes.
 const TAPES_MAX: usize = 32;

@@ -2,7 +2,7 @@
 
 use super::error::PackError;
 use super::manifest::{FORMAT, FileEntry, Manifest, TapeEntry};
-use super::{BUNDLE_MAX, DIGITS, SEAL, TAPES_MAX, TEXT_MAX, UNPACKED_MAX};
+use super::{BUNDLE_MAX, DIGITS, REPORT_EVENTS_MAX, SEAL, TAPES_MAX, TEXT_MAX, UNPACKED_MAX};
 use crate::REDACTION_PENDING;
 use crate::redact::{PrivateValue, find_private, redact};
 use dextape::redaction::{Pseudonym, RedactionPolicy};
@@ -84,6 +84,8 @@ pub struct Packed {
 /// ```
 pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError> {
     limited("a number of tapes", TAPES_MAX as u64, report.tapes.len() as u64)?;
+    let events = report.tapes.iter().map(|(_, tape)| tape.events().len() as u64).sum();
+    limited("a number of events", REPORT_EVENTS_MAX, events)?;
     for text in [&report.note, &report.log] {
         limited("a note or log in bytes", TEXT_MAX, text.len() as u64)?;
     }
@@ -133,6 +135,7 @@ pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError>
     }
     let mut texts: Vec<String> = manifest.texts().into_iter().map(|text| text.clone()).collect();
     texts.extend([std::mem::take(&mut report.note), std::mem::take(&mut report.log)]);
+    texts.extend(manifest.environment.keys().cloned());
     let mut papers = papers(&texts);
     redact(&mut papers, &RedactionPolicy::new(), &listed(&known), &gate.pseudonym)
         .map_err(|error| PackError::Redact("note, log and environment".to_owned(), error.into()))?;
@@ -143,11 +146,14 @@ pub fn pack_report(mut report: Report, gate: &Gate) -> Result<Packed, PackError>
     for (text, redacted) in manifest.texts().into_iter().zip(&mut redacted) {
         *text = redacted;
     }
-    for (name, text) in ["note.txt", "log.txt"].into_iter().zip(redacted) {
+    for (name, text) in ["note.txt", "log.txt"].into_iter().zip(&mut redacted) {
         if !text.is_empty() {
             files.push((name.to_owned(), text.into_bytes()));
         }
     }
+    // Names of the environment can hold something, too.
+    let values = std::mem::take(&mut manifest.environment).into_values();
+    manifest.environment = redacted.zip(values).collect();
     let mut values = gate.private.clone();
     values.extend(known.into_iter().filter(|value| !gate.private.contains(value)));
     search(&files, &manifest, &mut papers, &values)?;
