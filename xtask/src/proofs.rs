@@ -153,7 +153,7 @@ pub(crate) const PROOFS: &[Proof] = &[
         test: "found::",
         variable: "DEXTAPE_BUG_EXAM",
         sample: 25,
-        full: 300,
+        full: 1_000,
     },
     Proof {
         name: "bug-tapes",

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// |---|---|
 /// | `open` | `error CODE`, `refuse CODE`, `delay TIME`, `dext dies`, `device removed` |
 /// | `call SELECTOR` | `error CODE`, `error CODE afterwards`, `delay TIME`, `never returns`, `dext dies`, `device removed`, and the last two `afterwards` |
-/// | `completion SELECTOR` | `lost`, `doubled`, `late TIME` |
+/// | `completion SELECTOR` | `error CODE`, `lost`, `doubled`, `late TIME` |
 /// | `map TYPE` | `error CODE`, `refuse`, `delay TIME`, `dext dies`, `device removed` |
 /// | `unmap TYPE` | `error CODE`, `delay TIME`, `dext dies`, `device removed` |
 /// | `at TIME` | `dext dies`, `device removed` |
@@ -199,6 +199,8 @@ pub enum CallFault {
 /// What becomes of a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompletionFault {
+    /// The dext fires it with this error as its status; its arguments are as they would have been.
+    Fails(IoReturn),
     /// The dext never fires it.
     Lost,
     /// The dext fires it twice (D11).

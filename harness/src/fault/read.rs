@@ -224,10 +224,11 @@ fn call_fault(what: &[&str]) -> Result<CallFault, String> {
 
 fn completion_fault(what: &[&str]) -> Result<CompletionFault, String> {
     match what {
+        ["error", word] => Ok(CompletionFault::Fails(code(word)?)),
         ["lost"] => Ok(CompletionFault::Lost),
         ["doubled"] => Ok(CompletionFault::Doubled),
         ["late", word] => Ok(CompletionFault::Late(time(word)?)),
-        _ => Err("lost, doubled or late TIME for a completion".into()),
+        _ => Err("error CODE, lost, doubled or late TIME for a completion".into()),
     }
 }
 
@@ -278,6 +279,7 @@ mod tests {
             "call 0: device removed",
             "call 4294967295: delay 1500ms",
             "completion 5 #1: lost",
+            "completion 5 #2: error Aborted",
             "completion *: doubled",
             "completion 5 100%: late 7ns",
             "map 0: refuse",
@@ -322,7 +324,8 @@ mod tests {
             "call 1: error Bussy",
             "open: refuse Busy",
             "open: lost",
-            "completion 1: error Busy",
+            "completion 1: error Success",
+            "completion 1: dext dies",
             "map 1: lost",
             "unmap 1: refuse",
             "at 5: dext dies",
@@ -343,7 +346,8 @@ mod tests {
         failed to read fault 1 ("call 1: error Bussy"): expected a code such as Busy, kIOReturnBusy or 0xe00002d5, found `Bussy`
         failed to read fault 1 ("open: refuse Busy"): expected a code that the system refuses opens with: NotPermitted, NotPrivileged, Error, Offline or Unsupported (`error` has the dext refuse it)
         failed to read fault 1 ("open: lost"): expected error CODE, refuse CODE, delay TIME, dext dies or device removed in an open
-        failed to read fault 1 ("completion 1: error Busy"): expected lost, doubled or late TIME for a completion
+        failed to read fault 1 ("completion 1: error Success"): expected a code that is no success
+        failed to read fault 1 ("completion 1: dext dies"): expected error CODE, lost, doubled or late TIME for a completion
         failed to read fault 1 ("map 1: lost"): expected error CODE, refuse, delay TIME, dext dies or device removed in a map
         failed to read fault 1 ("unmap 1: refuse"): expected error CODE, delay TIME, dext dies or device removed in an unmap
         failed to read fault 1 ("at 5: dext dies"): expected a time such as 5ms, 20us or 2s, found `5`

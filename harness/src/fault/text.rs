@@ -88,6 +88,7 @@ impl Display for CallFault {
 impl Display for CompletionFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Fails(code) => write!(f, "error {}", Code(*code)),
             Self::Lost => f.write_str("lost"),
             Self::Doubled => f.write_str("doubled"),
             Self::Late(time) => write!(f, "late {}", Time(*time)),

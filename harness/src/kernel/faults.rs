@@ -196,28 +196,29 @@ impl Kernel {
         (method(), strike.what == Some(MapFault::Refused))
     }
 
-    /// A completion on its way to its port; `deliver` posts it.
+    /// A completion on its way to its port; `deliver` posts it, with a status of the plan's if there is one.
     pub(super) fn faulty_completion(
         &self,
         process: &DextProcess,
         selector: u32,
-        deliver: impl Fn() + Send + 'static,
+        deliver: impl Fn(Option<IoReturn>) + Send + 'static,
     ) {
         let faults = &self.faults;
         let struck = if faults.quiet { None } else { faults.counter().completion(selector) };
         match struck {
-            None => deliver(),
+            None => deliver(None),
+            Some(CompletionFault::Fails(code)) => deliver(Some(code)),
             Some(CompletionFault::Lost) => {}
             Some(CompletionFault::Doubled) => {
-                deliver();
-                deliver();
+                deliver(None);
+                deliver(None);
             }
             Some(CompletionFault::Late(delay)) => {
                 let (schedule, process) = (self.schedule.clone(), process.clone());
                 self.schedule.spawn_daemon("a late completion", move || {
                     schedule.sleep(delay);
                     if !process.is_dead() {
-                        deliver();
+                        deliver(None);
                     }
                 });
             }

@@ -13,6 +13,7 @@ use crate::boundary::{
     Rules, WakePort, arrival, came_out, completion_hold, descriptor_writes_stay, failed, in_time,
     refused, reply, scalar, scalar_output_start,
 };
+use crate::call::Completion;
 use crate::connection::{
     AsyncWake, CompletionQueue, MethodInput, MethodOutput, StructureInput, StructureOutput,
     call_shape,
@@ -306,15 +307,19 @@ fn completion_sink(
         if let Some(completion) = completion::completion(rules, reference, status, arguments) {
             counted.iter().for_each(Completions::more);
             let (port, call) = (Weak::clone(&port), call.clone());
-            let deliver = move || match &call {
-                Some(call) => call.post(rules, &port, completion),
-                None => post(rules, &port, completion),
+            let deliver = move |code: Option<IoReturn>| {
+                let mut completion: Completion = completion;
+                completion.status = code.unwrap_or(completion.status);
+                match &call {
+                    Some(call) => call.post(rules, &port, completion),
+                    None => post(rules, &port, completion),
+                }
             };
             match (kernel.upgrade(), process.upgrade().map(DextProcess::from_inner)) {
                 (Some(kernel), Some(process)) => {
                     kernel.faulty_completion(&process, selector, deliver);
                 }
-                _ => deliver(),
+                _ => deliver(None),
             }
         }
     })

@@ -50,6 +50,9 @@ const LATE: [Duration; 14] = [
 /// What a dext says when something is wrong.
 const ERRORS: [IoReturn; 3] = [IoReturn::NO_DEVICE, IoReturn::NO_RESOURCES, IoReturn::TIMEOUT];
 
+/// And with which status it completes what it could not do.
+const COMPLETION_ERRORS: [IoReturn; 2] = [IoReturn::ABORTED, IoReturn::TIMEOUT];
+
 /// Operations of one kind, and times, at which something happens: of a long run the first ones.
 const SITES_MAX: usize = 60;
 
@@ -102,8 +105,9 @@ fn stalls(run: &Run, made: &Made) -> BTreeSet<Duration> {
     STALLS.into_iter().chain(others).chain(device).collect()
 }
 
-/// Every single fault of a run in which so many completions came.
-pub(super) fn faults(run: &Run, posts: usize) -> Vec<Deviation> {
+/// Every single fault of a run in which so many completions came. Each of `outcomes`, counted from 1, is
+/// how a request ended, and could as well have been an error.
+pub(super) fn faults(run: &Run, posts: usize, outcomes: &[u64]) -> Vec<Deviation> {
     let mut found = Vec::new();
     let mut counts: BTreeMap<(u8, u32), u64> = BTreeMap::new();
     for made in &run.made {
@@ -131,6 +135,10 @@ pub(super) fn faults(run: &Run, posts: usize) -> Vec<Deviation> {
     for when in (1..=posts).map(When::Nth) {
         let whats = LATE.map(CompletionFault::Late).into_iter();
         let whats = whats.chain([CompletionFault::Lost, CompletionFault::Doubled]);
+        found.extend(whats.map(|what| Fault::Completion { selector: None, when, what }));
+    }
+    for when in outcomes.iter().take(SITES_MAX).copied().map(When::Nth) {
+        let whats = COMPLETION_ERRORS.map(CompletionFault::Fails);
         found.extend(whats.map(|what| Fault::Completion { selector: None, when, what }));
     }
     let times: BTreeSet<Duration> = run.made.iter().map(|made| made.began + BEYOND).collect();

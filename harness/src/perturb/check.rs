@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Runs that a check makes unless told otherwise.
-const SCHEDULES: u64 = 1000;
+pub(super) const SCHEDULES: u64 = 1000;
 
 /// Has a client live through the runs that the recorded system could as well have given, and fails where
 /// it does in one of them: all that a test of a client needs. It prints how many runs were made and how
@@ -106,12 +106,13 @@ macro_rules! check {
 #[must_use = "nothing is run before `run`"]
 pub struct Check {
     origin: Origin<'static>,
-    seed: u64,
-    schedules: u64,
-    only: Option<u64>,
+    pub(super) seed: u64,
+    pub(super) schedules: u64,
+    pub(super) only: Option<u64>,
     timing: bool,
     faults: bool,
-    list: Option<Deviations>,
+    extrapolate: bool,
+    pub(super) list: Option<Deviations>,
     keep: Option<PathBuf>,
 }
 
@@ -146,6 +147,7 @@ impl Check {
             only: None,
             timing: true,
             faults: true,
+            extrapolate: false,
             list: None,
             keep: None,
         }
@@ -184,6 +186,16 @@ impl Check {
         self
     }
 
+    /// Whether runs are made of a tape that it suggests and does not prove: the device is ahead of the
+    /// client ([`Deviation::Ahead`](super::Deviation::Ahead)), and calls that it does not hold are answered
+    /// ([`Deviation::Answered`](super::Deviation::Answered)). Not so unless set. A failure that needs it
+    /// says `extrapolated` among what differs: then look whether the device could really have done this.
+    /// Of a mock nothing is extrapolated.
+    pub fn extrapolate(mut self, extrapolate: bool) -> Self {
+        self.extrapolate = extrapolate;
+        self
+    }
+
     /// Makes the run of this list only.
     pub fn deviations(mut self, list: Deviations) -> Self {
         self.list = Some(list);
@@ -210,47 +222,6 @@ impl Check {
         self
     }
 
-    /// Does what the environment asks for: `DEXTAPE_SEED` (`7`, or `7/31` for one run of seed 7),
-    /// `DEXTAPE_SCHEDULES` and `DEXTAPE_DEVIATIONS` (a list or, after `@`, the file that has it).
-    ///
-    /// # Panics
-    ///
-    /// Where one of them is not what it should be, with what it should be.
-    pub fn from_environment(mut self) -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let number = |name: &str, value: &str| -> u64 {
-            value.trim().parse().unwrap_or_else(|_| {
-                panic!("failed to read {name}={value:?}: expected a number, or 7/31 for a seed")
-            })
-        };
-        if let Some(value) = variable("DEXTAPE_SCHEDULES") {
-            self = self.schedules(number("DEXTAPE_SCHEDULES", &value));
-        }
-        if let Some(value) = variable("DEXTAPE_SEED") {
-            let (seed, schedule) = match value.split_once('/') {
-                Some((seed, schedule)) => (seed, Some(schedule)),
-                None => (&*value, None),
-            };
-            self = self.seed(number("DEXTAPE_SEED", seed));
-            if let Some(schedule) = schedule {
-                self = self.only(number("DEXTAPE_SEED", schedule));
-            }
-        }
-        if let Some(value) = variable("DEXTAPE_DEVIATIONS") {
-            let text = match value.strip_prefix('@') {
-                Some(file) => std::fs::read_to_string(file).unwrap_or_else(|error| {
-                    panic!("failed to read the deviations in {file}: {error}")
-                }),
-                None => value,
-            };
-            match text.parse() {
-                Ok(list) => self = self.deviations(list),
-                Err(error) => panic!("failed to {error} (in DEXTAPE_DEVIATIONS)"),
-            }
-        }
-        self
-    }
-
     /// Runs a client. It is called once for each run, with a system of its own.
     ///
     /// # Errors
@@ -271,6 +242,7 @@ impl Check {
                     only: self.only,
                     timing: self.timing,
                     faults: self.faults,
+                    extrapolate: self.extrapolate,
                 };
                 explore(&plan, &client)
             }
@@ -325,8 +297,7 @@ impl Check {
         let depth = super::Depth { explored: 1, of: 1 };
         let mut depths = vec![super::Depth::default(); list.len()];
         depths.push(depth);
-        let left = u64::from(matches!(ended, Ended::Left(_)));
-        let explored = Explored { depths, left };
+        let mut explored = Explored { depths, ..Explored::default() };
         let found = match ended {
             Ended::Failed(what) => Some(super::explore::Found {
                 schedule: 0,
@@ -334,7 +305,11 @@ impl Check {
                 needed: list.clone(),
                 what,
             }),
-            Ended::Well | Ended::Left(_) => None,
+            Ended::Left(why) => {
+                explored.leave(why);
+                None
+            }
+            Ended::Well => None,
         };
         (explored, found)
     }

@@ -20,6 +20,8 @@ use std::time::Duration;
 /// | `patch 52: late` | the change of event 52 is seen one read later; also `early 3ms`: it is there so much sooner |
 /// | `patch 52: split 32 5ms` | its bytes from the 32nd on come so much later than those before |
 /// | `fault call 3 #2: error Timeout` | a [`Fault`] strikes |
+/// | `extrapolated: device ahead` | the device waits only for what the tape shows that it waits for |
+/// | `extrapolated: calls answered` | a call that the tape does not hold is answered as its like |
 ///
 /// Lanes are those of [`Schedule::lane_of_thread`](crate::schedule::Schedule::lane_of_thread), and are
 /// the tape's. Operations of a lane are counted from 1: everything that the client asks of its system,
@@ -101,6 +103,22 @@ pub enum Deviation {
     },
     /// Something goes wrong.
     Fault(Fault),
+    /// What the device did waits no longer for all that the client had done before it on the tape, but
+    /// only for what shows in the tape to have brought it about. A completion waits for its call. Where a
+    /// completion or change comes as often as a call of one kind, each after one of them, it waits for
+    /// that one; else for the last calls before it. A store of the client that answers what the device
+    /// did last is not waited for, the one before it is: the device may be one step ahead.
+    ///
+    /// No tape proves this, so it is done where it is asked for only
+    /// ([`Check::extrapolate`](super::Check::extrapolate)).
+    Ahead,
+    /// A call that the tape does not hold is answered as the recorded call of the same shape whose input
+    /// is nearest, its completions included; one of a selector that was never called succeeds, gives
+    /// zeros and does nothing. Without this it ends the run, or after a fault is refused.
+    ///
+    /// No tape proves this, so it is done where it is asked for only
+    /// ([`Check::extrapolate`](super::Check::extrapolate)).
+    Answered,
 }
 
 /// Where at an operation a thread stands still.

@@ -3,7 +3,7 @@
 use super::origin::{Client, Ended, Origin, Run};
 use super::{Deviation, Deviations, catalogue, shrink};
 use crate::schedule::Generator;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 /// Deviations of a run at most.
@@ -18,7 +18,12 @@ pub struct Explored {
     /// Runs among them that ended without a verdict: the client went where the tape says nothing, or
     /// never came to an end.
     pub left: u64,
+    /// How many of them had which reason.
+    pub reasons: BTreeMap<String, u64>,
 }
+
+/// Reasons that are told of runs without a verdict.
+const REASONS_SHOWN: usize = 3;
 
 /// Runs of one number of deviations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +50,14 @@ impl Explored {
     }
 }
 
+impl Explored {
+    /// A run ended without a verdict.
+    pub(super) fn leave(&mut self, why: String) {
+        self.left += 1;
+        *self.reasons.entry(why).or_default() += 1;
+    }
+}
+
 impl fmt::Display for Explored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} runs explored, {} remain", self.runs(), self.remaining())?;
@@ -55,6 +68,11 @@ impl fmt::Display for Explored {
         f.write_str(" deviations")?;
         if self.left > 0 {
             write!(f, "; {} ended without a verdict", self.left)?;
+        }
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (number, (reason, count)) in reasons.iter().take(REASONS_SHOWN).enumerate() {
+            write!(f, "{} {count} because {reason}", if number == 0 { ":" } else { "," })?;
         }
         Ok(())
     }
@@ -81,13 +99,25 @@ pub(super) struct Plan<'a> {
     pub(super) only: Option<u64>,
     pub(super) timing: bool,
     pub(super) faults: bool,
+    /// Also as the tape suggests and does not prove.
+    pub(super) extrapolate: bool,
 }
 
 /// Runs of one list each, drawn by a seed from what the run without deviations suggests.
 struct Space {
     singles: Vec<Deviation>,
+    /// What is added to lists in turn: nothing, and where it is asked for what is extrapolated.
+    manners: Vec<Vec<Deviation>>,
     generator: Generator,
     drawn: HashSet<Vec<usize>>,
+}
+
+/// One list of a space.
+struct Drawn {
+    /// Which single deviations it has.
+    list: Vec<usize>,
+    /// And in which manner.
+    manner: usize,
 }
 
 impl Space {
@@ -98,17 +128,36 @@ impl Space {
             singles.extend(catalogue::timing(run));
         }
         if plan.faults {
-            singles.extend(catalogue::faults(run, plan.origin.posts(run)));
+            let posts = plan.origin.posts(run);
+            singles.extend(catalogue::faults(run, posts, &plan.origin.outcomes()));
         }
         let mut generator = Generator::new(plan.seed);
         for last in (1..singles.len()).rev() {
             singles.swap(last, generator.below(last as u64 + 1) as usize);
         }
-        Self { singles, generator, drawn: HashSet::new() }
+        // Of a mock there are fewer kinds, and a seed goes on to name the runs that it has named.
+        let singles = match plan.origin {
+            Origin::Tape(_) => rare_ones_early(singles),
+            Origin::Live { .. } => singles,
+        };
+        let manners = match plan.origin {
+            // Calls alone are not answered: where the device waits for what the client no longer does, and
+            // is silent, an answer would say that it has nothing.
+            Origin::Tape(_) if plan.extrapolate => {
+                vec![vec![Deviation::Ahead, Deviation::Answered], Vec::new()]
+            }
+            _ => vec![Vec::new()],
+        };
+        Self { singles, manners, generator, drawn: HashSet::new() }
     }
 
-    /// Lists of so many deviations.
+    /// Lists of so many deviations, each in every manner.
     fn size(&self, depth: usize) -> u64 {
+        let manners = if depth == 0 { 1 } else { self.manners.len() as u64 };
+        self.lists(depth).saturating_mul(manners)
+    }
+
+    fn lists(&self, depth: usize) -> u64 {
         let count = self.singles.len() as u64;
         let mut size: u64 = 1;
         for taken in 0..depth as u64 {
@@ -117,21 +166,29 @@ impl Space {
         size
     }
 
-    /// The list of a schedule: first each deviation alone, then pairs and triples. `None` where there
-    /// are no more.
-    fn list(&mut self, schedule: u64) -> Option<Vec<usize>> {
-        let singles = self.singles.len() as u64;
-        match schedule {
-            0 => return Some(Vec::new()),
-            number if number <= singles => return Some(vec![number as usize - 1]),
-            _ => {}
+    /// The list of a schedule: first each deviation alone, in one manner after the other, then pairs and
+    /// triples. `None` where there are no more.
+    fn list(&mut self, schedule: u64) -> Option<Drawn> {
+        let (singles, manners) = (self.singles.len() as u64, self.manners.len() as u64);
+        let Some(number) = schedule.checked_sub(1) else {
+            return Some(Drawn { list: Vec::new(), manner: self.plain() });
+        };
+        if number < singles * manners {
+            let (sweep, single) = (number / singles, number % singles);
+            // By chance, so that it does not depend on the place in the order of kinds.
+            let mut first = Generator::new(single);
+            let manner = ((first.below(manners) + sweep) % manners) as usize;
+            return Some(Drawn { list: vec![single as usize], manner });
         }
         // All pairs in order where the pairs are few, and by chance what is many.
-        let pairs = self.size(2);
-        let pair = schedule - singles - 1;
+        let pairs = self.lists(2);
+        let pair = number - singles * manners;
         if pairs <= PAIRS_IN_ORDER {
-            return (pair < pairs).then(|| nth_pair(pair, singles));
+            let manner = (pair / pairs.max(1)) as usize;
+            let list = nth_pair(pair % pairs.max(1), singles);
+            return (pair < pairs * manners).then_some(Drawn { list, manner });
         }
+        let manner = self.generator.below(manners) as usize;
         for _ in 0..64 {
             let count = 2 + self.generator.below(DEPTH as u64 - 1) as usize;
             let mut list: Vec<usize> =
@@ -139,15 +196,65 @@ impl Space {
             list.sort_unstable();
             list.dedup();
             if list.len() > 1 && self.drawn.insert(list.clone()) {
-                return Some(list);
+                return Some(Drawn { list, manner });
             }
         }
         None
     }
 
-    fn deviations(&self, list: &[usize]) -> Deviations {
-        list.iter().map(|index| self.singles[*index].clone()).collect()
+    /// The manner in which nothing is extrapolated.
+    fn plain(&self) -> usize {
+        self.manners.iter().position(Vec::is_empty).unwrap_or(0)
     }
+
+    fn deviations(&self, drawn: &Drawn) -> Deviations {
+        let singles = drawn.list.iter().map(|index| &self.singles[*index]);
+        self.manners[drawn.manner].iter().chain(singles).cloned().collect()
+    }
+}
+
+/// Every other one is of the kind whose turn it is: of a long run most deviations are that a thread
+/// stands still somewhere, and what there is only once must not have to wait for all of these.
+fn rare_ones_early(singles: Vec<Deviation>) -> Vec<Deviation> {
+    let mut kinds: Vec<(String, VecDeque<usize>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (index, single) in singles.iter().enumerate() {
+        let kind = kind(single);
+        let place = *places.entry(kind.clone()).or_insert_with(|| {
+            kinds.push((kind, VecDeque::new()));
+            kinds.len() - 1
+        });
+        kinds[place].1.push_back(index);
+    }
+    let mut taken = vec![false; singles.len()];
+    let mut order = Vec::with_capacity(singles.len());
+    let (mut any, mut turn) = (0, 0);
+    while order.len() < singles.len() {
+        let of_any = order.len() % 2 == 1;
+        let next = if of_any {
+            any += 1;
+            Some(any - 1)
+        } else {
+            kinds.retain(|(_, left)| !left.is_empty());
+            turn %= kinds.len().max(1);
+            let next = kinds.get_mut(turn).and_then(|(_, left)| left.pop_front());
+            turn += 1;
+            next
+        };
+        let Some(next) = next else { break };
+        if !std::mem::replace(&mut taken[next], true) {
+            order.push(next);
+        }
+    }
+    order.into_iter().map(|index| singles[index].clone()).collect()
+}
+
+/// What a deviation is, without where and how long.
+fn kind(deviation: &Deviation) -> String {
+    let text = deviation.to_string();
+    let words =
+        text.split_whitespace().filter(|word| !word.contains(|it: char| it.is_ascii_digit()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Pairs up to which they are all tried, in order.
@@ -169,24 +276,24 @@ fn nth_pair(number: u64, singles: u64) -> Vec<usize> {
 pub(super) fn explore(plan: &Plan<'_>, client: Client<'_>) -> (Explored, Option<Found>) {
     let recorded = plan.origin.run(&Deviations::NONE, true, None, client);
     let mut space = Space::new(plan, &recorded);
-    let in_order = space.size(2) <= PAIRS_IN_ORDER;
+    let in_order = space.lists(2) <= PAIRS_IN_ORDER;
     let depths = if in_order { 3 } else { DEPTH + 1 };
     let of = |depth| Depth { explored: 0, of: space.size(depth) };
-    let mut explored = Explored { depths: (0..depths).map(of).collect(), left: 0 };
+    let mut explored = Explored { depths: (0..depths).map(of).collect(), ..Explored::default() };
     for schedule in 0..plan.schedules {
-        let Some(list) = space.list(schedule) else { break };
+        let Some(drawn) = space.list(schedule) else { break };
         if plan.only.is_some_and(|only| only != schedule) {
             continue;
         }
-        let deviations = space.deviations(&list);
+        let deviations = space.deviations(&drawn);
         let ended = match schedule {
             0 => recorded.ended.clone(),
             _ => plan.origin.run(&deviations, false, None, client).ended,
         };
-        explored.depths[list.len()].explored += 1;
+        explored.depths[drawn.list.len()].explored += 1;
         match ended {
             Ended::Well => {}
-            Ended::Left(_) => explored.left += 1,
+            Ended::Left(why) => explored.leave(why),
             Ended::Failed(first) => {
                 let mut what = first;
                 let needed = shrink(&deviations, |rest| {

@@ -9,6 +9,7 @@
 mod catalogue;
 mod check;
 mod deviation;
+mod environment;
 mod explore;
 mod failure;
 mod gate;

@@ -76,6 +76,15 @@ impl Origin<'_> {
         }
     }
 
+    /// Which completions, counted from 1, are how a request ended. A mock's are not known: it has a dext
+    /// that ends requests with errors of its own.
+    pub(super) fn outcomes(&self) -> Vec<u64> {
+        match self {
+            Self::Live { .. } => Vec::new(),
+            Self::Tape(script) => script.outcomes(),
+        }
+    }
+
     /// What stands at the place of a deviation that is one of its own.
     pub(super) fn describe(&self, deviation: &Deviation) -> String {
         match self {

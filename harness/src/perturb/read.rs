@@ -82,7 +82,8 @@ impl FromStr for Deviation {
             ["lane", lane, at, number] => of_lane(lane, at, number, &what),
             ["post", event] => post(event, &what),
             ["patch", event] => patch(event, &what),
-            _ => Err("`lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED` or `fault`".into()),
+            ["extrapolated"] => extrapolated(&what),
+            _ => Err("`lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED`, `extrapolated` or `fault`".into()),
         };
         read.map_err(wrong)
     }
@@ -138,6 +139,14 @@ fn patch(event: &str, what: &[&str]) -> Result<Deviation, String> {
     }
 }
 
+fn extrapolated(what: &[&str]) -> Result<Deviation, String> {
+    match what {
+        ["device", "ahead"] => Ok(Deviation::Ahead),
+        ["calls", "answered"] => Ok(Deviation::Answered),
+        _ => Err("`device ahead` or `calls answered` behind `extrapolated`".into()),
+    }
+}
+
 fn event_number(word: &str) -> Result<u64, String> {
     let number = word.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| format!("the number of an event, found `{}`", cut(word)))
@@ -166,6 +175,8 @@ mod tests {
             "patch 52: early 3ms",
             "patch 52: split 32 5ms",
             "fault call 3 #2: error Timeout",
+            "extrapolated: device ahead",
+            "extrapolated: calls answered",
         ];
         for text in texts {
             let deviation: Deviation = text.parse().unwrap();
@@ -197,6 +208,7 @@ mod tests {
             "patch 1: late 1ms",
             "fault call 1: lost",
             "reply 1: late 1ms",
+            "extrapolated: all",
             "priorities x",
             "[\"x\"]",
         ].map(wrong).join("\n"), @r#"
@@ -212,7 +224,8 @@ mod tests {
         failed to read deviation 1 ("patch 1: split 0 1ms"): expected the first byte of the second half, 1 or more, behind `split`
         failed to read deviation 1 ("patch 1: late 1ms"): expected `late`, `early TIME` or `split BYTE TIME` for a patch
         failed to read deviation 1 ("fault call 1: lost"): expected a fault: read fault 1 ("call 1: lost"): expected error CODE, delay TIME, never returns, dext dies or device removed in a call; the first and the last two also with `afterwards`
-        failed to read deviation 1 ("reply 1: late 1ms"): expected `lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED` or `fault`
+        failed to read deviation 1 ("reply 1: late 1ms"): expected `lane LANE PLACE #NUMBER`, `post EVENT`, `patch EVENT`, `priorities SEED`, `extrapolated` or `fault`
+        failed to read deviation 1 ("extrapolated: all"): expected `device ahead` or `calls answered` behind `extrapolated`
         failed to read deviation 1 ("priorities x"): expected a number behind `priorities`
         failed to read deviation 1 ("[\"x\"]"): expected JSON such as ["lane 2 before #14: stall 30ms"] (read deviation 1 ("x"): expected a place, a colon and what differs there, such as `lane 2 before #14: stall 30ms` at line 1 column 5)
         "#);

@@ -41,6 +41,8 @@ impl Display for Deviation {
                 write!(f, "patch {event}: split {at} {}", Time(*by))
             }
             Self::Fault(fault) => write!(f, "fault {fault}"),
+            Self::Ahead => f.write_str("extrapolated: device ahead"),
+            Self::Answered => f.write_str("extrapolated: calls answered"),
         }
     }
 }

@@ -97,6 +97,7 @@ fn call() -> impl Strategy<Value = CallFault> {
 
 fn completion() -> impl Strategy<Value = CompletionFault> {
     prop_oneof![
+        code().prop_map(CompletionFault::Fails),
         Just(CompletionFault::Lost),
         Just(CompletionFault::Doubled),
         time().prop_map(CompletionFault::Late),

@@ -270,7 +270,9 @@ fn completions_get_lost_come_twice_or_late_and_not_from_the_dead() {
             };
             call(1).unwrap();
             call(2).unwrap();
-            let argument = |completion: Completion| completion.arguments[0];
+            let argument = |completion: Completion| {
+                completion.arguments[0] + if completion.status.is_success() { 0 } else { 100 }
+            };
             let taken: Vec<_> =
                 std::iter::from_fn(|| queue.wait(Some(Duration::from_millis(50)))).collect();
             taken.into_iter().map(argument).collect::<Vec<_>>()
@@ -279,6 +281,7 @@ fn completions_get_lost_come_twice_or_late_and_not_from_the_dead() {
     assert_eq!(completions("completion 3: lost"), [1, 2]);
     assert_eq!(completions("completion 2 #1: lost"), [2]);
     assert_eq!(completions("completion 2 #2: doubled"), [1, 2, 2]);
+    assert_eq!(completions("completion 2 #2: error Aborted"), [1, 102], "its arguments stay");
     assert_eq!(completions("completion 2 #1: late 5ms"), [2, 1]);
     assert_eq!(completions("completion 2 #1: late 5ms; at 3ms: dext dies"), [2], "D20");
 }

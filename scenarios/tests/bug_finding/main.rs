@@ -3,6 +3,7 @@
 
 #[path = "../bug_exam/exam/mod.rs"]
 mod exam;
+mod extrapolated;
 mod found;
 mod irq_lost_wake_up;
 mod minimized;

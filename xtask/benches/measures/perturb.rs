@@ -12,7 +12,7 @@ use dextape_scenarios::{Parameters, Scenario, capture_ring, null_driver};
 use std::sync::Arc;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let one = record(&capture_ring::SCENARIO, &[("packets", "212")]);
+    let one = record(&capture_ring::SCENARIO, &[("packets", "400")]);
     let two = record(&null_driver::SCENARIO, &[("part", "all"), ("threads", "4")]);
     vec![
         case("one thread", one, &capture_ring::SCENARIO).at_least(2_000.0),

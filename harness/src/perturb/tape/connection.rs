@@ -1,5 +1,6 @@
 //! A connection of a script.
 
+use super::answer::Asked;
 use super::fate::{ASTRAY, Fate};
 use super::memory::PlayedMemory;
 use super::queue::PlayedQueue;
@@ -31,8 +32,8 @@ const NEW_BUFFER: u32 = u32::MAX;
 
 /// A connection.
 pub(super) struct PlayedConnection {
-    stage: Arc<Stage>,
-    number: u32,
+    pub(super) stage: Arc<Stage>,
+    pub(super) number: u32,
 }
 
 impl PlayedConnection {
@@ -159,6 +160,11 @@ impl PlayedConnection {
             _ => false,
         };
         let key = Key::Call { connection: self.number, selector, asynchronous };
+        let unheld =
+            Asked { operation, key: &key, call: &call, queue, reference: reference.as_ref() };
+        if let Some(result) = self.answer(&unheld, is_same, output) {
+            return result;
+        }
         let asked = || match asynchronous {
             true => Body::AsyncCall { call: call.clone(), queue, reference: reference.clone() },
             false => Body::Call(call.clone()),
@@ -214,7 +220,7 @@ struct Underway {
 }
 
 /// What a client is told of a call that failed.
-fn failed(result: IoReturn) -> Body {
+pub(super) fn failed(result: IoReturn) -> Body {
     let scalars = Scalars::clamped(&[]);
     Body::Return(Return { result, scalars, structure_size: None, structure: None })
 }
@@ -381,7 +387,11 @@ fn given_call(
 }
 
 /// Copies what a call returned into the client's output.
-fn give(returned: &Return, asynchronous: bool, output: &mut MethodOutput<'_>) -> IoReturn {
+pub(super) fn give(
+    returned: &Return,
+    asynchronous: bool,
+    output: &mut MethodOutput<'_>,
+) -> IoReturn {
     let bytes = returned.structure.as_ref().and_then(Payload::as_bytes).unwrap_or_default();
     let structure_size = returned.structure_size.unwrap_or(0);
     MethodAnswer { result: returned.result, scalars: &returned.scalars, bytes, structure_size }

@@ -11,7 +11,8 @@ use crate::boundary::{
     unmap_failure,
 };
 use crate::fault::{
-    CallFault, Ending, FaultCounter, FaultPlan, MapFault, OpenFault, Strike, UnmapFault,
+    CallFault, CompletionFault, Ending, FaultCounter, FaultPlan, MapFault, OpenFault, Strike,
+    UnmapFault,
 };
 use crate::perturb::operation::Operation;
 use std::collections::HashMap;
@@ -31,6 +32,8 @@ pub(super) struct Fates {
     /// How the services have ended; they all do together.
     pub(super) ended: Option<Ending>,
     pub(super) connections: HashMap<u32, ConnectionState>,
+    /// What becomes of completions whose turn has come, by deed.
+    completions: HashMap<usize, Option<CompletionFault>>,
 }
 
 /// How an operation goes on that has come to the dext.
@@ -55,8 +58,19 @@ impl Fates {
         let counter = FaultCounter::new(plan);
         let mut times: Vec<_> = counter.at_times().collect();
         times.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-        let connections = HashMap::new();
-        Some(Self { counter, times, struck: false, ended: None, connections })
+        let (connections, completions) = (HashMap::new(), HashMap::new());
+        Some(Self { counter, times, struck: false, ended: None, connections, completions })
+    }
+
+    /// What becomes of a completion; it has its turn when it or what goes with it comes first.
+    pub(super) fn completion(&mut self, deed: usize, selector: u32) -> Option<CompletionFault> {
+        let Self { counter, completions, struck, .. } = self;
+        let new = || {
+            let fault = counter.completion(selector);
+            *struck |= fault.is_some();
+            fault
+        };
+        *completions.entry(deed).or_insert_with(new)
     }
 
     /// When the next planned end comes.

@@ -2,6 +2,7 @@
 
 use super::script::Key;
 use super::stage::{Stage, State};
+use super::words::Manner;
 use crate::memory::{
     AccessError, Backing, Memory, RawReach, Update, Width, check_range, check_word,
 };
@@ -10,6 +11,9 @@ use crate::perturb::operation::{Operation, Place};
 use crate::tape::{Body, Payload};
 use std::fmt;
 use std::sync::Arc;
+
+/// What a run ends for that looks at bytes which the device changed after the client had.
+const UNKNOWN: &str = "what the device made of bytes here that it found otherwise";
 
 /// A mapping or shared buffer: the memory of the device, with what it did so far.
 pub(super) struct PlayedMemory {
@@ -64,6 +68,10 @@ impl PlayedMemory {
             drop(state);
             stage.leave_tape("what the dext had changed here when it ended");
         }
+        if state.is_unknown(self.number, (offset, length)) {
+            drop(state);
+            stage.leave_tape(UNKNOWN);
+        }
         self.store.copy_out(offset, into)?;
         state.look(stage, self.number, offset, length);
         Ok(())
@@ -86,8 +94,9 @@ impl PlayedMemory {
             matches!(held, Body::Write { width: it, data, .. }
                 if *it == width && data.length() == bytes.len() as u64)
         };
+        let is_equal = |held: &Body| matches!(held, Body::Write { data, .. } if data.as_bytes() == Some(bytes));
         // One more than on the tape has no effect.
-        let _recorded = state.take(stage, &key, is_same);
+        let _recorded = state.take_store(stage, &key, is_same, is_equal);
         self.log_write(state, offset, bytes, |memory| Body::Write {
             memory,
             offset,
@@ -114,12 +123,17 @@ impl PlayedMemory {
 
     /// What the device changed before a recorded write of this place has happened before this one. Where
     /// it cannot have happened yet, nobody knows what it would make of this write.
-    fn before_write(&self, key: &Key, length: u64) {
+    fn before_write(&self, key: &Key, length: u64, is_word: bool) {
         let stage = &*self.stage;
         let mut state = stage.now();
         let Some(position) = state.place_of_next(stage, key) else { return };
         state.flush(stage, position);
         let (Key::Write { offset, .. } | Key::Update { offset, .. }) = *key else { return };
+        let manner = stage.script.manners.get(&(self.number, offset));
+        if is_word && manner.is_some_and(|manner| *manner != Manner::Unknown) && !state.is_over() {
+            // What the device makes of another word shows.
+            return;
+        }
         if state.is_ahead(stage, position, self.number, (offset, length)) {
             drop(state);
             stage.leave_tape("this write before a change of the same bytes that it came after");
@@ -163,10 +177,11 @@ impl Memory for PlayedMemory {
         let passage = gate.enter(Operation::Store(self.at(offset)));
         check_word(offset, width, self.size)?;
         self.check_write(offset)?;
-        self.before_write(&Key::Write { memory: self.number, offset }, width.bytes());
+        self.before_write(&Key::Write { memory: self.number, offset }, width.bytes(), true);
         let mut state = self.stage.now();
         self.check(&state, offset)?;
         self.store.store_word(offset, width, value)?;
+        state.is_known(self.number, (offset, width.bytes()));
         let bytes = value.to_le_bytes();
         self.wrote(&mut state, offset, &bytes[..width.bytes() as usize], Some(width));
         drop(state);
@@ -180,11 +195,17 @@ impl Memory for PlayedMemory {
         check_word(offset, width, self.size)?;
         self.check_write(offset)?;
         let key = Key::Update { memory: self.number, offset };
-        self.before_write(&key, width.bytes());
+        self.before_write(&key, width.bytes(), true);
         let mut state = stage.now();
         self.check(&state, offset)?;
+        if state.is_unknown(self.number, (offset, width.bytes())) {
+            drop(state);
+            stage.leave_tape(UNKNOWN);
+        }
         let before = self.store.update_word(offset, width, update)?;
-        let _recorded = state.take(stage, &key, |_| true);
+        let is_equal =
+            |held: &Body| matches!(held, Body::Update { update: it, .. } if *it == update);
+        let _recorded = state.take_store(stage, &key, |_| true, is_equal);
         let size = width.bytes() as usize;
         if let Some(log) = &mut state.log {
             let at = (stage.lane(), stage.schedule.now());
@@ -226,7 +247,7 @@ impl Memory for PlayedMemory {
         if !bytes.is_empty() {
             self.check_write(offset)?;
         }
-        self.before_write(&Key::Write { memory: self.number, offset }, bytes.len() as u64);
+        self.before_write(&Key::Write { memory: self.number, offset }, bytes.len() as u64, false);
         let half = half_of(bytes.len());
         let state = self.stage.now();
         self.check(&state, offset)?;
@@ -235,6 +256,7 @@ impl Memory for PlayedMemory {
         gate.within(passage);
         let mut state = self.stage.now();
         self.store.copy_in(offset + half as u64, &bytes[half..])?;
+        state.is_known(self.number, (offset, bytes.len() as u64));
         if !bytes.is_empty() {
             self.wrote(&mut state, offset, bytes, None);
         }

@@ -15,7 +15,13 @@
 //!   that failed has no effect, and what it may have caused does not come. From then on what the tape does
 //!   not hold is refused with an error instead of ending the run.
 //! - Whatever has been seen of the device, what it did before on the tape has happened, too.
+//! - A word that both sides change may hold something else when the device changes it than on the tape: it
+//!   does to it what it has done to it before, where that shows.
+//! - Where that is asked for, it waits for less ([`ahead`]), and answers more ([`answer`]).
 
+mod ahead;
+mod answer;
+mod change;
 mod connection;
 mod fate;
 mod log;
@@ -25,6 +31,7 @@ mod script;
 mod stage;
 mod system;
 mod timing;
+mod words;
 
 pub(super) use script::Script;
 pub use script::UnfitTape;

@@ -1,5 +1,7 @@
 //! What a tape says, by cause instead of by order.
 
+use super::ahead;
+use super::words::{Manner, WordChange, Words, tell_manners};
 use crate::call::Completion;
 use crate::connection::Notice;
 use crate::registry::Matching;
@@ -7,8 +9,8 @@ use crate::tape::{
     Body, Call, Capture, Comparison, Event, Field, FieldRule, MappedMemory, OtherCall, OutputKind,
     Payload, Sequence, Structure, Tape, TapeError,
 };
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 /// Index of an event on the tape.
 pub(in crate::perturb) type EventIndex = usize;
@@ -24,7 +26,7 @@ pub(in crate::perturb) struct Recorded {
     pub(in crate::perturb) leave: Option<EventIndex>,
     pub(in crate::perturb) lane: u32,
     /// The device may have heard of it.
-    heard: bool,
+    pub(in crate::perturb) heard: bool,
 }
 
 /// Something that the device did.
@@ -37,6 +39,8 @@ pub(in crate::perturb) struct Deed {
     pub(in crate::perturb) time: u64,
     /// The last operations before it, one of each lane, that may have caused it.
     pub(in crate::perturb) causes: Vec<OperationIndex>,
+    /// The completion that it goes with.
+    pub(in crate::perturb) with: Option<usize>,
     pub(in crate::perturb) what: What,
 }
 
@@ -48,7 +52,16 @@ pub(in crate::perturb) enum What {
     /// A notice reached a queue.
     Notice { queue: u32, notice: Notice },
     /// Shared memory changed.
-    Patch { memory: u32, offset: u64, bytes: Arc<[u8]>, free: bool },
+    Patch {
+        memory: u32,
+        offset: u64,
+        bytes: Arc<[u8]>,
+        free: bool,
+        /// It was seen otherwise before.
+        seen: bool,
+        /// Words among the bytes that the client writes, too.
+        words: Vec<WordChange>,
+    },
 }
 
 /// How operations that ask for the same are found.
@@ -68,7 +81,7 @@ pub(in crate::perturb) enum Key {
 }
 
 /// A tape that is ready to be played in many ways.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::perturb) struct Script {
     pub(in crate::perturb) tape: Arc<Tape>,
     pub(in crate::perturb) operations: Vec<Recorded>,
@@ -86,8 +99,11 @@ pub(in crate::perturb) struct Script {
     /// What each memory was mapped as, by its number.
     pub(in crate::perturb) memories: HashMap<u32, MappedMemory>,
     pub(in crate::perturb) rules: Vec<FieldRule>,
+    /// What the device does to words that the client writes, too.
+    pub(in crate::perturb) manners: HashMap<(u32, u64), Manner>,
     /// The time of the last event.
     pub(in crate::perturb) ends_at: u64,
+    ahead: OnceLock<Arc<Script>>,
 }
 
 /// A tape that cannot be played in other ways than its own.
@@ -120,18 +136,14 @@ impl Script {
             })?;
         }
         let tape = Tape::new(tape.header().clone(), events);
-        let mut reader = Reader::default();
+        let mut reader = Reader { words: Words::new(tape.events()), ..Reader::default() };
         for (index, event) in tape.events().iter().enumerate() {
             reader.event(index, event)?;
         }
         let Reader { operations, by_key, mut deeds, memories, seen, register_reads, .. } = reader;
         settle(tape.events(), &operations, &mut deeds, &seen);
-        let mut effects = vec![Vec::new(); operations.len()];
-        for (number, deed) in deeds.iter().enumerate() {
-            for cause in &deed.causes {
-                effects[*cause].push(number);
-            }
-        }
+        let manners = tell_manners(&mut deeds);
+        let effects = effects(&operations, &deeds);
         let is_patch = |number: &usize| matches!(deeds[*number].what, What::Patch { .. });
         let patches: Arc<[usize]> = (0..deeds.len()).filter(is_patch).collect();
         let mut last_of: HashMap<OperationIndex, usize> = HashMap::new();
@@ -155,8 +167,23 @@ impl Script {
             register_reads,
             memories,
             rules,
+            manners,
             ends_at,
+            ahead: OnceLock::new(),
         })
+    }
+
+    /// The same of a device that waits for no more than the tape shows that it waits for.
+    pub(in crate::perturb) fn ahead(&self) -> Arc<Self> {
+        let make = || {
+            let mut deeds = self.deeds.clone();
+            for (deed, causes) in deeds.iter_mut().zip(ahead::causes(self)) {
+                deed.causes = causes;
+            }
+            let effects = effects(&self.operations, &deeds);
+            Arc::new(Self { deeds, effects, ahead: OnceLock::new(), ..self.clone() })
+        };
+        Arc::clone(self.ahead.get_or_init(make))
     }
 
     pub(in crate::perturb) fn event(&self, index: EventIndex) -> &Event {
@@ -174,6 +201,21 @@ impl Script {
     /// How many completions there are.
     pub(in crate::perturb) fn posts(&self) -> usize {
         self.deeds.iter().filter(|deed| matches!(deed.what, What::Post { .. })).count()
+    }
+
+    /// Which of the completions, counted from 1, are how a request ended: their selector's calls complete
+    /// once. What is told of over and over has no request that could have failed.
+    pub(in crate::perturb) fn outcomes(&self) -> Vec<u64> {
+        let posts = || {
+            self.deeds.iter().filter_map(|deed| match deed.what {
+                What::Post { call, ordinal, .. } => Some((self.selector(call), ordinal)),
+                _ => None,
+            })
+        };
+        let told_often: HashSet<Option<u32>> =
+            posts().filter(|(_, ordinal)| *ordinal > 1).map(|(selector, _)| selector).collect();
+        let once = |post: &(u64, (Option<u32>, u64))| !told_often.contains(&post.1.0);
+        (1..).zip(posts()).filter(once).map(|(number, _)| number).collect()
     }
 
     /// How long an operation took.
@@ -236,6 +278,17 @@ impl Script {
     }
 }
 
+/// Deeds that each operation may have caused.
+fn effects(operations: &[Recorded], deeds: &[Deed]) -> Vec<Vec<usize>> {
+    let mut effects = vec![Vec::new(); operations.len()];
+    for (number, deed) in deeds.iter().enumerate() {
+        for cause in &deed.causes {
+            effects[*cause].push(number);
+        }
+    }
+    effects
+}
+
 /// What reads of registers saw, in order, by memory, offset and length.
 type RegisterReads = HashMap<(u32, u64, u64), Vec<Arc<[u8]>>>;
 
@@ -253,6 +306,7 @@ struct Reader {
     queues: HashMap<OperationIndex, u32>,
     /// Where patches were last seen equal: by deed.
     seen: HashMap<usize, EventIndex>,
+    words: Words,
 }
 
 impl Reader {
@@ -273,6 +327,7 @@ impl Reader {
     fn event(&mut self, index: EventIndex, event: &Event) -> Result<(), UnfitTape> {
         self.indices.insert(event.sequence, index);
         let connection = event.connection.unwrap_or(0);
+        let words = self.words.event(&event.body);
         match &event.body {
             Body::Matched { .. } | Body::Property { .. } => {
                 self.single(index, event, Key::Registry, false);
@@ -338,12 +393,17 @@ impl Reader {
                     self.register_reads.entry(place).or_default().push(bytes.into());
                     return Ok(());
                 }
+                let seen = last_equal.is_some();
                 if let Some(seen) = last_equal.and_then(|last| self.indices.get(&last)) {
                     self.seen.insert(self.deeds.len(), *seen);
                 }
                 let bytes = bytes.into();
                 let (memory, offset) = (*memory, *offset);
-                self.deed(index, event, What::Patch { memory, offset, bytes, free: false });
+                self.deed(
+                    index,
+                    event,
+                    What::Patch { memory, offset, bytes, free: false, seen, words },
+                );
             }
             Body::Gap { .. } => return Err(UnfitTape::Holes("it has a gap")),
             Body::Keyframe(_) => return Err(UnfitTape::Holes("it begins in the middle")),
@@ -368,9 +428,8 @@ impl Reader {
     }
 
     fn deed(&mut self, index: EventIndex, event: &Event, what: What) {
-        let deed =
-            Deed { event: index, position: index, time: event.time, causes: Vec::new(), what };
-        self.deeds.push(deed);
+        let (position, time, causes) = (index, event.time, Vec::new());
+        self.deeds.push(Deed { event: index, position, time, causes, with: None, what });
     }
 }
 
@@ -425,6 +484,10 @@ fn settle(
         deeds[number].time = events[position].time;
     }
     deeds.sort_by_key(|deed| (deed.position, !matches!(deed.what, What::Patch { .. }), deed.event));
+    let posts: HashMap<EventIndex, usize> = (deeds.iter().enumerate())
+        .filter(|(_, deed)| matches!(deed.what, What::Post { .. }))
+        .map(|(number, deed)| (deed.event, number))
+        .collect();
     let mut lasts: Vec<(u32, OperationIndex)> = Vec::new();
     let mut next = 0;
     for deed in deeds.iter_mut() {
@@ -437,7 +500,10 @@ fn settle(
         }
         deed.causes = lasts.iter().map(|(_, operation)| *operation).collect();
         match &mut deed.what {
-            What::Patch { free, .. } => *free = deed.position == deed.event,
+            What::Patch { free, .. } => {
+                *free = deed.position == deed.event;
+                deed.with = posts.get(&deed.position).copied();
+            }
             What::Post { call, .. } if !deed.causes.contains(call) => deed.causes.push(*call),
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::script::{Deed, Key, OperationIndex, Script, What};
 use crate::call::Completion;
 use crate::connection::Notice;
 use crate::fault::{CompletionFault, Ending};
-use crate::memory::{Backing, Memory, SharedBuffer};
+use crate::memory::{Backing, SharedBuffer};
 use crate::perturb::gate::Gate;
 use crate::perturb::{Deviation, Deviations, Shift};
 use crate::schedule::{Monitor, MonitorGuard, Schedule};
@@ -14,6 +14,9 @@ use crate::tape::{Body, Event, Sequence};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Stores of one place among which one of the same bytes is looked for, before and after the next one.
+const STORES_NEAR: usize = 64;
 
 /// A run.
 #[derive(Debug)]
@@ -30,14 +33,14 @@ pub(super) struct State {
     used: Vec<bool>,
     /// Of each key, how many of its first operations have been used.
     first: HashMap<Key, usize>,
-    deeds: Vec<Progress>,
+    pub(super) deeds: Vec<Progress>,
     /// Changes of memory, in the order in which they happen, and how many have.
-    patches: Arc<[usize]>,
-    next_patch: usize,
+    pub(super) patches: Arc<[usize]>,
+    pub(super) next_patch: usize,
     /// Deeds that happen by themselves when they are due: completions, notices, changes that are early.
     pending: Vec<usize>,
     /// Second halves of changes.
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
     pub(super) queues: HashMap<u32, VecDeque<(Completion, Sequence)>>,
     pub(super) notices: HashMap<u32, VecDeque<Notice>>,
     pub(super) memories: HashMap<u32, Arc<Backing>>,
@@ -52,28 +55,45 @@ pub(super) struct State {
     pub(super) fates: Option<Fates>,
     /// Completions that a fault has made late, and how many came of each call.
     late: Vec<(Duration, usize)>,
-    ordinals: HashMap<OperationIndex, u64>,
+    pub(super) ordinals: HashMap<OperationIndex, u64>,
+    /// Completions of calls that were answered as others were.
+    pub(super) again: Vec<Again>,
+    /// Bytes of which nobody knows what the device has made of them: memory, offset, length.
+    pub(super) unknown: Vec<(u32, u64, u64)>,
+    /// Calls that the tape does not hold are answered.
+    pub(super) answers: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// Causes that have not happened.
-    missing: u32,
-    /// When it happens, once none is missing.
-    due: Duration,
-    done: bool,
-    shift: Option<Shift>,
-    /// Reads that will not see it although it is due.
-    unseen: u32,
-    split: Option<(u64, Duration)>,
-}
-
+/// A recorded completion that comes once more, for another call.
 #[derive(Clone, Debug)]
-struct Piece {
-    due: Duration,
-    memory: u32,
-    offset: u64,
-    bytes: Vec<u8>,
+pub(super) struct Again {
+    pub(super) due: Duration,
+    pub(super) deed: usize,
+    /// The reference and the enter of that call.
+    pub(super) given: (Vec<u64>, Sequence),
+}
+
+/// How far a deed has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// Causes that have not happened.
+    pub(super) missing: u32,
+    /// When it happens, once none is missing.
+    pub(super) due: Duration,
+    pub(super) done: bool,
+    pub(super) shift: Option<Shift>,
+    /// Reads that will not see it although it is due.
+    pub(super) unseen: u32,
+    pub(super) split: Option<(u64, Duration)>,
+}
+
+/// A part of a change that comes at a time of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) due: Duration,
+    pub(super) memory: u32,
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Stage {
@@ -84,6 +104,10 @@ impl Stage {
         logs: bool,
     ) -> Arc<Self> {
         let schedule = gate.schedule().clone();
+        let script = match deviations.0.contains(&Deviation::Ahead) {
+            true => script.ahead(),
+            false => Arc::clone(script),
+        };
         let progress = |deed: &Deed| Progress {
             missing: deed.causes.len() as u32,
             due: Duration::from_nanos(if deed.causes.is_empty() { deed.time } else { 0 }),
@@ -115,9 +139,12 @@ impl Stage {
             fates: Fates::new(deviations.faults()),
             late: Vec::new(),
             ordinals: HashMap::new(),
+            again: Vec::new(),
+            unknown: Vec::new(),
+            answers: deviations.0.contains(&Deviation::Answered),
         };
         let state = Monitor::new(&schedule, "what the tape holds of the device", state);
-        Arc::new(Self { script: Arc::clone(script), gate: Arc::clone(gate), schedule, state })
+        Arc::new(Self { script, gate: Arc::clone(gate), schedule, state })
     }
 
     pub(super) fn state(&self) -> MonitorGuard<'_, State> {
@@ -266,6 +293,39 @@ impl State {
         Some(found)
     }
 
+    /// Finds the store that a store of the client is, and takes it: one of the same bytes before others.
+    /// One that repeats a store which was made is no other one.
+    pub(super) fn take_store(
+        &mut self,
+        stage: &Stage,
+        key: &Key,
+        is_same: impl Fn(&Body) -> bool,
+        is_equal: impl Fn(&Body) -> bool,
+    ) -> Option<OperationIndex> {
+        let script = &stage.script;
+        let operations = script.by_key.get(key)?;
+        let first = self.first.get(key).copied().unwrap_or(0);
+        let near = first.saturating_sub(STORES_NEAR)..operations.len().min(first + STORES_NEAR);
+        let (mut next, mut made) = (None, false);
+        for operation in &operations[near] {
+            let held = &script.event(script.operations[*operation].enter).body;
+            if is_same(held) && is_equal(held) {
+                made |= self.used[*operation];
+                if !self.used[*operation] {
+                    next = Some(*operation);
+                    break;
+                }
+            }
+        }
+        match next {
+            Some(next) => self.take(stage, key, |held| {
+                std::ptr::eq(held, &script.event(script.operations[next].enter).body)
+            }),
+            None if made => None,
+            None => self.take(stage, key, is_same),
+        }
+    }
+
     /// Where on the tape the next operation of a key stands.
     pub(super) fn place_of_next(&self, stage: &Stage, key: &Key) -> Option<usize> {
         let operations = stage.script.by_key.get(key)?;
@@ -356,7 +416,8 @@ impl State {
         }
         let can = self.pending.iter().filter(|deed| !self.is_behind(stage, **deed));
         let late = self.late.iter().map(|(due, _)| *due);
-        can.map(|deed| self.deeds[*deed].due).chain(late).min()
+        let again = self.again.iter().map(|again| again.due);
+        can.map(|deed| self.deeds[*deed].due).chain(late).chain(again).min()
     }
 
     /// True where an earlier completion of the same call has not come.
@@ -379,7 +440,7 @@ impl State {
     }
 
     /// Nothing more comes of a dext that has ended (D20).
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.fates.as_ref().is_some_and(|fates| fates.ended.is_some())
     }
 
@@ -390,10 +451,18 @@ impl State {
         }
         for (due, deed) in std::mem::take(&mut self.late) {
             if due <= now {
-                self.deliver(stage, deed, due);
+                self.deliver(stage, deed, due, None);
                 came = true;
             } else {
                 self.late.push((due, deed));
+            }
+        }
+        for again in std::mem::take(&mut self.again) {
+            if again.due <= now {
+                self.deliver_again(stage, &again);
+                came = true;
+            } else {
+                self.again.push(again);
             }
         }
         loop {
@@ -455,24 +524,22 @@ impl State {
         let time = self.deeds[deed].due;
         match &script.deeds[deed].what {
             What::Post { call, .. } => {
-                let selector = script.selector(*call);
-                let fates = self.fates.as_mut();
-                let struck = fates.zip(selector).and_then(|(fates, selector)| {
-                    let struck = fates.counter.completion(selector);
-                    fates.struck |= struck.is_some();
-                    struck
-                });
+                let struck = script
+                    .selector(*call)
+                    .and_then(|selector| self.fates.as_mut()?.completion(deed, selector));
                 stage.gate.note_moment(time);
+                let mut status = None;
                 match struck {
+                    Some(CompletionFault::Fails(code)) => status = Some(code),
                     Some(CompletionFault::Lost) => return false,
                     Some(CompletionFault::Late(by)) => {
                         self.late.push((time.saturating_add(by), deed));
                         return false;
                     }
-                    Some(CompletionFault::Doubled) => self.deliver(stage, deed, time),
+                    Some(CompletionFault::Doubled) => self.deliver(stage, deed, time, None),
                     None => {}
                 }
-                self.deliver(stage, deed, time);
+                self.deliver(stage, deed, time, status);
                 true
             }
             What::Notice { queue, notice } => {
@@ -484,88 +551,6 @@ impl State {
                 stage.gate.note_moment(time);
                 false
             }
-        }
-    }
-
-    /// A completion reaches its queue.
-    fn deliver(&mut self, stage: &Stage, deed: usize, time: Duration) {
-        let script = &stage.script;
-        let What::Post { queue, call, ordinal, completion } = &script.deeds[deed].what else {
-            return;
-        };
-        let mut completion = *completion;
-        let mut cause = None;
-        if let Some((reference, enter)) = self.references.get(call) {
-            for (entry, given) in completion.reference.iter_mut().zip(reference).skip(1) {
-                *entry = *given;
-            }
-            cause = Some(*enter);
-        }
-        let mut ordinal = *ordinal;
-        if self.fates.is_some() {
-            // Counted anew, since some may be lost and some doubled.
-            let came = self.ordinals.entry(*call).or_default();
-            *came += 1;
-            ordinal = *came;
-        }
-        let connection = script.event(script.deeds[deed].event).connection;
-        let posted = self.log.as_mut().map_or(0, |log| {
-            let Completion { reference, status, arguments } = completion;
-            let body = Body::Posted { ordinal, status, arguments, reference };
-            log.append(0, connection, cause, time, body)
-        });
-        self.queues.entry(*queue).or_default().push_back((completion, posted));
-    }
-
-    /// The next change of memory happens.
-    fn change(&mut self, stage: &Stage, deed: usize) {
-        self.next_patch += 1;
-        let progress = &mut self.deeds[deed];
-        progress.done = true;
-        let (split, due) = (progress.split, progress.due);
-        let What::Patch { memory, offset, bytes, .. } = &stage.script.deeds[deed].what else {
-            return;
-        };
-        stage.gate.note_moment(due);
-        let (memory, offset) = (*memory, *offset);
-        match split {
-            Some((at, by)) if at < bytes.len() as u64 => {
-                let (first, second) = bytes.split_at(at as usize);
-                self.put(stage, &Piece { due, memory, offset, bytes: first.to_vec() });
-                let (due, offset) = (stage.schedule.now() + by, offset + at);
-                self.pieces.push(Piece { due, memory, offset, bytes: second.to_vec() });
-            }
-            _ => self.put(stage, &Piece { due, memory, offset, bytes: bytes.to_vec() }),
-        }
-    }
-
-    fn put(&mut self, stage: &Stage, piece: &Piece) {
-        // Bytes that it held when it was mapped are there before the client has it.
-        let mapped = stage.script.memories.get(&piece.memory);
-        let memory = match mapped {
-            Some(mapped) => Some(self.memory(piece.memory, mapped.size)),
-            None => self.memories.get(&piece.memory).cloned(),
-        };
-        if let Some(memory) = memory {
-            // A tape may state a change beyond a buffer's end: there is no such memory.
-            let _beyond = memory.copy_in(piece.offset, &piece.bytes);
-        }
-    }
-
-    /// A read has looked at a range: what it did not see although it was due is one read later.
-    pub(super) fn look(&mut self, stage: &Stage, memory: u32, offset: u64, length: u64) {
-        let now = stage.schedule.now();
-        let Some(deed) = self.patches.get(self.next_patch).copied() else { return };
-        let progress = &mut self.deeds[deed];
-        if progress.unseen == 0 || progress.missing > 0 || progress.due > now {
-            return;
-        }
-        if let What::Patch { memory: of, offset: at, bytes, .. } = &stage.script.deeds[deed].what
-            && *of == memory
-            && *at < offset + length
-            && offset < *at + bytes.len() as u64
-        {
-            progress.unseen -= 1;
         }
     }
 
