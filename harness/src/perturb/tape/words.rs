@@ -156,13 +156,10 @@ pub(super) fn tell_manners(deeds: &mut [Deed]) -> HashMap<Place, Manner> {
 }
 
 fn manner(changes: &[(u64, u64)]) -> Manner {
-    let all = |holds: &dyn Fn(&(u64, u64), &(u64, u64)) -> bool| {
-        changes.windows(2).all(|pair| holds(&pair[0], &pair[1]))
-    };
-    let same_before = all(&|one, other| one.0 == other.0);
-    let same_after = all(&|one, other| one.1 == other.1);
-    let same_difference =
-        all(&|one, other| one.1.wrapping_sub(one.0) == other.1.wrapping_sub(other.0));
+    let same =
+        |of: fn(&(u64, u64)) -> u64| changes.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]));
+    let (same_before, same_after) = (same(|it| it.0), same(|it| it.1));
+    let same_difference = same(|it| it.1.wrapping_sub(it.0));
     let only_sets = changes.iter().all(|(before, after)| before & after == *before);
     if changes.len() >= ADDS_MIN && same_difference && !same_before {
         Manner::Adds
