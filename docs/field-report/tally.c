@@ -10,7 +10,7 @@
 
 enum { SEND_FRAME = 0, START = 2, GET_FRAME = 4 };
 enum { PING = 0x81, INIT = 0x86, NUMBERED = 0xc0 };
-enum { FRAME = 64, UNKNOWN_MAX = 10000 };
+enum { FRAME = 64, UNKNOWN_MAX = 4000 };
 
 static io_connect_t device;
 /* A bit for each report. */

@@ -9,6 +9,7 @@ mod drive;
 #[cfg(target_os = "linux")]
 mod exec;
 mod faults;
+mod flight;
 mod iig;
 mod import;
 mod learn;
