@@ -61,7 +61,9 @@ fn a_program_that_crashes_leaves_the_tape_that_its_end_has_cut() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/field-report/tally.c");
     let program = crate::exec::compiled(&folder, source);
     let mut asked = vec!["record", "hid-frames", "--ring", "1MiB", "--trigger", "signal:crash"];
-    asked.extend(["--param", "delivery=notice-of-first", "--param", "burst=66000"]);
+    for parameter in ["delivery=notice-of-first", "ping=40", "burst=66000"] {
+        asked.extend(["--param", parameter]);
+    }
     asked.extend(["--out", "t.tape.jsonl", "--exec", &program]);
     let said = folder.run(&asked);
     assert_eq!(said.code, Some(0), "{said}");
