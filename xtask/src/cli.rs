@@ -69,6 +69,8 @@ enum Verb {
     Export(crate::task_export::Export),
     /// Pack tapes into a report that is safe to send, or open one.
     Report(crate::task_report::Report),
+    /// Propose a protocol description from tapes, or check one.
+    Protocol(crate::task_protocol::ProtocolTask),
     /// Write a copy of a tape with other values in the place of private ones.
     Redact(crate::task_redact::Redact),
     /// Show a tape as people read it.
@@ -135,6 +137,7 @@ pub(crate) fn perform(registry: &Registry, asked: Cli) -> Result<(), Failure> {
         Verb::Export(export) => crate::task_export::export(&export, &mut out),
         Verb::Show(show) => task_show::run(registry, show, &mut out),
         Verb::Report(report) => crate::task_report::run(registry, &report, &mut out),
+        Verb::Protocol(asked) => crate::task_protocol::run(&asked, &mut out),
         Verb::Redact(asked) => crate::task_redact::run(&asked, &mut out),
         Verb::Reseal(reseal) => task_reseal::run(&reseal, &mut out),
         Verb::Doctor(doctor) => task_doctor::run(&doctor, &mut out),

@@ -55,6 +55,7 @@ mod task_learn;
 mod task_list;
 mod task_minimize;
 mod task_picture;
+mod task_protocol;
 mod task_prove;
 mod task_record;
 mod task_recover;

@@ -6,7 +6,7 @@ use crate::place::shown;
 use crate::task_picture::{called, names, page_failed, protocol, write_page};
 use clap::{Args, ValueEnum};
 use dextape::tape::Tape;
-use dextape_lab::{DiffOptions, DiffText, diff, diff_page};
+use dextape_lab::{DiffOptions, DiffText, Names, diff, diff_page};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ impl Color {
 }
 
 /// Compares. Takes the output, because that the tapes differ is said by the exit code after it is written.
-pub(crate) fn run(asked: &Diff, mut out: Output) -> Result<(), Failure> {
+pub(crate) fn run(asked: &Diff, out: Output) -> Result<(), Failure> {
     let (a, b) = (read(&asked.a)?, read(&asked.b)?);
     let protocol = protocol(asked.protocol.as_deref())?;
     let names = names(protocol.as_ref());
@@ -83,9 +83,23 @@ pub(crate) fn run(asked: &Diff, mut out: Output) -> Result<(), Failure> {
         context: asked.context,
         colour: asked.color.is_wanted(),
     };
+    match tell(asked, &text, names, out) {
+        // That nobody reads on says nothing of the tapes.
+        Ok(()) | Err(Failure::ReaderGone) if !diff.is_same() => Err(Failure::Differs),
+        told => told,
+    }
+}
+
+fn tell(
+    asked: &Diff,
+    text: &DiffText<'_>,
+    names: &dyn Names,
+    mut out: Output,
+) -> Result<(), Failure> {
+    let DiffText { diff, a, b, .. } = *text;
     if let Some(to) = &asked.html {
         let (from, with) = (called(&asked.a), called(&asked.b));
-        let html = diff_page(&diff, (&a, &from), (&b, &with), names).map_err(page_failed)?;
+        let html = diff_page(diff, (a, &from), (b, &with), names).map_err(page_failed)?;
         write_page(to, &html, &mut out, 0)?;
     }
     match (out.format(), asked.stat) {
@@ -98,10 +112,9 @@ pub(crate) fn run(asked: &Diff, mut out: Output) -> Result<(), Failure> {
         (Format::Json, true) => {
             out.line(json!({ "same": diff.is_same(), "counts": diff.counts }))?
         }
-        (Format::Json, false) => out.line(diff.to_json(&a, &b, names))?,
+        (Format::Json, false) => out.line(diff.to_json(a, b, names))?,
     }
-    out.finish()?;
-    if diff.is_same() { Ok(()) } else { Err(Failure::Differs) }
+    out.finish()
 }
 
 /// A tape that cannot be read is no tape that differs.

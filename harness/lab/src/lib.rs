@@ -15,6 +15,7 @@
 //!   [`Lenient`] answers a client from what is left of a tape, [`Regression`] keeps it for a test.
 //! - [`pack_report`] makes one file of tapes and what belongs to them, behind a gate; [`Bundle`] reads it.
 //! - [`page`], [`diff_page`], [`perfetto`]: something to look at.
+//! - [`propose`](propose()): a first protocol description, guessed from tapes.
 //! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
 mod coverage;
@@ -29,6 +30,7 @@ mod lenient;
 mod likeness;
 mod minimize;
 mod picture;
+mod propose;
 mod redact;
 mod regression;
 mod report;
@@ -63,6 +65,7 @@ pub use minimize::{
 #[cfg(feature = "tui")]
 pub use picture::terminal;
 pub use picture::{EVENTS_MAX, Mark, MarkKind, PageError, diff_page, fault_marks, page, perfetto};
+pub use propose::{Proposal, ProposeError, propose};
 pub use redact::{
     Leak, PrivateValue, RedactError, Redacted, VALUE_MAX, VALUE_MIN, find_private, redact,
 };

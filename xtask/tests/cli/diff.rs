@@ -70,6 +70,37 @@ fn what_cannot_be_read_is_no_difference() {
     assert_eq!(alone.code, Some(2), "{alone}");
 }
 
+/// Whoever reads only the beginning still learns from the exit code that the tapes differ.
+#[test]
+fn a_reader_that_goes_early_does_not_make_them_the_same() {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    let folder = Folder::new();
+    let tape = folder.every_kind("a.tape.jsonl");
+    let (first, mut events) = (tape.events()[0].clone(), Vec::new());
+    // More than any pipe holds.
+    for sequence in 1..=20_000 {
+        let mut event = first.clone();
+        (event.sequence, event.position) = (sequence, sequence);
+        events.push(event);
+    }
+    Tape::new(tape.header().clone(), events).write(&folder.path("b.tape.jsonl")).unwrap();
+    for format in ["text", "json"] {
+        let mut child = folder
+            .command(&["diff", "a.tape.jsonl", "b.tape.jsonl", "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut some = [0; 100];
+        child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
 #[test]
 fn texts_of_a_tape_reach_no_terminal_as_they_are() {
     let folder = Folder::new();

@@ -15,7 +15,8 @@ mod import;
 mod learn;
 mod minimize;
 mod over_mock;
-
+mod pictures;
+mod protocol;
 mod questions;
 mod recordings;
 mod redact;
