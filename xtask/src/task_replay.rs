@@ -28,6 +28,9 @@ pub(crate) struct Replay {
     /// Print what the client prints.
     #[arg(long)]
     print: bool,
+    /// Name selectors and fields in the report of a divergence by this protocol description.
+    #[arg(long, value_name = "FILE", conflicts_with = "exec")]
+    protocol: Option<PathBuf>,
     #[command(flatten)]
     execution: Execution,
 }
@@ -41,6 +44,7 @@ pub(crate) fn run(registry: &Registry, asked: &Replay, out: &mut Output) -> Resu
     let (scenario, parameters) = scenario_of(&registry.scenarios, &tape)?;
     let mut options = ReplayOptions::default();
     options.policy = asked.policy;
+    options.protocol = crate::task_picture::protocol(asked.protocol.as_deref())?.map(Arc::new);
     if asked.patches_as_recorded {
         options.patches = PatchTiming::AsRecorded;
     }

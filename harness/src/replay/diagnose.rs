@@ -373,6 +373,9 @@ fn finish(session: &Session, mut report: DivergenceReport) -> Divergence {
     if let Some(place) = &mut report.place {
         place.line = line_of(program, *place);
     }
+    if let Some(protocol) = &session.protocol {
+        super::naming::name(&mut report, protocol, header);
+    }
     Divergence::new(report)
 }
 

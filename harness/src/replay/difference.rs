@@ -435,7 +435,7 @@ impl Found {
     }
 
     fn push(&mut self, field: String, recorded: Shown, actual: Shown, masks: Vec<FieldRule>) {
-        self.0.push(Difference { field, recorded, actual, masks });
+        self.0.push(Difference { field, recorded, actual, masks, named: Vec::new() });
     }
 }
 

@@ -81,7 +81,8 @@ impl fmt::Display for Difference {
                 } else {
                     write!(f, "{field} differs: recorded {length} bytes, client {actual_length}:")?;
                 }
-                rows(f, *offset, bytes, actual)
+                rows(f, *offset, bytes, actual)?;
+                self.named.iter().try_for_each(|field| write!(f, "\n    {field}"))
             }
             (recorded, actual) => {
                 write!(f, "{field} differs: recorded {}, client {}", text(recorded), text(actual))

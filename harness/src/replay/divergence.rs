@@ -140,6 +140,9 @@ pub struct Difference {
     pub actual: Shown,
     /// The rules that would mask it; none where no rule can.
     pub masks: Vec<FieldRule>,
+    /// The fields within it that differ, with both values, by the names of
+    /// [`ReplayOptions::protocol`](super::ReplayOptions::protocol).
+    pub named: Vec<String>,
 }
 
 /// A value of a field as a report shows it.

@@ -14,6 +14,7 @@ mod divergence;
 mod endless;
 mod matching;
 mod memory;
+mod naming;
 mod options;
 mod other;
 mod patches;

@@ -1,8 +1,10 @@
 //! How a tape is matched against what the client does.
 
 use crate::IoReturn;
+use crate::protocol::Protocol;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which order of operations a replay insists on.
@@ -125,6 +127,8 @@ pub struct ReplayOptions {
     pub patience: Duration,
     /// Rules about fields, added to those of the tape's header.
     pub rules: Vec<crate::tape::FieldRule>,
+    /// A description whose names the report of a divergence has beside selectors and fields.
+    pub protocol: Option<Arc<Protocol>>,
 }
 
 impl Default for ReplayOptions {
@@ -135,6 +139,7 @@ impl Default for ReplayOptions {
             on_divergence: OnDivergence::default(),
             patience: Duration::from_secs(10),
             rules: Vec::new(),
+            protocol: None,
         }
     }
 }
@@ -165,6 +170,13 @@ impl ReplayOptions {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Sets a description whose names the report of a divergence has.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Arc<Protocol>) -> Self {
+        self.protocol = Some(protocol);
         self
     }
 

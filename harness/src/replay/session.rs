@@ -9,6 +9,7 @@ use super::request::Request;
 use super::state::State;
 use super::{Divergence, OnDivergence, Policy, ReplayOptions};
 use crate::IoReturn;
+use crate::protocol::Protocol;
 use crate::schedule::{Monitor, Schedule, TimeMode};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,8 @@ pub(super) struct Session {
     pub(super) number: u64,
     pub(super) program: Program,
     pub(super) policy: Policy,
+    /// Whose names reports have.
+    pub(super) protocol: Option<Arc<Protocol>>,
     on_divergence: OnDivergence,
     patience: Duration,
     /// How plain calls go.
@@ -71,6 +74,7 @@ impl Session {
             program,
             policy,
             route,
+            protocol: options.protocol.clone(),
             on_divergence: options.on_divergence,
             patience: options.patience,
             by_thread,
