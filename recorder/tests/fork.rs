@@ -1,8 +1,11 @@
 //! A forked child records into a journal of its own, and sealing puts the two together.
 
-use dextape::tape::Body;
-use dextape_recorder::journal::{Journal, JournalOptions, JournalReader, Record, Stamp};
-use dextape_recorder::seal::{SealOptions, Sealing};
+use dextape::tape::{Body, Tape, validate};
+use dextape_recorder::exam::append_small_call;
+use dextape_recorder::journal::{
+    Journal, JournalOptions, JournalReader, Record, RingOptions, Stamp,
+};
+use dextape_recorder::seal::{SealOptions, Sealing, cut, seal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -141,4 +144,49 @@ fn the_parents_journal_is_left_alone_by_its_child() {
     let child = JournalReader::open(&folder.path().join("j.fork-1")).unwrap();
     assert_eq!(child.forks(), [1]);
     assert_eq!(child.count(), 1);
+}
+
+#[test]
+fn a_forked_child_of_a_flight_recorder_has_a_ring_of_its_own() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let options = JournalOptions { wait: Duration::from_secs(20), ..JournalOptions::default() };
+    let ring = RingOptions::of_size(1 << 20).first_calls(3);
+    let journal = Journal::create(&at("j"), options.ring(ring)).unwrap();
+    let opener = Stamp { lane: 1, ..Stamp::default() };
+    let cause = journal.append(opener, &Record::Open { service: 1, open_type: 0 });
+    let opened = Stamp { connection: Some(1), cause, ..opener };
+    journal.append(opened, &Record::Opened).unwrap();
+    let calls = |lane, times: std::ops::Range<u64>| {
+        times.step_by(2).all(|time| append_small_call(&journal, lane, time))
+    };
+    assert!(calls(1, 0..10_000));
+    in_child(|| {
+        assert!(calls(1, 10_000..24_000));
+        // What a child cuts is its own.
+        cut(&journal, &at("child.tape.jsonl"), SealOptions::default()).unwrap();
+    });
+    in_child(|| {
+        let nothing = cut(&journal, &at("none.tape.jsonl"), SealOptions::default()).unwrap_err();
+        let nothing = nothing.to_string();
+        assert!(nothing.ends_with("this process was forked and has recorded nothing"), "{nothing}");
+    });
+    assert!(calls(1, 10_000..20_000));
+    drop(journal);
+
+    let child = Tape::read(&at("child.tape.jsonl")).unwrap();
+    assert_eq!(child.events().last().map(|event| event.time), Some(23_999));
+    let report = seal(&at("j"), &at("t.tape.jsonl"), SealOptions::default()).unwrap();
+    assert_eq!(report.processes, 3);
+    let validation = validate(&at("t.tape.jsonl")).unwrap();
+    assert!(validation.is_valid(), "{validation}");
+    let tape = Tape::read(&at("t.tape.jsonl")).unwrap();
+    for (process, newest) in [(1, 19_999), (2, 23_999)] {
+        let own: Vec<_> = tape.events().iter().filter(|event| event.process == process).collect();
+        assert_eq!(own.last().unwrap().time, newest);
+        let is_keyframe = |event: &&&dextape::tape::Event| matches!(event.body, Body::Keyframe(_));
+        assert_eq!(own.iter().filter(is_keyframe).count(), 1, "process {process}");
+        assert!(own.len() > 2_000, "process {process}: {}", own.len());
+    }
 }
