@@ -71,7 +71,7 @@ impl Client<'_> {
         let enter = Record::AsyncCall { call, queue: Some(number), reference: Some(&[0, 7]) };
         let enter = self.tell(lane, of, None, enter);
         let (result, structure) = (IoReturn::SUCCESS, None);
-        let left = Return { result, scalars: &[], structure_size: None, structure };
+        let left = Return { result, scalars: &[], structure_size: Some(0), structure };
         self.tell(lane, of, enter, Record::Return(left));
         if closes {
             let enter = self.tell(lane, of, None, Record::Close);

@@ -20,6 +20,8 @@ struct Known {
     ended: Option<Sequence>,
     /// The service that was opened.
     service: Option<u32>,
+    /// The process that opened it.
+    process: u32,
     /// The keyframe that does not name it any more: it ended where events are missing.
     gone: Option<Sequence>,
 }
@@ -118,7 +120,7 @@ impl Resources {
                 self.connections.values_mut().for_each(|known| known.vague = true);
             }
             Body::Keyframe(keyframe) => {
-                self.keyframe(event.sequence, keyframe, page_size, wrong);
+                self.keyframe(event, keyframe, page_size, wrong);
             }
             _ => {}
         }
@@ -137,7 +139,8 @@ impl Resources {
             _ => None,
         };
         let state = ConnectionState::new();
-        let mut new = Known { state, vague: false, ended: None, service, gone: None };
+        let mut new =
+            Known { state, vague: false, ended: None, service, process: event.process, gone: None };
         if let Some(ended) = service.and_then(|service| self.ended_services.get(&service)) {
             if event.cause.is_some_and(|enter| *ended < enter) {
                 let message = format!("expected a failure: event {ended} terminated the service");
@@ -232,19 +235,21 @@ impl Resources {
         }
     }
 
-    /// A keyframe names all that there is: what it does not name has ended where events are missing.
+    /// A keyframe names all that its process has opened: what it does not name has ended where events are
+    /// missing.
     fn keyframe(
         &mut self,
-        sequence: Sequence,
+        event: &Event,
         keyframe: &Keyframe,
         page_size: u64,
         wrong: &mut impl FnMut(Wrong),
     ) {
         for (number, known) in &mut self.connections {
             let named = keyframe.connections.iter().any(|(connection, _)| connection == number);
-            if !named {
+            // Each process has a recorder of its own, which knows what its process has opened.
+            if !named && known.process == event.process {
                 known.vague = true;
-                known.gone.get_or_insert(sequence);
+                known.gone.get_or_insert(event.sequence);
             }
         }
         for (connection, service) in &keyframe.connections {
@@ -253,6 +258,7 @@ impl Resources {
                 vague: true,
                 ended: None,
                 service: Some(*service),
+                process: event.process,
                 gone: None,
             };
             self.connections.entry(*connection).or_insert(new).vague = true;
@@ -283,7 +289,7 @@ impl Resources {
             // The pages around it are not told, so nothing is said of its end.
             self.memories.entry(number).or_insert(u64::MAX);
         }
-        if let Some(call) = keyframe.pending.iter().find(|call| **call >= sequence) {
+        if let Some(call) = keyframe.pending.iter().find(|call| **call >= event.sequence) {
             wrong((Broken::Cause, format!("expected the pending call {call} to stand before")));
         }
         self.queues.extend(&keyframe.queues);

@@ -3,7 +3,7 @@
 use super::Front;
 use super::keeper::Keeper;
 use super::pinned::Pinned;
-use dextape::tape::Keyframe;
+use dextape::tape::{Keyframe, KeyframeMemory};
 
 impl Keeper {
     /// What is kept, in order, with gaps where something is missing, and behind all of it the state.
@@ -54,10 +54,15 @@ impl Keeper {
             memories.iter().map(|(memory, lost)| (memory.memory, *lost)).collect();
         let is_open = |known: &&super::pinned::Connection| !known.closed;
         let open = self.connections.iter().filter(|(_, known)| is_open(known));
+        // What a forked child has of its parent, it has not opened.
+        let of_open = |memory: KeyframeMemory| {
+            let is_open = |it: &u32| self.connections.get(it).is_some_and(|known| !known.closed);
+            KeyframeMemory { connection: memory.connection.filter(is_open), ..memory }
+        };
         let pending = self.calls.iter().filter(|(_, call)| call.is_pending());
         let keyframe = Keyframe {
             connections: open.map(|(number, known)| (*number, known.service)).collect(),
-            memories: memories.into_iter().map(|(memory, _)| memory).collect(),
+            memories: memories.into_iter().map(|(memory, _)| of_open(memory)).collect(),
             queues: self.queues.keys().copied().collect(),
             pending: pending.map(|(token, _)| *token).collect(),
         };
