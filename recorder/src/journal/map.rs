@@ -129,9 +129,14 @@ impl Map {
     /// writer still reaches them.
     pub(super) fn release(&self, offset: u64, length: u64) {
         let start = self.start.wrapping_add(offset as usize).cast();
+        // What POSIX calls so does nothing on Linux.
+        #[cfg(target_os = "linux")]
+        let advice = Advice::LinuxDontNeed;
+        #[cfg(not(target_os = "linux"))]
+        let advice = Advice::DontNeed;
         // SAFETY: of a shared mapping of a file this drops no bytes, only this process's view of
         // them, which the next access brings back. It is advice: a refusal costs memory only.
-        let _ = unsafe { rustix::mm::madvise(start, length as usize, Advice::DontNeed) };
+        let _ = unsafe { rustix::mm::madvise(start, length as usize, advice) };
     }
 }
 

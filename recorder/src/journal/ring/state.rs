@@ -55,16 +55,16 @@ impl State {
     }
 
     fn encode_whole(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        self.keeper.encode(&mut body);
-        let mut bytes = Vec::with_capacity(STATE_HEAD + body.len());
+        let mut bytes = Vec::new();
         bytes.put(&MAGIC);
         bytes.number(0);
         bytes.number(VERSION);
         bytes.long(self.recording);
         bytes.long(self.oldest);
-        bytes.long(body.len() as u64);
-        bytes.put(&body);
+        bytes.long(0);
+        self.keeper.encode(&mut bytes);
+        let body = bytes.len() - STATE_HEAD;
+        bytes[STATE_HEAD - 8..STATE_HEAD].copy_from_slice(&(body as u64).to_le_bytes());
         let sum = crc32fast::hash(&bytes[12..]);
         bytes[8..12].copy_from_slice(&sum.to_le_bytes());
         bytes
