@@ -271,7 +271,7 @@ fn check(events: &[Event], witness: &[u8]) -> Result<(), String> {
 fn is_right(event: &Event) -> bool {
     match &event.body {
         Body::Write { data, offset, .. } => {
-            event.time % TURN == 0
+            event.time.is_multiple_of(TURN)
                 && data.as_bytes() == Some(&event.time.to_le_bytes())
                 && *offset == u64::from(event.lane) * 8
         }

@@ -30,11 +30,11 @@ impl Keeper {
                 other => self.shadows.lose(*memory, 0, other.length(), budget),
             }
         }
-        if let OutputKind::Shared { memory, size } = call.output {
-            if self.shadows.lend(memory, size, given.position, entries) {
-                // What the client has in it stands nowhere.
-                self.shadows.lose(memory, 0, size, budget);
-            }
+        if let OutputKind::Shared { memory, size } = call.output
+            && self.shadows.lend(memory, size, given.position, entries)
+        {
+            // What the client has in it stands nowhere.
+            self.shadows.lose(memory, 0, size, budget);
         }
     }
 
@@ -64,9 +64,10 @@ impl Keeper {
         }
         let class = self.class_within(stamp);
         let kept = class != Class::Drop && self.pin(class, stamp, given, ordinal);
-        if self.posted.len() >= self.limits.entries as usize {
-            let oldest = self.posted.keys().next().copied();
-            oldest.map(|oldest| self.forget_completion(oldest));
+        if self.posted.len() >= self.limits.entries as usize
+            && let Some(oldest) = self.posted.keys().next().copied()
+        {
+            self.forget_completion(oldest);
         }
         let mut records = Vec::new();
         if !kept {

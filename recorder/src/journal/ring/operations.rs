@@ -97,13 +97,11 @@ impl Keeper {
                     self.lane(stamp.lane).connection = Some(number);
                 }
             }
-            kind::RETURN => {
-                if u32_at(given.bytes, RECORD_HEAD) != 0 {
-                    // No completion comes of a call that failed.
-                    self.call_failed(enter.position);
-                    if matches!(class, Class::Pending(_)) {
-                        class = Class::Drop;
-                    }
+            // No completion comes of a call that failed.
+            kind::RETURN if u32_at(given.bytes, RECORD_HEAD) != 0 => {
+                self.call_failed(enter.position);
+                if matches!(class, Class::Pending(_)) {
+                    class = Class::Drop;
                 }
             }
             kind::MAPPED => class = self.mapped(stamp, given, &enter, class),
