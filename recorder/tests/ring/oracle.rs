@@ -166,10 +166,10 @@ impl World {
             (Body::AsyncCall { .. }, _) => {
                 self.pending.insert(event.sequence, 0);
             }
-            (Body::Return(returned), Some(Body::AsyncCall { .. })) => {
-                if !returned.result.is_success() {
-                    self.pending.remove(&event.cause.unwrap());
-                }
+            (Body::Return(returned), Some(Body::AsyncCall { .. }))
+                if !returned.result.is_success() =>
+            {
+                self.pending.remove(&event.cause.unwrap());
             }
             (Body::Posted { .. }, _) => {
                 if let Some(completions) = self.pending.get_mut(&event.cause.unwrap()) {
