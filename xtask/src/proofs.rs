@@ -76,6 +76,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 20_000,
     },
     Proof {
+        name: "gap-replay",
+        about: "a fresh client plays the tape that a flight recorder has cut, over the gap to the failure",
+        package: "dextape-scenarios",
+        target: Some("gap_replay"),
+        test: "a_fresh_client",
+        variable: "DEXTAPE_GAP_CUTS",
+        sample: 1,
+        full: 9,
+    },
+    Proof {
         name: "rounds",
         about: "open, map, unmap and close leave no memory, thread or file behind",
         package: "dextape",

@@ -56,7 +56,7 @@ impl Session {
                 self.enter_if_open(state, head, request)
             }
             Policy::AnyOrder | Policy::Nearest => self.attempt_keyed(state, request),
-            Policy::Lanes | Policy::Exact => {
+            Policy::Lanes | Policy::Exact | Policy::AcrossGaps => {
                 let Some(lane) = self.lane(state, clock, request) else {
                     let first =
                         (0..program.lanes.len() as u32).find(|lane| !state.bound[*lane as usize]);

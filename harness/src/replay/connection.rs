@@ -80,8 +80,29 @@ impl ReplayConnection {
         });
         match self.session.perform(&self.clock, self.stream, &request) {
             Ok(step) => self.answer(step, &request, output),
-            Err(invented) => invented,
+            Err(invented) => self.answer_nothing(invented, output),
         }
+    }
+
+    /// A call that nothing of the tape answers: where it is told that it worked, it gets zeros.
+    #[cold]
+    fn answer_nothing(&self, invented: IoReturn, output: &mut MethodOutput<'_>) -> IoReturn {
+        if self.session.program.segments.is_some() && invented.is_success() {
+            let asked = output.scalars.len().min(output.scalar_count as usize);
+            output.scalars[..asked].fill(0);
+            output.structure_size = match &mut output.structure {
+                StructureOutput::Bytes(room) => {
+                    room.fill(0);
+                    room.len() as u64
+                }
+                StructureOutput::Variable(room) => {
+                    room.clear();
+                    0
+                }
+                _ => 0,
+            };
+        }
+        invented
     }
 
     /// A call with shared buffers: their numbers are found or given, and what the client does with
@@ -170,7 +191,7 @@ impl ReplayConnection {
         }
         match entered {
             Ok(step) => self.answer(step, &request, output),
-            Err(invented) => invented,
+            Err(invented) => self.answer_nothing(invented, output),
         }
     }
 
@@ -275,6 +296,24 @@ fn asked(output: &MethodOutput<'_>) -> (Buffer, u64) {
     }
 }
 
+impl ReplayConnection {
+    /// Maps what only a keyframe tells of.
+    #[cold]
+    fn map_across(&self, memory_type: u32) -> Result<Mapping, IoReturn> {
+        let program = &self.session.program;
+        let held = program.memory_of_type(self.number, memory_type);
+        let (memory, length) = held.ok_or(IoReturn::BAD_ARGUMENT)?;
+        let holders = &mut self.session.state().memories[memory as usize].holders;
+        if !holders.contains(&self.number) {
+            holders.push(self.number);
+        }
+        let info = &program.memories[memory as usize];
+        let (number, address) = (MemoryId(u64::from(info.number)), info.address);
+        let memory = Arc::new(ReplayMemory::of_mapping(&self.session, &self.clock, memory));
+        Ok(Mapping::new(number, memory_type, address, length, memory))
+    }
+}
+
 impl Connection for ReplayConnection {
     fn id(&self) -> ConnectionId {
         ConnectionId(u64::from(self.number))
@@ -335,7 +374,11 @@ impl Connection for ReplayConnection {
                 memory.holders.push(connection);
             }
             Ok(())
-        })?;
+        });
+        let step = match step {
+            Err(IoReturn::SUCCESS) => return self.map_across(memory_type),
+            step => step?,
+        };
         session.pass_time(&self.clock, step);
         let step = program.step(step);
         let Some(info) = program.memories.get(step.outcome as usize) else {

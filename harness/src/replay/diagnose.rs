@@ -4,7 +4,7 @@ use super::difference::{differences, distance};
 use super::divergence::{Candidate, Divergence, DivergenceKind, DivergenceReport, Place, Remedy};
 use super::matching::matches;
 use super::program::{
-    EventIndex, Kind, MemoryIndex, NONE, Outcome, PatchIndex, Program, Step, StepIndex,
+    EventIndex, Kind, LaneIndex, MemoryIndex, NONE, Outcome, PatchIndex, Program, Step, StepIndex,
 };
 use super::request::{CallRequest, Request, recorded};
 use super::session::Session;
@@ -32,6 +32,8 @@ pub(super) enum Reason {
     PatchNotKept(PatchIndex),
     /// The memory was not captured.
     Uncaptured(MemoryIndex),
+    /// The client, in this lane, does not come to what stands behind the gap.
+    NeverAcross(Option<LaneIndex>),
 }
 
 /// The report of an operation that is not served.
@@ -118,6 +120,7 @@ pub(super) fn diagnose(
             ));
             finish(session, report)
         }
+        Reason::NeverAcross(lane) => super::crossing::never_across(session, state, lane, operation),
     }
 }
 
@@ -316,7 +319,7 @@ fn is_same_operation(program: &Program, step: StepIndex, request: &Request<'_>) 
     }
 }
 
-fn base(
+pub(super) fn base(
     session: &Session,
     kind: DivergenceKind,
     operation: String,
@@ -336,7 +339,7 @@ fn base(
     }
 }
 
-fn place_at(report: &mut DivergenceReport, program: &Program, event: EventIndex) {
+pub(super) fn place_at(report: &mut DivergenceReport, program: &Program, event: EventIndex) {
     report.place = Some(program.place(event));
     report.expected = Some(describe::event(program, event));
 }
@@ -346,15 +349,17 @@ fn looser(policy: Policy) -> Option<Remedy> {
     match policy {
         Policy::Exact => Some(Remedy::Policy(Policy::Lanes)),
         Policy::Ordered | Policy::Lanes => Some(Remedy::Policy(Policy::AnyOrder)),
-        Policy::AnyOrder | Policy::Nearest => None,
+        Policy::AnyOrder | Policy::Nearest | Policy::AcrossGaps => None,
     }
 }
 
 /// Adds what holds for every report: gaps, and how to record again.
-fn finish(session: &Session, mut report: DivergenceReport) -> Divergence {
+pub(super) fn finish(session: &Session, mut report: DivergenceReport) -> Divergence {
     let program = &session.program;
     let sequence = report.place.map_or(u64::MAX, |place| place.sequence);
     let gap = program.gaps.iter().rev().map(|gap| program.event(*gap));
+    let gap_before =
+        program.gaps.first().is_some_and(|gap| program.event(*gap).sequence <= sequence);
     if let Some(gap) = gap.into_iter().find(|gap| gap.sequence <= sequence)
         && let Body::Gap { reason, .. } = &gap.body
     {
@@ -362,6 +367,9 @@ fn finish(session: &Session, mut report: DivergenceReport) -> Divergence {
             "events are missing on the tape at event {}: {reason}",
             gap.sequence
         )));
+    }
+    if program.segments.is_none() && gap_before {
+        report.remedies.push(Remedy::Policy(Policy::AcrossGaps));
     }
     let header = program.tape.header();
     report.remedies.push(match &header.scenario {

@@ -15,7 +15,8 @@ impl Session {
     pub(super) fn check_wait(&self, clock: &Clock, waited: Duration) {
         let Some(mut state) = self.check(self.state()) else { return };
         let now = clock.schedule.now();
-        let used = self.progress.used(&self.program);
+        let lenient = state.crossing.as_ref().map_or(0, |crossing| crossing.lenient());
+        let used = self.progress.used(&self.program) + lenient;
         let since = match state.at_rest {
             Some((before, since)) if before == used => since,
             _ => {

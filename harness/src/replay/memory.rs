@@ -2,7 +2,7 @@
 
 use super::diagnose::Reason;
 use super::patches::NotKept;
-use super::program::{MemoryIndex, NONE, Program};
+use super::program::{LaneIndex, MemoryIndex, NONE, Program};
 use super::request::Request;
 use super::session::{Clock, Session};
 use super::state::State;
@@ -83,6 +83,9 @@ impl ReplayMemory {
             let reader = self.session.known_lane(&state);
             let applied = state.apply_due(program, self.memory, (offset, length), reader, NONE);
             match applied {
+                Ok(_) if !self.read_across(&mut state, reader, (offset, length)) => {
+                    Some(Reason::NeverAcross(reader))
+                }
                 Ok(event) => {
                     recorded = event;
                     None
@@ -114,6 +117,13 @@ impl ReplayMemory {
                 Ok(())
             }
         }
+    }
+
+    /// Where the client crosses a gap, what it reads leads it on. False where it has read too often.
+    fn read_across(&self, state: &mut State, reader: Option<LaneIndex>, range: (u64, u64)) -> bool {
+        let session = &self.session;
+        !state.is_crossing(&session.program, reader)
+            || session.read_across(state, self.memory, range)
     }
 
     fn write(&self, offset: u64, width: Option<Width>, bytes: &[u8]) -> Result<(), AccessError> {
@@ -241,7 +251,7 @@ impl Memory for ReplayMemory {
                 state.apply_before(program, self.memory, range, step)?;
                 state.apply_due(program, self.memory, range, reader, step)?;
                 if self.front.is_none() {
-                    old = update_shadow(state, self.memory, offset, width, update);
+                    old = state.update(self.memory, offset, width, update);
                 }
                 Ok(())
             });
@@ -253,7 +263,10 @@ impl Memory for ReplayMemory {
             None => {
                 if entered.is_err() {
                     let mut state = self.session.state();
-                    old = update_shadow(&mut state, self.memory, offset, width, update);
+                    let reader = self.session.known_lane(&state);
+                    // An update reads, too. What would be too often is told by the next one.
+                    let _often = self.read_across(&mut state, reader, range);
+                    old = state.update(self.memory, offset, width, update);
                 }
                 Ok(old)
             }
@@ -268,22 +281,6 @@ impl Memory for ReplayMemory {
     fn copy_in(&self, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
         self.write(offset, None, bytes)
     }
-}
-
-fn update_shadow(
-    state: &mut State,
-    memory: MemoryIndex,
-    offset: u64,
-    width: Width,
-    update: Update,
-) -> u64 {
-    let memory = &mut state.memories[memory as usize];
-    let mut word = [0; 8];
-    let length = width.bytes() as usize;
-    memory.shadow.read(offset, &mut word[..length]);
-    let old = u64::from_le_bytes(word);
-    memory.put(offset, &update.apply(old, width).to_le_bytes()[..length]);
-    old
 }
 
 impl fmt::Debug for ReplayMemory {

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod connection;
+mod crossing;
 mod describe;
 mod diagnose;
 mod difference;
@@ -33,6 +34,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use crossing::{CrossingReport, LinedUp};
 pub use divergence::{
     Candidate, Difference, Divergence, DivergenceKind, DivergenceReport, Place, Remedy, Shown,
 };

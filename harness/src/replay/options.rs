@@ -27,12 +27,17 @@ pub enum Policy {
     /// (or queue, or the registry) has come on the tape, the later of two as near: a run that leaves out
     /// some repeats, or has some earlier, is not answered with those of another place from then on.
     Nearest,
+    /// As `Lanes` up to a gap and from where the client has come to what stands behind it; what it does
+    /// between the two is on no tape, and is answered with what the tape holds of the same kind. The
+    /// report counts that. The default where a keyframe stands behind a gap, so that a freshly started
+    /// client plays what a flight recorder has cut. On a tape without a gap it is `Lanes`.
+    AcrossGaps,
 }
 
 impl Policy {
     /// Every policy, strictest first.
-    pub const ALL: [Self; 5] =
-        [Self::Exact, Self::Ordered, Self::Lanes, Self::Nearest, Self::AnyOrder];
+    pub const ALL: [Self; 6] =
+        [Self::Exact, Self::Ordered, Self::Lanes, Self::Nearest, Self::AnyOrder, Self::AcrossGaps];
 
     /// The name as a tape's header and a command line spell it.
     #[must_use]
@@ -43,6 +48,7 @@ impl Policy {
             Self::Lanes => "lanes",
             Self::AnyOrder => "any_order",
             Self::Nearest => "nearest",
+            Self::AcrossGaps => "across_gaps",
         }
     }
 
@@ -60,7 +66,9 @@ impl fmt::Display for Policy {
 
 /// A name that is no policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read the policy {name:?}: expected exact, ordered, lanes, nearest or any_order")]
+#[error(
+    "read the policy {name:?}: expected exact, ordered, lanes, nearest, any_order or across_gaps"
+)]
 pub struct UnknownPolicy {
     /// The name given.
     pub name: String,
@@ -115,7 +123,8 @@ pub enum OnDivergence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplayOptions {
-    /// The policy; `None` takes what the tape's header names, or else what the tape's threads ask for.
+    /// The policy; `None` takes [`Policy::AcrossGaps`] where a keyframe stands behind a gap of the tape,
+    /// else what the tape's header names, or else what the tape's threads ask for.
     pub policy: Option<Policy>,
     /// When patches are shown.
     pub patches: PatchTiming,

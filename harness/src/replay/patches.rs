@@ -51,7 +51,36 @@ impl MemoryState {
         self.set(offset, bytes);
     }
 
-    fn set(&mut self, offset: u64, bytes: &[u8]) {
+    /// All bytes are zero again, and nothing is due.
+    pub(super) fn begin_anew(&mut self) {
+        self.shadow = Shadow::new();
+        self.own = self.own.as_ref().map(|_| Shadow::new());
+        self.armed.clear();
+        self.reads.clear();
+    }
+
+    /// The bytes as the client would read them.
+    pub(super) fn get(&self, offset: u64, length: u64) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        match &self.store {
+            Some(store) => {
+                let _beyond = store.copy_out(offset, &mut bytes);
+            }
+            None => self.shadow.read(offset, &mut bytes),
+        }
+        bytes
+    }
+
+    /// Makes one change due.
+    pub(super) fn arm_one(&mut self, program: &Program, patch: PatchIndex) {
+        if is_registers(program, program.patches[patch as usize].memory) {
+            self.reads.push_back(patch);
+        } else {
+            self.armed.push(Armed { patch, reads: 0 });
+        }
+    }
+
+    pub(super) fn set(&mut self, offset: u64, bytes: &[u8]) {
         match &self.store {
             // A tape may state a patch beyond the buffer's end: there is no such memory.
             Some(store) => {

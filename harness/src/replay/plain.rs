@@ -32,8 +32,10 @@ impl Route {
     pub(super) fn new(program: &Program) -> Self {
         match program.policy {
             Policy::Ordered => Self::Connection,
-            Policy::Lanes | Policy::Exact if program.lanes.len() == 1 => Self::Single,
-            Policy::Lanes => Self::Lane,
+            Policy::Lanes | Policy::Exact | Policy::AcrossGaps if program.lanes.len() == 1 => {
+                Self::Single
+            }
+            Policy::Lanes | Policy::AcrossGaps => Self::Lane,
             Policy::AnyOrder if program.has_plain_keys() => Self::Keyed,
             Policy::Exact | Policy::AnyOrder | Policy::Nearest => Self::Closed,
         }

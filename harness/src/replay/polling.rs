@@ -7,7 +7,6 @@ use super::session::{Attempt, Clock, Refused, Session};
 use super::state::State;
 use super::{PatchTiming, Policy};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 impl Session {
     /// Enters the step of a poll if one is due now; `None` where there is nothing to take.
@@ -44,7 +43,7 @@ impl Session {
                 Some(Attempt::Entered(step)) => Some(step),
                 _ => None,
             },
-            Policy::Ordered | Policy::Lanes | Policy::Exact => {
+            Policy::Ordered | Policy::Lanes | Policy::Exact | Policy::AcrossGaps => {
                 self.bind(&mut state, self.program.step(step).lane);
                 state.enter(&self.program, step, request).then_some(step)
             }
@@ -93,11 +92,11 @@ impl Session {
                 let keys = program.keys.as_ref()?;
                 keys.find(&program.rules, &self.progress, request, fits)
             }
-            Policy::Lanes | Policy::Exact => {
+            Policy::Lanes | Policy::Exact | Policy::AcrossGaps => {
                 let fits = |lane: u32| {
                     let step = state.head(lane);
                     let turn =
-                        self.policy == Policy::Lanes || !self.by_thread || step == state.turn;
+                        self.policy != Policy::Exact || !self.by_thread || step == state.turn;
                     (turn && fits(step)).then_some(step)
                 };
                 match self.known_lane(state) {
@@ -114,12 +113,11 @@ impl Session {
     /// it all the same after a while.
     fn is_time(&self, clock: &Clock, step: StepIndex, spins: &AtomicU64) -> bool {
         const SPINS: u64 = 1000;
-        let Some(base) = clock.base else { return true };
-        let time = match self.program.outcomes.get(self.program.step(step).outcome as usize) {
-            Some(Outcome::Completion(post)) => self.program.posts[*post as usize].time,
-            _ => self.program.event(self.program.step(step).enter).time,
+        let event = match self.program.outcomes.get(self.program.step(step).outcome as usize) {
+            Some(Outcome::Completion(post)) => self.program.posts[*post as usize].event,
+            _ => self.program.step(step).enter,
         };
-        clock.schedule.now() >= base.saturating_add(Duration::from_nanos(time))
+        self.due(clock, event).is_none_or(|due| clock.schedule.now() >= due)
             || spins.fetch_add(1, Ordering::Relaxed) >= SPINS
     }
 
@@ -127,6 +125,9 @@ impl Session {
     /// notice ([`Kind::TakeNotice`]).
     pub(super) fn is_ready(&self, state: &State, kind: Kind, queue: u32) -> bool {
         let program = &self.program;
+        if self.is_ready_across(state, kind, queue) {
+            return true;
+        }
         let fits = |step: StepIndex| {
             step != NONE
                 && program.step(step).kind == kind

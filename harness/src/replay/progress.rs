@@ -13,6 +13,9 @@ pub(super) struct Progress {
     heads: Box<[AtomicU32]>,
     /// Stream of each step; empty where steps have keys instead.
     streams: Box<[u32]>,
+    /// Of each stream, where gaps are crossed: while it has no next step, the first step that has not been
+    /// entered.
+    rests: Box<[AtomicU32]>,
     /// One bit a step, where steps have keys: it has been entered.
     entered: Box<[AtomicU64]>,
     /// The last step entered of each lane.
@@ -28,7 +31,10 @@ impl Progress {
         let keyed = program.keys.is_some();
         let bits = if keyed { program.steps.len().div_ceil(64) } else { 0 };
         let streams = program.steps.iter().map(|step| step.stream);
+        let rests = program.segments.as_ref().map(|segments| segments.first_rests());
+        let rests = rests.into_iter().flatten().map(AtomicU32::new).collect();
         Self {
+            rests,
             heads: program.streams.iter().map(|first| AtomicU32::new(*first)).collect(),
             streams: if keyed { Box::default() } else { streams.collect() },
             entered: (0..bits).map(|_| AtomicU64::new(0)).collect(),
@@ -60,7 +66,21 @@ impl Progress {
         if let Some(word) = self.entered.get(step as usize / 64) {
             return word.load(Ordering::Acquire) >> (step % 64) & 1 == 1;
         }
-        self.streams.get(step as usize).is_some_and(|stream| self.head(*stream) > step)
+        self.streams.get(step as usize).is_some_and(|stream| match self.head(*stream) {
+            NONE => self.rests.get(*stream as usize).is_none_or(|rest| {
+                let rest = rest.load(Ordering::Acquire);
+                rest > step
+            }),
+            head => head > step,
+        })
+    }
+
+    /// Has a stream go on at a step, and rest at another once it has no next one.
+    pub(super) fn go_on_at(&self, stream: u32, step: StepIndex, rest: StepIndex) {
+        if let (Some(head), Some(at)) = (self.stream(stream), self.rests.get(stream as usize)) {
+            at.store(rest, Ordering::Release);
+            head.store(step, Ordering::Release);
+        }
     }
 
     /// How many steps have been entered.

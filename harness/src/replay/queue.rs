@@ -1,5 +1,6 @@
 //! Queues of completions and notices that are served from the tape.
 
+use super::crossing::Taken;
 use super::program::{Kind, Outcome, Program, StepIndex};
 use super::request::Request;
 use super::session::{Clock, Session};
@@ -12,6 +13,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+
+/// What a wait or poll gave.
+enum Given {
+    Step(StepIndex),
+    /// To a client that crosses a gap: a completion of the tape, with the reference that the client gave.
+    InGap(u32, Option<Vec<u64>>),
+}
 
 /// What completions and notices have in common.
 struct Source {
@@ -31,16 +39,26 @@ impl Source {
         Self { session, clock, number, stream, spins: AtomicU64::new(0) }
     }
 
-    fn wait(&self, timeout: Option<Duration>) -> Option<StepIndex> {
+    fn wait(&self, timeout: Option<Duration>) -> Option<Given> {
         let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let request = Request::Wait { queue: self.number, timeout: timeout.map(nanoseconds) };
+        match self.session.wait_across(&self.clock, self.number, timeout, &request) {
+            Taken::AsHeld => {}
+            Taken::Nothing => return None,
+            Taken::Completion(post, reference) => return Some(Given::InGap(post, reference)),
+        }
         // An invented answer of a wait is that nothing came.
         let step = self.session.perform(&self.clock, self.stream, &request).ok()?;
-        self.session.leave_wait(&self.clock, step, &request).ok()
+        self.session.leave_wait(&self.clock, step, &request).ok().map(Given::Step)
     }
 
-    fn poll(&self, request: &Request<'_>) -> Option<StepIndex> {
-        self.session.poll(&self.clock, self.stream, request, &self.spins)
+    fn poll(&self, request: &Request<'_>) -> Option<Given> {
+        match self.session.poll_across(&self.clock, self.number, request) {
+            Taken::AsHeld => {}
+            Taken::Nothing => return None,
+            Taken::Completion(post, reference) => return Some(Given::InGap(post, reference)),
+        }
+        self.session.poll(&self.clock, self.stream, request, &self.spins).map(Given::Step)
     }
 
     fn wake_when_ready(&self, kind: Kind, waker: &Waker) {
@@ -84,12 +102,23 @@ impl ReplayQueue {
         Arc::ptr_eq(&self.source.session, session).then_some(self.source.number)
     }
 
-    fn completion(&self, step: StepIndex) -> Option<Completion> {
-        let Outcome::Completion(post) = self.source.outcome(step) else { return None };
+    fn completion(&self, given: Given) -> Option<Completion> {
+        let (post, in_gap) = match given {
+            Given::InGap(post, reference) => (post, reference),
+            Given::Step(step) => match self.source.outcome(step) {
+                Outcome::Completion(post) => (post, None),
+                _ => return None,
+            },
+        };
         let session = &self.source.session;
         let post = &session.program.posts[post as usize];
         let mut reference = post.reference;
-        if let Some(given) = session.state().references.get(&post.call) {
+        let mut state = session.state();
+        let given = in_gap.or_else(|| state.references.get(&post.call).cloned());
+        let given =
+            given.or_else(|| session.pending_reference(&mut state, post, self.source.number));
+        drop(state);
+        if let Some(given) = &given {
             // Entries come back as the client gave them (D8), also where a rule lets them differ.
             for (entry, given) in reference.iter_mut().zip(given) {
                 *entry = *given;
@@ -147,7 +176,8 @@ impl ReplayNotices {
         Self(Source::new(session, clock, number))
     }
 
-    fn notice(&self, step: StepIndex) -> Option<Notice> {
+    fn notice(&self, given: Given) -> Option<Notice> {
+        let Given::Step(step) = given else { return None };
         match self.0.outcome(step) {
             Outcome::Notice(kind, service) => {
                 Some(Notice { kind, service: ServiceId(u64::from(service)) })

@@ -124,7 +124,9 @@ fn report(program: &Program, state: &State) -> ReplayReport {
         let index = index as u32;
         // A wait in which the recording ended is nothing that the client left out.
         let ends = step.kind == Kind::Wait && step.leave == super::program::NONE;
-        if state.has_entered(index) || ends {
+        // Nobody can be served from what is half on the tape.
+        let half = program.segments.as_ref().is_some_and(|segments| segments.is_half(index));
+        if state.has_entered(index) || ends || half {
             continue;
         }
         let place = program.place(step.enter);
@@ -135,16 +137,20 @@ fn report(program: &Program, state: &State) -> ReplayReport {
         });
         entry.count += 1;
     }
+    let crossing = state.crossing.as_deref().zip(program.segments.as_deref());
+    let crossing = crossing.map(|(it, segments)| it.report(program, &state.progress, segments));
     ReplayReport {
         policy: program.policy,
         operations: program.steps.len() as u64,
-        used: state.progress.used(program),
+        used: state.progress.used(program) - crossing.as_ref().map_or(0, |it| it.passed_over),
         unused,
         unread_patches: state
             .unread(program)
+            .filter(|patch| !state.crossing.as_ref().is_some_and(|it| it.has_shown(*patch)))
             .map(|patch| program.place(program.patches[patch as usize].event))
             .collect(),
         masked: state.masked,
         symbols: state.symbols.len(),
+        crossing,
     }
 }

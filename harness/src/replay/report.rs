@@ -1,6 +1,6 @@
 //! What a replay leaves to say when it is over.
 
-use super::{Place, Policy};
+use super::{CrossingReport, Place, Policy};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -23,6 +23,9 @@ pub struct ReplayReport {
     pub masked: u64,
     /// Symbols that the client's values were bound to.
     pub symbols: u64,
+    /// How the client crossed gaps, where the tape has some and the policy is
+    /// [`Policy::AcrossGaps`].
+    pub crossing: Option<CrossingReport>,
 }
 
 /// Operations of one lane and connection that the client never made.
@@ -38,10 +41,12 @@ pub struct Unused {
 }
 
 impl ReplayReport {
-    /// True where the client did all that the tape holds. Patches that nobody read do not count.
+    /// True where the client did all that the tape holds, and came across each gap. Patches that nobody
+    /// read do not count, nor what a client passed over behind a gap.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.unused.is_empty()
+        let crossed = |crossing: &CrossingReport| crossing.not_reached.is_empty();
+        self.unused.is_empty() && self.crossing.as_ref().is_none_or(crossed)
     }
 }
 
@@ -69,6 +74,9 @@ impl fmt::Display for ReplayReport {
         }
         if self.symbols > 0 {
             write!(f, "\n  {} values bound to symbols", self.symbols)?;
+        }
+        if let Some(crossing) = &self.crossing {
+            write!(f, "\n  {crossing}")?;
         }
         Ok(())
     }

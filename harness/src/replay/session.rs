@@ -1,9 +1,10 @@
 //! One replay: how an operation of the client finds its step, waits for its turn, or diverges.
 
+use super::crossing::{Come, NO_SHIFT};
 use super::diagnose::Reason;
 use super::patches::NotKept;
 use super::plain::Route;
-use super::program::{EventIndex, Flags, Kind, Program, StepIndex};
+use super::program::{EventIndex, Flags, Kind, LaneIndex, Program, StepIndex};
 use super::progress::Progress;
 use super::request::Request;
 use super::state::State;
@@ -12,7 +13,7 @@ use crate::IoReturn;
 use crate::protocol::Protocol;
 use crate::schedule::{Monitor, Schedule, TimeMode};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) by_thread: bool,
     pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
+    /// By how much the client is later where it has come to behind a gap than the tape, in nanoseconds.
+    pub(super) shift: AtomicI64,
     /// One of each system: its waits belong to its schedule.
     signals: Mutex<Vec<Arc<Monitor<()>>>>,
 }
@@ -68,7 +71,8 @@ impl Session {
         let progress = Arc::new(Progress::new(&program));
         let state = State::new(&program, &progress, options.patches);
         let policy = program.policy;
-        let by_thread = matches!(policy, Policy::Exact | Policy::Lanes) && program.lanes.len() > 1;
+        let by_thread = matches!(policy, Policy::Exact | Policy::Lanes | Policy::AcrossGaps)
+            && program.lanes.len() > 1;
         Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             program,
@@ -80,6 +84,7 @@ impl Session {
             by_thread,
             progress,
             state: Mutex::new(state),
+            shift: AtomicI64::new(NO_SHIFT),
             signals: Mutex::default(),
         }
     }
@@ -172,11 +177,25 @@ impl Session {
                 found = Some(Err(invented));
                 return true;
             }
-            match self.attempt(state, clock, stream, request) {
-                Attempt::Entered(step) => found = Some(Ok((step, during(state, step)))),
-                Attempt::Missed(expected) => found = Some(Err(Refused::Missed(expected))),
-                Attempt::Blocked(step) => found = Some(Err(Refused::Blocked(step))),
-            }
+            found = Some(loop {
+                break match self.attempt(state, clock, stream, request) {
+                    Attempt::Entered(step) => Ok((step, during(state, step))),
+                    Attempt::Blocked(step) => Err(Refused::Blocked(step)),
+                    Attempt::Missed(expected) => match self.come(state, clock, request) {
+                        Come::NotAtGap => Err(Refused::Missed(expected)),
+                        Come::LinedUp => continue,
+                        Come::Lenient(lane) => {
+                            let answer = self.answer_leniently(state, clock, lane, request);
+                            if let Ok(Some(step)) = answer
+                                && is_state(request)
+                            {
+                                let _kept = during(state, step);
+                            }
+                            Err(answer.map_or_else(Refused::Endless, Refused::Lenient))
+                        }
+                    },
+                };
+            });
             !matches!(found, Some(Err(Refused::Blocked(_))))
         });
         debug_assert!(came || matches!(found, Some(Err(Refused::Blocked(_)))));
@@ -188,6 +207,14 @@ impl Session {
             }
             Some(Err(Refused::Blocked(step))) => {
                 Err(self.diverge(self.state(), request, Reason::NeverItsTurn(step)))
+            }
+            Some(Err(Refused::Lenient(step))) => {
+                step.into_iter().for_each(|step| self.pass_lenient_time(clock, step));
+                self.tell();
+                step.ok_or(IoReturn::SUCCESS)
+            }
+            Some(Err(Refused::Endless(lane))) => {
+                Err(self.diverge(self.state(), request, Reason::NeverAcross(lane)))
             }
             // The wait always asks at least once.
             None => Err(IoReturn::ABORTED),
@@ -260,16 +287,27 @@ impl Session {
 
     /// Lets virtual time pass up to the step's leave.
     #[inline]
-    pub(super) fn pass_time(&self, clock: &Clock, step: StepIndex) {
-        let step = self.program.step(step);
+    pub(super) fn pass_time(&self, clock: &Clock, index: StepIndex) {
+        let step = self.program.step(index);
         if step.flags.has(Flags::TIME)
-            && let Some(base) = clock.base
+            && !self.is_lenient(index)
+            && let Some(due) = self.due(clock, step.leave)
         {
-            let time = Duration::from_nanos(self.program.event(step.leave).time);
-            let left = base.saturating_add(time).saturating_sub(clock.schedule.now());
+            let left = due.saturating_sub(clock.schedule.now());
             if !left.is_zero() {
                 clock.schedule.sleep(left);
             }
+        }
+    }
+
+    /// When an event is due, in the time of the client's schedule; `None` where that does not follow the
+    /// tape.
+    pub(super) fn due(&self, clock: &Clock, event: EventIndex) -> Option<Duration> {
+        let base = clock.base?;
+        let time = self.program.event(event).time;
+        match &self.program.segments {
+            None => Some(base.saturating_add(Duration::from_nanos(time))),
+            Some(segments) => self.due_across(segments, base, event, time),
         }
     }
 
@@ -278,10 +316,12 @@ impl Session {
     #[cold]
     pub(super) fn pass_read_time(&self, clock: &Clock, recorded: Option<EventIndex>) {
         const READ_TIME: Duration = Duration::from_micros(1);
-        let Some(base) = clock.base else { return };
+        if clock.base.is_none() {
+            return;
+        }
         let left = recorded.map_or(READ_TIME, |event| {
-            let time = Duration::from_nanos(self.program.event(event).time);
-            base.saturating_add(time).saturating_sub(clock.schedule.now())
+            let due = self.due(clock, event).unwrap_or_default();
+            due.saturating_sub(clock.schedule.now())
         });
         if !left.is_zero() {
             clock.schedule.sleep(left);
@@ -375,7 +415,7 @@ impl Session {
                 let _unwinding = self.poisoned(&report);
                 None
             }
-            Some(Refused::Missed(_) | Refused::Blocked(_)) => Some(state),
+            Some(_) => Some(state),
         }
     }
 }
@@ -385,4 +425,13 @@ pub(super) enum Refused {
     Poisoned(Divergence),
     Missed(StepIndex),
     Blocked(StepIndex),
+    /// Served from something like it, or from nothing.
+    Lenient(Option<StepIndex>),
+    /// The crossing of a gap has no end.
+    Endless(Option<LaneIndex>),
+}
+
+/// True for what changes what the client holds: a lenient answer changes it, too.
+const fn is_state(request: &Request<'_>) -> bool {
+    matches!(request, Request::Map { .. } | Request::Unmap { .. } | Request::Other { .. })
 }

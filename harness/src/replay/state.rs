@@ -1,5 +1,6 @@
 //! What changes while a tape is replayed.
 
+use super::crossing::Crossing;
 use super::matching::{masked_differences, symbol_pairs, write_pairs};
 use super::patches::MemoryState;
 use super::program::{
@@ -53,6 +54,9 @@ pub(super) struct State {
     /// at which they were that many first.
     pub(super) at_rest: Option<(u64, Duration)>,
 
+    /// How the client crosses gaps, where the policy lets it.
+    pub(super) crossing: Option<Box<Crossing>>,
+
     pub(super) divergence: Option<Divergence>,
     pub(super) invented: u64,
     /// Somebody has been told by `finish`.
@@ -80,6 +84,7 @@ impl State {
             masked: 0,
             wakers: Vec::new(),
             at_rest: None,
+            crossing: program.segments.as_deref().map(|segments| Box::new(Crossing::new(segments))),
             divergence: None,
             invented: 0,
             told: false,

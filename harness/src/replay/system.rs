@@ -44,7 +44,11 @@ impl ReplaySystem {
     }
 
     fn read(&self, service: ServiceId, key: Option<&str>) -> Result<Option<Value>, IoReturn> {
-        let step = self.perform(&Request::Property { service: service.0, key })?;
+        let step = match self.perform(&Request::Property { service: service.0, key }) {
+            // Nothing on the tape tells of it.
+            Err(IoReturn::SUCCESS) => return Ok(None),
+            step => step?,
+        };
         match self.body(step) {
             Body::Property { outcome, .. } => outcome.clone(),
             _ => Ok(None),
@@ -111,7 +115,7 @@ impl System for ReplaySystem {
         // Where the answer is invented, the queue is one that the tape says nothing of.
         let number = match self.perform(&Request::Queue) {
             Ok(step) => self.session.program.step(step).selector,
-            Err(_invented) => NONE,
+            Err(_invented) => self.session.queue_across(),
         };
         Arc::new(ReplayQueue::new(&self.session, &self.clock, number))
     }

@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(
             error(&[("DEXTAPE_TAPE", "a"), ("DEXTAPE_POLICY", "loose")]),
             "use DEXTAPE_POLICY: failed to read the policy \"loose\": expected exact, ordered, lanes, \
-             nearest or any_order"
+             nearest, any_order or across_gaps"
         );
     }
 }

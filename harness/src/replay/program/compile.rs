@@ -4,6 +4,7 @@ use super::arena::{Arena, Stored};
 use super::courses::Courses;
 use super::keys::KeyTable;
 use super::rules::FieldRules;
+use super::segments::break_lanes;
 use super::shared::ADDRESS_BASE;
 use super::step::{
     Buffer, EventIndex, Flags, Kind, LaneIndex, LaneInfo, NONE, Outcome, PatchIndex, Post, Program,
@@ -65,6 +66,8 @@ pub(super) struct LaneState {
     pub(super) patch: PatchIndex,
     /// A wait that has not woken.
     pub(super) waiting: StepIndex,
+    /// Events are missing since the last step.
+    pub(super) is_cut: bool,
 }
 
 /// A program in the making.
@@ -85,6 +88,8 @@ pub(super) struct Compiler<'a> {
     pub(super) asked: HashMap<(u32, Option<u32>), u32>,
     pub(super) address: u64,
     pub(super) opaque_input: bool,
+    /// The policy crosses gaps.
+    pub(super) crosses: bool,
     /// Each step ends no earlier than it did, whether time passed in it or its thread came late to it.
     pub(super) paced: bool,
 }
@@ -108,6 +113,10 @@ impl Program {
             (Some(policy), _) => Some(policy),
             (None, Some(name)) => Some(name.parse()?),
             (None, None) => None,
+        };
+        let named = match options.policy {
+            None if is_cut(events) => Some(Policy::AcrossGaps),
+            _ => named,
         };
         let rules = FieldRules::new(header.rules.iter().chain(&options.rules), &recording);
         let program = Self {
@@ -134,6 +143,7 @@ impl Program {
             pointed: HashMap::new(),
             space: OnceLock::new(),
             gaps: Vec::new(),
+            segments: None,
             ends: HashMap::new(),
         };
         let mut compiler = Compiler {
@@ -148,6 +158,7 @@ impl Program {
             asked: HashMap::new(),
             address: ADDRESS_BASE,
             opaque_input: false,
+            crosses: named == Some(Policy::AcrossGaps),
             paced: options.patches == PatchTiming::AsRecorded,
         };
         for (index, event) in events.iter().enumerate() {
@@ -160,7 +171,11 @@ impl Program {
         program.policy = named.unwrap_or_else(|| program.suggested_policy());
         program.queues.sort_unstable();
         program.sort_lanes();
-        program.lay_streams();
+        if program.policy == Policy::AcrossGaps && !program.gaps.is_empty() {
+            program.lay_segments(opaque_input);
+        } else {
+            program.lay_streams();
+        }
         program.steps.iter_mut().for_each(|step| step.plain = is_plain(step));
         if program.policy.is_keyed() {
             program.keys = Some(KeyTable::new(&program, opaque_input));
@@ -266,6 +281,7 @@ impl Compiler<'_> {
                     status: *status,
                     arguments: *arguments,
                     reference: *reference,
+                    event: index,
                     time: event.time,
                 };
                 self.posts.insert(event.sequence, self.program.posts.len() as u32);
@@ -291,13 +307,15 @@ impl Compiler<'_> {
                 self.patch(index, event, *memory, (*offset, data), seen)?;
             }
 
-            Body::Gap { .. } => self.program.gaps.push(index),
+            Body::Gap { .. } => {
+                self.program.gaps.push(index);
+                if self.crosses {
+                    break_lanes(self.lanes.values_mut());
+                }
+            }
+            Body::Keyframe(keyframe) => self.keyframe(keyframe),
             Body::Terminated { service } => self.terminated(index, event, *service),
-            Body::Keyframe(_)
-            | Body::Fork { .. }
-            | Body::Exec
-            | Body::Note { .. }
-            | Body::Unknown { .. } => {}
+            Body::Fork { .. } | Body::Exec | Body::Note { .. } | Body::Unknown { .. } => {}
         }
         Ok(())
     }
@@ -327,11 +345,12 @@ impl Compiler<'_> {
     pub(super) fn lane_of(&mut self, process: u32, number: u32) -> &mut LaneState {
         let lanes = &mut self.program.lanes;
         let initial = &mut self.program.initial_patches;
+        let is_cut = self.crosses && !self.program.gaps.is_empty();
         self.lanes.entry((process, number)).or_insert_with(|| {
             lanes.push(LaneInfo { process, number });
             initial.push(NONE);
             let index = lanes.len() as u32 - 1;
-            LaneState { index, anchor: NONE, patch: NONE, waiting: NONE }
+            LaneState { index, anchor: NONE, patch: NONE, waiting: NONE, is_cut }
         })
     }
 
@@ -361,6 +380,7 @@ impl Compiler<'_> {
         lane.anchor = number;
         lane.patch = NONE;
         lane.waiting = NONE;
+        lane.is_cut = false;
         let lane = lane.index;
         let gate = event.cause.and_then(|cause| self.steps.get(&cause)).copied().unwrap_or(NONE);
         let mut flags = Flags::default();
@@ -430,6 +450,7 @@ impl Compiler<'_> {
             lane.anchor = number;
             lane.patch = NONE;
         }
+        lane.is_cut = false;
         let step = &mut self.program.steps[number as usize];
         if !fits(step) {
             return Err(inconsistent(event, "a leave whose cause is no enter of its kind"));
@@ -509,6 +530,12 @@ impl Compiler<'_> {
         self.program.outcomes.push(outcome);
         self.program.outcomes.len() as u32 - 1
     }
+}
+
+/// True where a keyframe stands behind a gap: a flight recorder has cut the tape.
+fn is_cut(events: &[Event]) -> bool {
+    let mut from_gap = events.iter().skip_while(|event| !matches!(event.body, Body::Gap { .. }));
+    from_gap.any(|event| matches!(event.body, Body::Keyframe(_)))
 }
 
 impl Step {

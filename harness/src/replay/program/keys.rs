@@ -68,6 +68,17 @@ impl KeyTable {
         self.walk(self.hash(rules, request), progress, accepts)
     }
 
+    /// All steps of the request's hash, entered or not, in the order of the tape.
+    pub(in crate::replay) fn chain(
+        &self,
+        rules: &FieldRules,
+        request: &Request<'_>,
+    ) -> impl Iterator<Item = StepIndex> + '_ {
+        let first = self.slots[self.slot(self.hash(rules, request))].first;
+        let some = |step: StepIndex| (step != NONE).then_some(step);
+        std::iter::successors(some(first), move |step| some(self.next[*step as usize]))
+    }
+
     /// What is left of the steps of a plain call's key, where no rule is about calls and all bytes are
     /// part of a key.
     #[inline]

@@ -9,6 +9,7 @@ mod keys;
 mod layout;
 mod pointed;
 mod rules;
+mod segments;
 mod shared;
 mod step;
 
@@ -17,7 +18,8 @@ pub use compile::LoadError;
 pub(super) use courses::Courses;
 pub(super) use keys::update_words;
 pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
+pub(super) use segments::{Segments, sort_of};
 pub(super) use step::{
     Buffer, EventIndex, Flags, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Patch, PatchIndex,
-    Program, Step, StepIndex,
+    Post, Program, Step, StepIndex,
 };

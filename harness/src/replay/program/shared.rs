@@ -6,7 +6,7 @@ use super::compile::{Compiler, inconsistent};
 use super::step::{EventIndex, Flags, Kind, MemoryIndex, MemoryInfo, NONE, Patch, Step, StepIndex};
 use crate::IoReturn;
 use crate::call::MapOptions;
-use crate::tape::{Capture, Event, MappedMemory, Payload, Sequence};
+use crate::tape::{Capture, Event, Keyframe, MappedMemory, Payload, Sequence};
 
 /// Where the virtual addresses of a replay's mappings begin.
 pub(super) const ADDRESS_BASE: u64 = 0x1_0000_0000;
@@ -15,6 +15,14 @@ const ADDRESS_STEP: u64 = 0x1_0000;
 
 /// Lane of what no thread of the client did.
 const DEVICE_LANE: u32 = 0;
+
+/// Where the mapping behind one of `size` bytes lies. Addresses only tell mappings apart, so what does not
+/// fit begins anew.
+fn address_behind(address: u64, size: u64) -> u64 {
+    let room = size.div_ceil(ADDRESS_STEP).saturating_add(1);
+    let next = room.checked_mul(ADDRESS_STEP).and_then(|room| address.checked_add(room));
+    next.unwrap_or(ADDRESS_BASE)
+}
 
 impl Compiler<'_> {
     pub(super) fn mapped(
@@ -54,11 +62,7 @@ impl Compiler<'_> {
                 let known = &mut self.program.memories[memory as usize];
                 known.size = known.size.max(mapped.size);
                 if known.address == self.address {
-                    let room = mapped.size.div_ceil(ADDRESS_STEP).saturating_add(1);
-                    let next =
-                        room.checked_mul(ADDRESS_STEP).and_then(|room| address.checked_add(room));
-                    // Addresses only tell mappings apart, so what does not fit begins anew.
-                    self.address = next.unwrap_or(ADDRESS_BASE);
+                    self.address = address_behind(address, mapped.size);
                 }
                 self.program.steps[number as usize].outcome = memory;
             }
@@ -92,13 +96,18 @@ impl Compiler<'_> {
             Some(lane) => self.lane_of(event.process, lane),
             None => self.lane(event),
         };
+        let is_cut = lane.is_cut;
         let (lane, anchor, previous) =
             (lane.index, lane.anchor, std::mem::replace(&mut lane.patch, number));
+        // What it came after is missing.
+        let (anchor, previous) = if is_cut { (NONE, NONE) } else { (anchor, previous) };
         let (at, opaque) = match stored {
             Stored::At(at) => (at, false),
             Stored::Opaque => (0, true),
         };
+        let mut loose = number;
         let first = match self.program.steps.get_mut(anchor as usize) {
+            _ if is_cut => &mut loose,
             Some(step) => {
                 step.flags.set(Flags::PATCHES);
                 &mut step.patches
@@ -106,7 +115,9 @@ impl Compiler<'_> {
             None => &mut self.program.initial_patches[lane as usize],
         };
         let mut previous = previous;
-        if *first == NONE {
+        if is_cut {
+            // A client that crosses the gap comes to it.
+        } else if *first == NONE {
             *first = number;
         } else if previous == NONE {
             // Patches stand behind the enter and behind the leave of one step.
@@ -155,6 +166,31 @@ impl Compiler<'_> {
             memories.push(info);
             memories.len() as u32 - 1
         })
+    }
+
+    /// Memories that were mapped where events are missing.
+    pub(super) fn keyframe(&mut self, keyframe: &Keyframe) {
+        let page = self.program.tape.header().page_size.max(1);
+        for held in &keyframe.memories {
+            if self.program.memory(held.memory).is_some() {
+                continue;
+            }
+            let size = held.length.checked_next_multiple_of(page).unwrap_or(u64::MAX);
+            let mapped = held.connection.is_some();
+            let address = if mapped { self.address } else { 0 };
+            self.memory(MemoryInfo {
+                number: held.memory,
+                connection: held.connection.unwrap_or(NONE),
+                memory_type: mapped.then_some(held.memory_type),
+                size,
+                address,
+                capture: Capture::Accessor,
+                read_only: false,
+            });
+            if mapped {
+                self.address = address_behind(address, size);
+            }
+        }
     }
 
     pub(super) fn shared_memory(&mut self, event: &Event, number: u32, size: u64) {

@@ -5,6 +5,7 @@ use super::courses::Courses;
 use super::keys::KeyTable;
 use super::pointed::PointedBytes;
 use super::rules::FieldRules;
+use super::segments::Segments;
 use crate::IoReturn;
 use crate::call::{AsyncReference, Scalars};
 use crate::connection::NoticeKind;
@@ -30,7 +31,7 @@ pub(in crate::replay) type PatchIndex = u32;
 pub(in crate::replay) const NONE: u32 = u32::MAX;
 
 /// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(in crate::replay) enum Kind {
     Call,
@@ -169,6 +170,8 @@ pub(in crate::replay) struct Post {
     pub(in crate::replay) status: IoReturn,
     pub(in crate::replay) arguments: Scalars,
     pub(in crate::replay) reference: AsyncReference,
+    /// The event that says so.
+    pub(in crate::replay) event: EventIndex,
     /// When it was posted, in nanoseconds of the recording.
     pub(in crate::replay) time: u64,
 }
@@ -266,6 +269,8 @@ pub(in crate::replay) struct Program {
     pub(in crate::replay) space: OnceLock<Arc<dyn ClientSpace>>,
     /// Events are missing at some place.
     pub(in crate::replay) gaps: Vec<EventIndex>,
+    /// Parts of lanes between gaps, where the policy crosses them.
+    pub(in crate::replay) segments: Option<Box<Segments>>,
     /// The event that ended each connection from the device's side.
     pub(in crate::replay) ends: HashMap<u32, EventIndex>,
 }

@@ -93,7 +93,7 @@ impl Oracle {
         let mut unused = (0..self.operations.len()).filter(|index| !self.operations[*index].1);
         let turn = unused.clone().next();
         // Nobody else goes on meanwhile, so another one's turn stays that.
-        let in_turn = |index: &usize| self.policy == Policy::Lanes || turn == Some(*index);
+        let in_turn = |index: &usize| self.policy != Policy::Exact || turn == Some(*index);
         let first_of = |lane: u32| {
             (0..self.operations.len()).find(|index| {
                 let (operation, used) = &self.operations[*index];
@@ -111,7 +111,7 @@ impl Oracle {
             Policy::Ordered => unused
                 .find(|index| stream(self.operations[*index].0.action) == stream(action))
                 .filter(|index| equal(index) && due(index)),
-            Policy::Lanes | Policy::Exact => {
+            Policy::Lanes | Policy::Exact | Policy::AcrossGaps => {
                 let lane = self.lanes[thread].or_else(|| {
                     // The first lane that nobody has and whose next operation is this one.
                     (1..=3).find(|lane| {
