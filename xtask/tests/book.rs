@@ -156,6 +156,72 @@ const CARGO: &str = r#"cargo() {
 }
 "#;
 
+/// Blocks of the README that are not run for the book, by their first line, and why.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("cargo test --workspace --all-features", "it is what runs this"),
+    ("cargo build -p dextape-libiokit", "tests/cli/exec.rs records and replays programs in C"),
+    ("cargo xtask-live record smc --live", "only on a Mac"),
+    (
+        "cargo build --package dextape-interpose --lib --features live",
+        "only on a Mac; .ci/run builds it and runs it under macho-run",
+    ),
+];
+
+/// Steps of the workflow that neither a block of the book nor `.ci/run` runs, and why.
+const NOT_RUN: &[(&str, &str)] = &[
+    (
+        "cargo nextest run --workspace --partition hash:${{ matrix.part }}/4",
+        "another program than the one that runs this; that its parts are all of it is checked",
+    ),
+    ("cargo test --workspace --doc", "a part of what .ci/run runs"),
+];
+
+/// A workflow is YAML of the form that GitHub asks for, and its commands are those that are run here.
+#[test]
+fn the_workflow_is_one_and_its_commands_are_run() {
+    use yaml_rust2::{Yaml, YamlLoader};
+
+    let page = read(&root().join("docs/ci.md"));
+    let (_, rest) = page.split_once("```yaml\n").expect("a workflow stands in the chapter");
+    let (text, _) = rest.split_once("```").unwrap();
+    let documents = YamlLoader::load_from_str(text).unwrap();
+    let [workflow] = &documents[..] else { panic!("{} documents", documents.len()) };
+    assert!(workflow["name"].as_str().is_some());
+    let events: Vec<_> = workflow["on"].as_vec().unwrap().iter().filter_map(Yaml::as_str).collect();
+    assert_eq!(events, ["push", "pull_request"]);
+
+    let ci = read(&root().join(".ci/run"));
+    let run_here: String = blocks(&page).into_iter().map(|block| block.commands).collect();
+    let is_run =
+        |command: &str| run_here.lines().chain(ci.lines()).any(|line| line.trim() == command);
+    let mut told = Vec::new();
+    let jobs = workflow["jobs"].as_hash().unwrap();
+    for (name, job) in jobs {
+        let name = name.as_str().unwrap();
+        assert!(job["runs-on"].as_str().is_some(), "{name} runs nowhere");
+        assert_eq!(job["env"]["DEXTAPE_MODE"].as_str(), Some("none"), "{name} may record");
+        let steps = job["steps"].as_vec().unwrap();
+        assert!(steps[0]["uses"].as_str().unwrap().starts_with("actions/checkout@"), "{name}");
+        for step in steps {
+            let (uses, run) = (step["uses"].as_str(), step["run"].as_str());
+            assert!(uses.is_some() != run.is_some(), "{name}: a step uses or runs: {step:?}");
+            let Some(command) = run else { continue };
+            match NOT_RUN.iter().find(|(known, _)| *known == command) {
+                Some((_, reason)) => told.push(format!("{command} ({reason})")),
+                None => assert!(is_run(command), "{name}: nothing runs {command:?}"),
+            }
+            if let Some((_, count)) = command.split_once("${{ matrix.part }}/") {
+                let parts = job["strategy"]["matrix"]["part"].as_vec().unwrap();
+                let parts: Vec<_> = parts.iter().filter_map(Yaml::as_i64).collect();
+                let all: Vec<i64> = (1..=count.parse().unwrap()).collect();
+                assert_eq!(parts, all, "the parts are not all of it");
+            }
+        }
+    }
+    println!("not run: {}", told.join("; "));
+    assert_eq!(told.len(), NOT_RUN.len(), "{told:?}");
+}
+
 #[test]
 fn the_commands_of_the_book_do_what_it_says() {
     let mut wrong = String::new();
@@ -165,8 +231,18 @@ fn the_commands_of_the_book_do_what_it_says() {
     let libraries = [built.join("deps"), built.to_owned()];
     let library = libraries.iter().find(|folder| folder.join("libIOKit.so").is_file());
     let story = read(&root().join(".ci/story"));
-    for page in chapters() {
-        let blocks = blocks(&read(&page));
+    let mut elsewhere = Vec::new();
+    for page in chapters().into_iter().chain([root().join("README.md")]) {
+        let mut blocks = blocks(&read(&page));
+        if page.ends_with("README.md") {
+            // The README shows no marks; what cannot run here is told by its first line.
+            blocks.retain(|block| {
+                let first = block.commands.lines().next().unwrap_or("");
+                let reason = NOT_HERE.iter().find(|(command, _)| *command == first);
+                elsewhere.extend(reason.map(|(command, reason)| format!("{command} ({reason})")));
+                reason.is_none()
+            });
+        }
         if blocks.is_empty() {
             continue;
         }
@@ -228,6 +304,8 @@ fn the_commands_of_the_book_do_what_it_says() {
     assert!(wrong.is_empty(), "{wrong}");
     println!("{run} blocks run, {compared} compared; only on a Mac: {}", only_on_a_mac.join(", "));
     assert_eq!(in_a_checkout.len(), 1, "{in_a_checkout:?}");
+    println!("of the README run elsewhere: {}", elsewhere.join("; "));
+    assert_eq!(elsewhere.len(), NOT_HERE.len(), "one of them is not in the README any more");
     assert_eq!(only_on_a_mac.len(), 4, "{only_on_a_mac:?}");
     assert!(run >= 15 && compared >= 10, "{run} run, {compared} compared");
 }
