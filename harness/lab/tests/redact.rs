@@ -190,3 +190,102 @@ fn what_a_pseudonym_cannot_hide_is_an_error() {
     assert!(matches!(error, RedactError::Left(_)));
     insta::assert_snapshot!(format!("failed to {error}"), @"failed to redact a tape: private value 1 stands in the structure of selector 1 of event 2, as text");
 }
+
+#[test]
+fn what_a_client_copies_is_replaced_as_what_it_was_given() {
+    // In words of eight bytes with the last byte first, the end of one and the begin of the next read as the
+    // whole with its last byte first.
+    let key: [u8; 16] = std::array::from_fn(|at| 0x81 + 7 * at as u8);
+    let swapped: Vec<u8> = key.chunks(8).flat_map(|word| word.iter().rev().copied()).collect();
+    let mut events = Events::default();
+    events.call(1, b"", &[], &swapped);
+    for piece in swapped.chunks(5).chain(swapped.chunks(5)) {
+        events.call(2, piece, &[], b"");
+    }
+    // A part of a longer form.
+    let digits: Vec<u8> = key.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
+    events.call(3, b"", &[], &digits);
+    events.call(4, &digits[3..24], &[], b"");
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_bytes(&key).unwrap()];
+    let report = redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap();
+    let given = output(&tape, 2).to_vec();
+    let pieces: Vec<u8> = (0..8).flat_map(|piece| input(&tape, 3 + 2 * piece).to_vec()).collect();
+    assert_ne!(given, swapped);
+    assert_eq!(pieces, [&*given, &*given].concat(), "in pieces, twice");
+    assert_eq!(input(&tape, 21), &output(&tape, 20)[3..24], "a part");
+    assert_eq!(report.computed, [""; 0]);
+}
+
+#[test]
+fn zero_bytes_of_a_value_stay_zero_so_that_memory_agrees_with_the_rest() {
+    let key = [0x91, 0x82, 0, 0xa3, 0xb4, 0, 0, 0xc5, 0xd6, 0xe7];
+    let patch = |offset, data: &[u8]| Body::Patch {
+        memory: 1,
+        offset,
+        data: Payload::bytes(data),
+        read: 1,
+        last_equal: None,
+        unattributed: false,
+    };
+    let mut events = Events::default();
+    events.call(1, b"", &[], &key);
+    // What was zero before is in no patch.
+    events.add(None, patch(64, &key[..2]));
+    events.add(None, patch(67, &key[3..5]));
+    events.add(None, patch(71, &key[7..]));
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_bytes(&key).unwrap()];
+    redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap();
+    let mut memory = [0; 10];
+    for event in &tape.events()[2..] {
+        let Body::Patch { offset, data, .. } = &event.body else { panic!("{event:?}") };
+        let data = data.as_bytes().unwrap();
+        memory[*offset as usize - 64..][..data.len()].copy_from_slice(data);
+    }
+    assert_ne!(memory, key);
+    assert_eq!(memory, output(&tape, 2));
+}
+
+#[test]
+fn a_completion_repeats_the_reference_of_its_call() {
+    // The last digit is the first, so one entry and the next read as the number from its other end.
+    let words = |text: &[u8]| {
+        let mut reference = [0_u64; 8];
+        for (at, word) in text.chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word);
+            reference[3 + at] = u64::from_le_bytes(bytes);
+        }
+        reference
+    };
+    let reference = words(b"771856047");
+    let call = Call {
+        selector: 5,
+        scalars: Scalars::EMPTY,
+        scalar_count: 0,
+        input: Structure::None,
+        scalars_asked: 0,
+        output: OutputKind::None,
+    };
+    let mut events = Events::default();
+    let enter = Body::AsyncCall { call, queue: Some(1), reference: Some(reference.to_vec()) };
+    let enter = events.add(None, enter);
+    let posted = Body::Posted {
+        ordinal: 1,
+        status: IoReturn::SUCCESS,
+        arguments: Scalars::EMPTY,
+        reference,
+    };
+    events.add(Some(enter), posted);
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_text("740658177").unwrap()];
+    redact(&mut tape, &RedactionPolicy::new(), &values, &KEY).unwrap();
+    let (Body::AsyncCall { reference: Some(of_call), .. }, Body::Posted { reference: back, .. }) =
+        (&tape.events()[0].body, &tape.events()[1].body)
+    else {
+        panic!("{tape:?}")
+    };
+    assert_eq!(of_call[..], back[..]);
+    assert_ne!(*back, reference);
+}

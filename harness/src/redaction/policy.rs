@@ -67,6 +67,7 @@ pub enum PolicyError {
 /// # Ok::<(), dextape::redaction::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedactionPolicy {
@@ -85,6 +86,7 @@ pub struct RedactionPolicy {
 
 /// A field of calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyField {
     /// Of this selector; of all where it is left out.
@@ -105,6 +107,7 @@ pub struct PolicyField {
 
 /// What of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FieldPlace {
@@ -122,6 +125,7 @@ pub enum FieldPlace {
 
 /// Bytes of the structure handed in that choose the calls of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// First byte.
@@ -147,6 +151,7 @@ impl When {
 
 /// A range of a memory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyMemory {
     /// Of this memory type.
@@ -306,6 +311,23 @@ impl RedactionPolicy {
         self.fields.extend(other.fields);
         self.memory.extend(other.memory);
     }
+}
+
+/// The JSON Schema of a redaction policy, as it is checked in.
+///
+/// # Examples
+///
+/// ```
+/// assert!(dextape::redaction::schema().contains("\"properties\""));
+/// ```
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(RedactionPolicy);
+    schema.insert("title".to_owned(), "A redaction policy of dextape".into());
+    let mut text = format!("{:#}", schema.as_value());
+    text.push('\n');
+    text
 }
 
 /// The private ranges of a structure.

@@ -12,11 +12,11 @@ const ROUNDS: u8 = 10;
 #[non_exhaustive]
 pub enum Form {
     /// ASCII digits stay digits, lower-case letters lower-case ones, upper-case letters upper-case ones;
-    /// other characters stay what they are, but bytes above 127 change among themselves.
+    /// other ASCII characters stay what they are. A character beyond ASCII becomes one of the 64 that share
+    /// all but the last byte of its UTF-8; where the text is none, bytes above 127 change among themselves.
     Text,
-    /// Digits only: the first of a longer number stays other than zero.
-    Digits,
-    /// Bytes: zero bytes at the end, which are padding, stay.
+    /// Bytes: zero bytes stay, and no other becomes one. Memory is zero at first, so a tape holds nothing
+    /// of a zero byte that was never another, and nothing could be put in its place.
     Bytes,
 }
 
@@ -100,24 +100,29 @@ impl Pseudonym {
     /// Puts the pseudonym of `bytes` in their place. It is equal to them only by a chance of one in
     /// as many as there are values of the form.
     pub fn replace(&self, bytes: &mut [u8], form: Form) {
-        let end = match form {
-            Form::Bytes => bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
-            Form::Text | Form::Digits => bytes.len(),
+        let length = bytes.len();
+        let places: Vec<(usize, u8, u16)> = match (form, std::str::from_utf8(bytes)) {
+            (Form::Text, Ok(text)) => text.char_indices().filter_map(of_character).collect(),
+            _ => {
+                let alphabet = |(index, byte): (usize, &u8)| {
+                    let (base, size) = alphabet(form, *byte)?;
+                    Some((index, base, size))
+                };
+                bytes.iter().enumerate().filter_map(alphabet).collect()
+            }
         };
-        let last = end.saturating_sub(1);
-        let mut places: Vec<Place> = bytes[..end]
-            .iter()
-            .enumerate()
-            .filter_map(|(index, byte)| {
-                let (base, size) = alphabet(form, *byte, index == 0 && end > 1, index == last)?;
-                Some(Place { index, base, size, value: u16::from(*byte) - u16::from(base) })
-            })
-            .collect();
+        let place = |(index, base, size)| Place {
+            index,
+            base,
+            size,
+            value: u16::from(bytes[index]) - u16::from(base),
+        };
+        let mut places: Vec<Place> = places.into_iter().map(place).collect();
         let half = places.len() / 2;
         for round in 0..ROUNDS {
             let (low, high) = places.split_at_mut(half);
             let (from, to) = if round % 2 == 0 { (low, high) } else { (high, low) };
-            self.add(round, end, from, to);
+            self.add(round, length, from, to);
         }
         for place in places {
             // The alphabets end at 255.
@@ -145,17 +150,27 @@ impl Pseudonym {
 }
 
 /// First character and size of the alphabet that a byte belongs to; `None` for what stays.
-fn alphabet(form: Form, byte: u8, leads: bool, is_last: bool) -> Option<(u8, u16)> {
+fn alphabet(form: Form, byte: u8) -> Option<(u8, u16)> {
     match form {
-        // The last byte stays other than zero, so that the padding keeps its length.
-        Form::Bytes if is_last => Some((1, 255)),
-        Form::Bytes => Some((0, 256)),
-        Form::Digits if leads && byte != b'0' => Some((b'1', 9)),
-        Form::Digits | Form::Text if byte.is_ascii_digit() => Some((b'0', 10)),
+        Form::Bytes => (byte != 0).then_some((1, 255)),
+        Form::Text if byte.is_ascii_digit() => Some((b'0', 10)),
         Form::Text if byte.is_ascii_lowercase() => Some((b'a', 26)),
         Form::Text if byte.is_ascii_uppercase() => Some((b'A', 26)),
         Form::Text if byte >= 0x80 => Some((0x80, 128)),
-        Form::Digits | Form::Text => None,
+        Form::Text => None,
+    }
+}
+
+/// The byte of a character that changes, and its alphabet: of one beyond ASCII the last byte, so that it
+/// stays as long in UTF-8 and in UTF-16. A zero byte in UTF-16 stays one, and no other becomes one.
+fn of_character((at, character): (usize, char)) -> Option<(usize, u8, u16)> {
+    let last = at + character.len_utf8() - 1;
+    let code = u32::from(character);
+    match u8::try_from(code).ok().filter(u8::is_ascii) {
+        Some(byte) => alphabet(Form::Text, byte).map(|(base, size)| (last, base, size)),
+        None if code & 0xff == 0 => None,
+        None if code & 0xc0 == 0 => Some((last, 0x81, 63)),
+        None => Some((last, 0x80, 64)),
     }
 }
 
@@ -176,10 +191,6 @@ mod tests {
             (0..10_000).map(|n| replaced(1, format!("{n:04}").as_bytes(), Form::Text)).collect();
         assert_eq!(all.len(), 10_000);
         assert!(all.iter().all(|value| value.iter().all(u8::is_ascii_digit)));
-        let numbers: BTreeSet<_> =
-            (100..1000).map(|n| replaced(2, n.to_string().as_bytes(), Form::Digits)).collect();
-        assert_eq!(numbers.len(), 900);
-        assert!(numbers.iter().all(|value| value[0] != b'0'));
         let bytes: BTreeSet<_> =
             (1..=65_535_u16).map(|n| replaced(3, &n.to_le_bytes(), Form::Bytes)).collect();
         assert_eq!(bytes.len(), 65_535);
@@ -191,12 +202,31 @@ mod tests {
         assert!(text[0].is_ascii_lowercase() && text[1].is_ascii_uppercase());
         assert!(text[2].is_ascii_digit() && text[3..5] == *b" -" && text[5] >= 0x80);
         let padded = replaced(1, &[1, 0, 2, 0, 0], Form::Bytes);
-        assert!(padded[2] != 0 && padded[3..] == [0, 0]);
+        assert!(padded[2] != 0 && padded[1] == 0 && padded[3..] == [0, 0]);
+        assert!((0..=255).all(|key| !replaced(key, &[1, 2, 3, 4], Form::Bytes).contains(&0)));
         assert_eq!(replaced(1, &[0; 4], Form::Bytes), [0; 4]);
         assert_eq!(replaced(1, b"", Form::Text), b"");
         assert_eq!(Form::of(b"abc\0\0"), Form::Text);
         assert_eq!(Form::of(b"ab\x01"), Form::Bytes);
         assert_eq!(Form::of(&[0, 0]), Form::Bytes);
+    }
+
+    #[test]
+    fn a_text_stays_utf_8_and_as_long_in_utf_16() {
+        let original = "J\u{fc}rgen \u{100}\u{13f} \u{1f600}";
+        let units: Vec<u16> = original.encode_utf16().collect();
+        for key in 0..=255 {
+            let text = String::from_utf8(replaced(key, original.as_bytes(), Form::Text)).unwrap();
+            let changed: Vec<u16> = text.encode_utf16().collect();
+            assert_eq!(changed.len(), units.len());
+            for (one, other) in units.iter().zip(&changed) {
+                let zeroes = |unit: &u16| unit.to_be_bytes().map(|byte| byte == 0);
+                assert_eq!(zeroes(one), zeroes(other), "{text}");
+            }
+        }
+        let others: BTreeSet<_> =
+            (0x80_u8..0xc0).map(|last| replaced(1, &[b'a', 0xc3, last], Form::Text)).collect();
+        assert_eq!(others.len(), 64, "none is given twice");
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl PrivateValue {
     }
 
     /// The value that stands in its place. Of a number it is one with as many digits in both ways of
-    /// writing it, so that it needs as many bytes.
+    /// writing it, so that it needs as many bytes, and with its zero bytes.
     ///
     /// # Examples
     ///
@@ -107,15 +107,17 @@ impl PrivateValue {
     /// ```
     #[must_use]
     pub fn pseudonym(&self, pseudonym: &Pseudonym) -> Self {
-        let Some(number) = self.number() else { return self.step(pseudonym) };
-        let hex_digits = |number: u64| (67 - number.leading_zeros()) / 4;
-        let mut walked = self.step(pseudonym);
-        // The permutation is walked until it comes to one: to the value itself at the latest, and far
-        // fewer steps are to be expected.
-        while walked.number().map(hex_digits) != Some(hex_digits(number)) {
-            walked = walked.step(pseudonym);
-        }
-        walked
+        let form = match self.kind {
+            Kind::Text => Form::Text,
+            Kind::Bytes => Form::Bytes,
+            Kind::Digits => {
+                let number = self.number().map_or(0, |number| other_number(number, pseudonym));
+                return Self { kind: self.kind, bytes: number.to_string().into_bytes() };
+            }
+        };
+        let mut bytes = self.bytes.clone();
+        pseudonym.replace(&mut bytes, form);
+        Self { kind: self.kind, bytes }
     }
 
     /// A value of the same kind that stands in its place; `None` where it is not as long.
@@ -128,31 +130,21 @@ impl PrivateValue {
         let text = std::str::from_utf8(&self.bytes).ok()?;
         text.parse().ok().filter(|_| self.kind == Kind::Digits)
     }
-
-    fn step(&self, pseudonym: &Pseudonym) -> Self {
-        let mut bytes = self.bytes.clone();
-        let form = match self.kind {
-            Kind::Text => Form::Text,
-            Kind::Digits => Form::Digits,
-            Kind::Bytes => Form::Bytes,
-        };
-        pseudonym.replace(&mut bytes, form);
-        if self.kind == Kind::Text {
-            keep_utf8(&self.bytes, &mut bytes);
-        }
-        Self { kind: self.kind, bytes }
-    }
 }
 
-/// Makes a pseudonym UTF-8 again, of characters as long as those of the original, in UTF-16 as well: of a
-/// character beyond ASCII only the bits change that every value of leaves it valid.
-fn keep_utf8(original: &[u8], changed: &mut [u8]) {
-    let Ok(text) = std::str::from_utf8(original) else { return };
-    for (at, character) in text.char_indices().filter(|(_, character)| !character.is_ascii()) {
-        let length = character.len_utf8();
-        let last = at + length - 1;
-        changed[at..last].copy_from_slice(&original[at..last]);
-        changed[last] = 0x80 | changed[last] & 0x3f;
+/// A number of as many digits, decimal and hexadecimal, with zero bytes where `number` has them.
+fn other_number(number: u64, pseudonym: &Pseudonym) -> u64 {
+    let digits = |number: u64| (number.checked_ilog10(), (67 - number.leading_zeros()) / 4);
+    let mut walked = number;
+    // A permutation of the numbers with these zero bytes, walked until it comes to one: to the number
+    // itself at the latest, and one in a thousand or more will do.
+    loop {
+        let mut bytes = walked.to_le_bytes();
+        pseudonym.replace(&mut bytes, Form::Bytes);
+        walked = u64::from_le_bytes(bytes);
+        if digits(walked) == digits(number) {
+            return walked;
+        }
     }
 }
 
@@ -220,6 +212,14 @@ mod tests {
         assert_eq!(PrivateValue::of_bytes(&[0xff; 8]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 0]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 4, 0]).unwrap().bytes(), [1, 2, 3, 4]);
+        for number in [0x0100_0304_0506_u64, 1 << 40, 9_999_999_999, u64::MAX, 100_000_000] {
+            let value = PrivateValue::of_text(&number.to_string()).unwrap();
+            let other = value.pseudonym(&Pseudonym::new([3; 32])).number().unwrap();
+            let zeroes = |number: u64| number.to_le_bytes().map(|byte| byte == 0);
+            assert_eq!(zeroes(other), zeroes(number), "{other:x}");
+            assert_eq!(format!("{other:x}").len(), format!("{number:x}").len());
+            assert_eq!(other.to_string().len(), number.to_string().len());
+        }
         let name = PrivateValue::of_bytes("Jürgen Öst\0".as_bytes()).unwrap();
         assert_eq!((name.kind, name.bytes()), (Kind::Text, "Jürgen Öst".as_bytes()));
         let other = name.pseudonym(&Pseudonym::new([3; 32]));

@@ -5,10 +5,12 @@ mod client;
 mod dext;
 mod dump;
 mod line;
+mod serials;
 
 pub use dext::SmcService;
 pub use dump::{DUMP_MAX, Dump, DumpError, DumpedKey, SMALL, SMALL_MODEL};
 pub use line::{CODE_OF_A_FAILED_CALL, KeyLine, LineError, Reading, join_keys, split_keys};
+pub use serials::Serials;
 
 use crate::{Declared, Parameter, Parameters, ScenarioError, TapeSettings};
 use dextape::kernel::MockSystem;
@@ -25,6 +27,7 @@ mod parameter {
     pub(super) const MODEL: &str = "model";
     pub(super) const HIDDEN: &str = "hidden";
     pub(super) const WRITE: &str = "write";
+    pub(super) const SERIALS: &str = "serials";
 }
 
 const PARAMETERS: &[Parameter] = &[
@@ -48,6 +51,12 @@ const PARAMETERS: &[Parameter] = &[
         "",
         "Key to write at the end and its value in hex, such as F0Mn=1450",
     ),
+    // With its seed, whoever has the tape would have them.
+    Parameter::local(
+        parameter::SERIALS,
+        "",
+        "Seed of serial numbers that the machine and its parts have in keys; none where none is given",
+    ),
 ];
 
 /// The scenario `smc`.
@@ -65,10 +74,14 @@ pub const SCENARIO: Declared = Declared {
 };
 
 fn dump(parameters: &Parameters) -> Result<Dump, ScenarioError> {
-    match parameters.get(parameter::DUMP) {
-        "" => Ok(Dump::small()),
-        path => Dump::read(Path::new(path)).map_err(|error| ScenarioError::Other(error.into())),
+    let mut dump = match parameters.get(parameter::DUMP) {
+        "" => Dump::small(),
+        path => Dump::read(Path::new(path)).map_err(|error| ScenarioError::Other(error.into()))?,
+    };
+    if !parameters.get(parameter::SERIALS).is_empty() {
+        Serials::of_seed(parameters.number(parameter::SERIALS, 0..=u64::MAX)?).plant(&mut dump);
     }
+    Ok(dump)
 }
 
 fn prepare(parameters: &mut Parameters) -> Result<(), ScenarioError> {

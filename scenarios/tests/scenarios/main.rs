@@ -3,6 +3,9 @@
 /// AppleSMC from the built-in dump: every kind of line, writing, and a service that goes away.
 mod smc;
 
+/// Serial numbers planted in its keys, and what keeps them from leaving.
+mod serials;
+
 /// Apple's six selectors: alone, from several threads, and with the driver removed in mid-run.
 mod null_driver;
 

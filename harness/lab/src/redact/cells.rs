@@ -3,7 +3,9 @@
 use dextape::call::Scalars;
 use dextape::memory::Update;
 use dextape::registry::{Matching, Value};
-use dextape::tape::{Body, Event, Header, Host, OtherCall, Payload, Pointed, Sequence, Structure};
+use dextape::tape::{
+    Body, Comparison, Event, Header, Host, OtherCall, Payload, Pointed, Sequence, Structure,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,7 +14,9 @@ use std::fmt;
 pub(super) enum Part {
     Header,
     Property(String),
-    Matching,
+    /// A property that the client sets.
+    Setting(String),
+    Matching(String),
     Input(u32),
     Output(u32),
     ScalarInput(u32, usize),
@@ -32,10 +36,13 @@ impl Part {
     pub(super) const fn is_client(&self) -> bool {
         matches!(
             self,
-            Self::Input(_)
+            Self::Setting(_)
+                | Self::Matching(_)
+                | Self::Input(_)
                 | Self::ScalarInput(..)
                 | Self::Reference(..)
                 | Self::Write(_)
+                | Self::Other
                 | Self::Pointed(_)
         )
     }
@@ -63,7 +70,9 @@ impl fmt::Display for Part {
         match self {
             Self::Header => write!(f, "the header"),
             Self::Property(key) => write!(f, "property {key:?}"),
-            Self::Matching => write!(f, "a matching dictionary"),
+            Self::Setting(key) if key.is_empty() => write!(f, "what is set"),
+            Self::Setting(key) => write!(f, "property {key:?}, which is set"),
+            Self::Matching(_) => write!(f, "a matching dictionary"),
             Self::Input(selector) => write!(f, "the structure handed to selector {selector}"),
             Self::Output(selector) => write!(f, "the structure of selector {selector}"),
             Self::ScalarInput(selector, index) => {
@@ -137,7 +146,13 @@ fn walk_header(header: &mut Header, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {
     }
     if let Some(scenario) = &mut header.scenario {
         text(&mut scenario.name);
-        scenario.parameters.values_mut().for_each(&mut text);
+        let mut changed = BTreeMap::new();
+        for (mut key, mut value) in std::mem::take(&mut scenario.parameters) {
+            text(&mut key);
+            text(&mut value);
+            changed.insert(key, value);
+        }
+        scenario.parameters = changed;
     }
     for service in header.services.values_mut() {
         let all = [
@@ -148,6 +163,13 @@ fn walk_header(header: &mut Header, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {
             &mut service.version,
         ];
         all.into_iter().flatten().for_each(&mut text);
+    }
+    header.policy.iter_mut().for_each(&mut text);
+    for rule in &mut header.rules {
+        rule.on.iter_mut().for_each(|opened| text(&mut opened.service));
+        if let Comparison::Symbol(name) = &mut rule.comparison {
+            text(name);
+        }
     }
     header.redactions.iter_mut().chain(&mut header.provenance).for_each(&mut text);
     walk_json(&mut header.extra, &mut text);
@@ -166,9 +188,10 @@ fn walk_event(
         Body::Matched { matching, .. } | Body::Watch { matching, .. } => {
             let mut conditions = BTreeMap::new();
             for (key, value) in matching.conditions() {
-                let mut value = value.clone();
-                walk_value(&mut value, &|| at(Part::Matching, 0), visit);
-                conditions.insert(key.to_owned(), value);
+                let (mut key, mut value) = (key.to_owned(), value.clone());
+                walk_value(&mut value, &|| at(Part::Matching(key.clone()), 0), visit);
+                visit_text(&mut key, at(Part::Words, 0), visit);
+                conditions.insert(key, value);
             }
             *matching = conditions.into_iter().collect::<Matching>();
         }
@@ -179,10 +202,8 @@ fn walk_event(
             }
             if let Ok(Some(value)) = outcome {
                 // Where all properties were read, each stands under its own key.
-                if let (Value::Dictionary(all), true) = (&mut *value, name.is_empty()) {
-                    for (key, value) in all {
-                        walk_value(value, &|| at(Part::Property(key.clone()), 0), visit);
-                    }
+                if name.is_empty() {
+                    walk_all(value, &|key| at(Part::Property(key), 0), visit);
                 } else {
                     walk_value(value, &|| at(Part::Property(name.clone()), 0), visit);
                 }
@@ -229,7 +250,7 @@ fn walk_event(
             }
         }
         Body::OtherCall(OtherCall::SetProperties { properties: Some(value) }) => {
-            walk_value(value, &|| at(Part::Property(String::new()), 0), visit);
+            walk_all(value, &|key| at(Part::Setting(key), 0), visit);
         }
         Body::OtherCall(OtherCall::Trap { arguments, .. }) => {
             scalars(arguments, &mut |_| at(Part::Other, 0), visit);
@@ -240,6 +261,7 @@ fn walk_event(
         Body::Gap { reason, .. } | Body::Note { reason, .. } => {
             visit_text(reason, at(Part::Words, 0), visit);
         }
+        Body::Unknown { kind } => visit_text(kind, at(Part::Words, 0), visit),
         Body::Keyframe(keyframe) => {
             for memory in &mut keyframe.memories {
                 for (offset, data) in &mut memory.shadow {
@@ -325,6 +347,20 @@ fn walk_value(value: &mut Value, at: &dyn Fn() -> At, visit: &mut dyn FnMut(At, 
     }
 }
 
+/// All properties of a service, each under its own key.
+fn walk_all(value: &mut Value, at: &dyn Fn(String) -> At, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {
+    let Value::Dictionary(all) = value else {
+        return walk_value(value, &|| at(String::new()), visit);
+    };
+    let mut changed = BTreeMap::new();
+    for (mut key, mut value) in std::mem::take(all) {
+        walk_value(&mut value, &|| at(key.clone()), visit);
+        visit_text(&mut key, at(String::new()), visit);
+        changed.insert(key, value);
+    }
+    *all = changed;
+}
+
 fn walk_json(fields: &mut BTreeMap<String, serde_json::Value>, text: &mut dyn FnMut(&mut String)) {
     fn walk(value: &mut serde_json::Value, text: &mut dyn FnMut(&mut String)) {
         match value {
@@ -352,5 +388,11 @@ fn walk_json(fields: &mut BTreeMap<String, serde_json::Value>, text: &mut dyn Fn
             _ => {}
         }
     }
-    fields.values_mut().for_each(|value| walk(value, text));
+    let mut changed = BTreeMap::new();
+    for (mut key, mut value) in std::mem::take(fields) {
+        text(&mut key);
+        walk(&mut value, text);
+        changed.insert(key, value);
+    }
+    *fields = changed;
 }

@@ -2,7 +2,7 @@
 
 use super::apply::RedactError;
 use super::cells::{At, walk};
-use super::streams::{Cell, Stream, streams};
+use super::streams::{Cell, Look, Stream, streams};
 use aho_corasick::{AhoCorasick, BuildError};
 use dextape::redaction::{Encoded, PrivateValue, VALUE_MIN, encodings};
 use dextape::tape::{Sequence, Tape};
@@ -132,7 +132,7 @@ pub fn find_private(
     }
     // One leak a place, by the first of the forms that it can be read as.
     let mut leaks: BTreeMap<_, (usize, Leak)> = BTreeMap::new();
-    streams(&cells, &mut |stream| {
+    streams(&cells, Look::All, &mut |stream| {
         for found in search.find(stream) {
             let form = &search.encoded[found.value][found.encoding];
             let range = found.begin..found.begin + form.bytes.len();

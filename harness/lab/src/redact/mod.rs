@@ -7,7 +7,11 @@
 
 mod apply;
 mod cells;
+mod choose;
+mod copies;
 mod find;
+mod hits;
+mod places;
 mod streams;
 
 pub use apply::{RedactError, Redacted, redact};

@@ -27,6 +27,9 @@ const WIDTHS: [usize; 5] = [1, 2, 4, 8, 16];
 /// Bytes of columns that are looked at in all.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
 
+/// A byte: its cell, and which of that.
+pub(super) type Origin = (usize, usize);
+
 /// Bytes that were found somewhere.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
@@ -45,9 +48,22 @@ struct Piece {
     reversed: bool,
 }
 
+/// How bytes were put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As they stand in one structure, in the scalars of one event, or side by side in one memory.
+    Alone,
+    /// Several of these, one behind the other.
+    Joined,
+    /// Parts of them, or in another order.
+    #[default]
+    Other,
+}
+
 /// Bytes put together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
+    pub(super) reading: Reading,
     pub(super) bytes: Vec<u8>,
     pieces: Vec<Piece>,
     /// Cells whose piece was left out, because it only repeats that of the cell before: that cell, and the
@@ -56,6 +72,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    fn of(reading: Reading) -> Self {
+        Self { reading, ..Self::default() }
+    }
+
     fn push(&mut self, cell: usize, from: usize, bytes: &[u8], reversed: bool) {
         let from = if reversed { from + bytes.len() - 1 } else { from };
         self.pieces.push(Piece { begin: self.bytes.len(), cell, from, reversed });
@@ -78,14 +98,14 @@ impl Stream {
     }
 
     /// The first and the last byte of a range that stand in cells.
-    pub(super) fn ends(&self, range: Range<usize>) -> Option<((usize, usize), (usize, usize))> {
+    pub(super) fn ends(&self, range: Range<usize>) -> Option<(Origin, Origin)> {
         let mut origins = range.filter_map(|index| self.origin(index));
         let first = origins.next()?;
         Some((first, origins.next_back().unwrap_or(first)))
     }
 
     /// Cell and byte that the byte at `index` comes from; `None` where it stands in no cell.
-    pub(super) fn origin(&self, index: usize) -> Option<(usize, usize)> {
+    pub(super) fn origin(&self, index: usize) -> Option<Origin> {
         let piece = self.pieces.partition_point(|piece| piece.begin <= index).saturating_sub(1);
         let Piece { begin, cell, from, reversed } = self.pieces[piece];
         let within = index - begin;
@@ -99,23 +119,52 @@ impl Stream {
     }
 }
 
-/// Calls `look` with every stream that the cells give. The cells of one stream keep their order.
-pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
+/// Which cells are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All of them.
+    All,
+    /// What the dext made, or nobody knows who.
+    Given,
+    /// What the client made.
+    Made,
+}
+
+impl Look {
+    pub(super) fn takes(self, part: &Part) -> bool {
+        match self {
+            Self::All => true,
+            Self::Given => !part.is_client(),
+            Self::Made => part.is_client(),
+        }
+    }
+}
+
+/// Calls `look` with every stream that the cells give. The cells of one stream keep their order, and are
+/// made by one side.
+pub(super) fn streams(cells: &[Cell], which: Look, look: &mut dyn FnMut(&Stream)) {
     let mut places: BTreeMap<(Option<u32>, &Part), Vec<usize>> = BTreeMap::new();
     for (index, cell) in cells.iter().enumerate() {
-        let mut stream = Stream::default();
+        if !which.takes(&cell.at.part) {
+            continue;
+        }
+        let alone = if cell.at.part.is_scalar() { Reading::Other } else { Reading::Alone };
+        let mut stream = Stream::of(alone);
         stream.push(index, 0, &cell.bytes, false);
         look(&stream);
-        if !matches!(cell.at.part, Part::Header | Part::Words | Part::Matching) {
+        if !matches!(cell.at.part, Part::Header | Part::Words | Part::Matching(_)) {
             places.entry((cell.at.connection, &cell.at.part)).or_default().push(index);
         }
     }
-    scalars_of_events(cells, look);
+    scalars_of_events(cells, which, look);
     let mut budget = COLUMN_BYTES_MAX;
     for ((_, part), indices) in &places {
         let is_memory = matches!(part, Part::Write(_) | Part::Patch(_));
         if indices.len() < 2 && !is_memory {
             continue;
+        }
+        if is_memory {
+            adjacent(cells, indices, look);
         }
         if part.is_scalar() {
             scalar_columns(cells, indices, look);
@@ -123,7 +172,6 @@ pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
         }
         whole(cells, indices, look);
         if is_memory {
-            adjacent(cells, indices, look);
             by_offset(cells, indices, look);
         } else {
             columns(cells, indices, &mut budget, look);
@@ -133,7 +181,7 @@ pub(super) fn streams(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
 
 /// The cells one behind the other.
 fn whole(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
-    let mut stream = Stream::default();
+    let mut stream = Stream::of(Reading::Joined);
     for &index in indices {
         let bytes = &cells[index].bytes;
         if bytes.is_empty() {
@@ -145,7 +193,7 @@ fn whole(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
             stream.push(index, 0, &bytes[..ENDS], false);
             // What is between is looked at in the cell itself; a new stream begins behind it.
             look(&stream);
-            stream = Stream::default();
+            stream = Stream::of(Reading::Joined);
             stream.push(index, bytes.len() - ENDS, &bytes[bytes.len() - ENDS..], false);
         }
     }
@@ -162,16 +210,22 @@ fn scalar_columns(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Strea
 }
 
 /// The scalars of each event, one behind the other, or the only one: a text in words.
-fn scalars_of_events(cells: &[Cell], look: &mut dyn FnMut(&Stream)) {
+fn scalars_of_events(cells: &[Cell], which: Look, look: &mut dyn FnMut(&Stream)) {
     let mut first = 0;
     while first < cells.len() {
         let together = |cell: &Cell| {
             let (at, begin) = (&cell.at, &cells[first].at);
-            at.part.is_scalar() && at.event == begin.event && at.part.is_beside(&begin.part)
+            which.takes(&at.part)
+                && at.part.is_scalar()
+                && at.event == begin.event
+                && at.part.is_beside(&begin.part)
         };
         let count = cells[first..].iter().take_while(|cell| together(cell)).count();
         if count > 0 {
             let indices: Vec<usize> = (first..first + count).collect();
+            let mut stream = Stream::of(Reading::Alone);
+            indices.iter().for_each(|index| stream.push(*index, 0, &cells[*index].bytes, false));
+            look(&stream);
             scalar_columns(cells, &indices, look);
         }
         first += count.max(1);
@@ -237,7 +291,7 @@ fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
     }
     let in_order: Vec<usize> = last.into_values().collect();
     for order in [indices, &in_order] {
-        let mut stream = Stream::default();
+        let mut stream = Stream::of(Reading::Alone);
         stream.push_hole(HOLE_MAX);
         let mut end = None;
         for &index in order {
@@ -248,7 +302,7 @@ fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
                 Some(_) => {
                     stream.push_hole(HOLE_MAX);
                     look(&stream);
-                    stream = Stream::default();
+                    stream = Stream::of(Reading::Alone);
                     stream.push_hole(HOLE_MAX);
                 }
             }

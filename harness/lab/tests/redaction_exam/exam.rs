@@ -180,6 +180,7 @@ impl Tally {
     }
 
     fn miss(&mut self, miss: Miss, plant: &Plant, number: u64) {
+        println!("tape {number}: {miss:?}: {}: {}", plant.place, plant.form);
         let key = (miss, plant.place.to_owned(), plant.form.to_owned());
         self.misses.entry(key).or_default().push(number);
     }
@@ -206,12 +207,10 @@ impl Tally {
         }
     }
 
-    /// Nothing is missed in a sample. Of very many tapes two in ten thousand may be: four letters occur by
-    /// chance.
+    /// Nothing is missed.
     pub(crate) fn assert_clean(&self) {
-        let missed: u64 = self.misses.values().map(|tapes| tapes.len() as u64).sum();
         assert!(
-            self.refused.is_empty() && self.deformed.is_empty() && missed * 5_000 <= self.tapes,
+            self.refused.is_empty() && self.deformed.is_empty() && self.misses.is_empty(),
             "{self}"
         );
     }

@@ -1,0 +1,227 @@
+//! Where values stand, and what they become there.
+
+use super::apply::Redacted;
+use super::choose::{BYTE, Candidate, choose};
+use super::copies::{Copied, Given};
+use super::find::{Found, Search};
+use super::streams::{Cell, Look, Origin, Stream, streams};
+use dextape::redaction::{Edges, Encoded, Form, Pseudonym};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What each byte that changes becomes, and the form that it is a part of.
+pub(super) type Changes = BTreeMap<Origin, (u8, &'static str)>;
+
+/// The values of a tape, and what stands in the place of each.
+pub(super) struct Hits<'a> {
+    search: &'a Search,
+    /// The forms of each value's pseudonym.
+    others: Vec<Vec<Encoded>>,
+    pseudonym: &'a Pseudonym,
+    /// In which forms the dext gave a value, and in which the client made it.
+    given: BTreeMap<usize, BTreeSet<&'static str>>,
+    made: BTreeMap<usize, BTreeSet<(String, &'static str)>>,
+}
+
+/// What a place was found to be.
+#[derive(Clone, Copy)]
+enum What {
+    /// A copy of what was given.
+    Copy(Copied),
+    /// A form of a value.
+    Form(Found),
+}
+
+/// A place that changes.
+struct Hit {
+    what: What,
+    /// The form of the value that stands there, or is copied from.
+    form: &'static str,
+    /// Its bytes.
+    length: usize,
+    /// How often it goes over from one event to another, and how often from one cell to another.
+    seams: (usize, usize),
+    /// Its bytes that stand in cells, and what they become.
+    bytes: Vec<(Origin, u8)>,
+    /// Bytes of cells that repeat one of these.
+    echoes: Vec<(Origin, u8)>,
+    /// Characters of base64 beside it that hold some of its bits.
+    shared: Vec<(Origin, u8)>,
+}
+
+impl Hit {
+    /// In which order they are taken. What the dext gave: the longest values first, since a shorter one may be
+    /// a part of them, then what stands in one piece. What the client made: the longest places first, and copies
+    /// before what only looks like a value.
+    fn order(&self, side: Look) -> impl Ord + use<> {
+        let first = self.bytes.first().copied();
+        let (value, encoding) = match self.what {
+            What::Copy(_) => (0, 0),
+            What::Form(Found { value, encoding, .. }) => (value + 1, encoding),
+        };
+        let (length, is_form) = (Reverse(self.length), value > 0);
+        match side {
+            Look::Made => (0, length, is_form, self.seams, value, length, encoding, first),
+            _ => (value, Reverse(0), is_form, self.seams, 0, length, encoding, first),
+        }
+    }
+}
+
+impl<'a> Hits<'a> {
+    pub(super) fn new(
+        search: &'a Search,
+        others: Vec<Vec<Encoded>>,
+        pseudonym: &'a Pseudonym,
+    ) -> Self {
+        let (given, made) = (BTreeMap::new(), BTreeMap::new());
+        Self { search, others, pseudonym, given, made }
+    }
+
+    /// What changes on one side of a tape as it now is, where these copies stand on it.
+    pub(super) fn plan(
+        &mut self,
+        cells: &[Cell],
+        side: Look,
+        copies: &Given,
+        report: &mut Redacted,
+    ) -> Changes {
+        let mut hits: BTreeMap<_, Hit> = BTreeMap::new();
+        streams(cells, side, &mut |stream| {
+            for candidate in self.in_stream(cells, stream, copies) {
+                let begin = candidate.range.start;
+                let hit = match candidate.what {
+                    What::Copy(copied) => {
+                        let (now, form) = copies.now(copied);
+                        let now = &now[..candidate.range.len()];
+                        Hit::new(cells, stream, begin, now, candidate.what, form)
+                    }
+                    What::Form(found) => self.form(cells, stream, found, report),
+                };
+                let ends = (hit.bytes.first().copied(), hit.bytes.last().copied());
+                let form = match hit.what {
+                    What::Copy(_) => None,
+                    What::Form(found) => Some((found.value, found.encoding)),
+                };
+                hits.entry((form, ends)).or_insert(hit);
+            }
+        });
+        let mut hits: Vec<Hit> = hits.into_values().collect();
+        hits.sort_by_cached_key(|hit| hit.order(side));
+        let mut changes = Changes::new();
+        for hit in hits {
+            // Half of it has just become something else, so it is no longer there.
+            if hit.bytes.iter().any(|(origin, _)| changes.contains_key(origin)) {
+                continue;
+            }
+            if let (Look::Made, What::Form(found)) = (side, hit.what) {
+                let part = &cells[hit.bytes[0].0.0].at.part;
+                self.made.entry(found.value).or_default().insert((part.to_string(), hit.form));
+            }
+            for (origin, byte) in hit.bytes.into_iter().chain(hit.echoes).chain(hit.shared) {
+                changes.entry(origin).or_insert((byte, hit.form));
+            }
+            *report.replaced.entry(hit.form).or_default() += 1;
+        }
+        changes
+    }
+
+    /// Where the client made another form of a value than the dext gave it.
+    pub(super) fn computed(&self) -> Vec<String> {
+        let mut computed = BTreeSet::new();
+        for (value, places) in &self.made {
+            let Some(given) = self.given.get(value) else { continue };
+            let places = places.iter().filter(|(_, form)| !given.contains(form));
+            computed.extend(places.map(|(place, form)| format!("{place}, as {form}")));
+        }
+        computed.into_iter().collect()
+    }
+
+    /// What is taken of everything that is found in a stream.
+    fn in_stream(
+        &mut self,
+        cells: &[Cell],
+        stream: &Stream,
+        copies: &Given,
+    ) -> Vec<Candidate<What>> {
+        let copies = copies.in_stream(stream).into_iter();
+        let mut candidates: Vec<Candidate<What>> = copies
+            .map(|Candidate { range, score, what }| Candidate {
+                range,
+                score,
+                what: What::Copy(what),
+            })
+            .collect();
+        for found in self.search.find(stream) {
+            let form = &self.search.encoded[found.value][found.encoding];
+            let range = found.begin..found.begin + form.bytes.len();
+            let Some(((cell, _), _)) = stream.ends(range.clone()) else { continue };
+            if !cells[cell].at.part.is_client() {
+                self.given.entry(found.value).or_default().insert(form.name);
+            }
+            let score = BYTE * range.len() as u64 - 1;
+            candidates.push(Candidate { score, range, what: What::Form(found) });
+        }
+        choose(candidates)
+    }
+
+    fn form(&self, cells: &[Cell], stream: &Stream, found: Found, report: &mut Redacted) -> Hit {
+        let form = &self.search.encoded[found.value][found.encoding];
+        let other = &self.others[found.value][found.encoding];
+        let mut becomes = form.bytes.clone();
+        if other.bytes.len() == becomes.len() {
+            becomes.copy_from_slice(&other.bytes);
+        } else {
+            report.apart.insert(form.name);
+            self.pseudonym.replace(&mut becomes, Form::Text);
+        }
+        let mut hit = Hit::new(cells, stream, found.begin, &becomes, What::Form(found), form.name);
+        if let Some(edges) = other.edges {
+            hit.shared = shared(stream, found.begin, found.begin + becomes.len(), edges);
+        }
+        hit
+    }
+}
+
+impl Hit {
+    fn new(
+        cells: &[Cell],
+        stream: &Stream,
+        begin: usize,
+        becomes: &[u8],
+        what: What,
+        form: &'static str,
+    ) -> Self {
+        let length = becomes.len();
+        let (mut bytes, mut echoes) = (Vec::with_capacity(length), Vec::new());
+        let (mut seams, mut last): (_, Option<usize>) = ((0, 0), None);
+        for (index, byte) in (begin..).zip(becomes) {
+            // Where nothing stands on the tape nothing can be changed: zero stays zero there.
+            let Some((cell, at)) = stream.origin(index) else { continue };
+            if let Some(last) = last.replace(cell).filter(|last| *last != cell) {
+                seams.0 += usize::from(cells[last].at.event != cells[cell].at.event);
+                seams.1 += 1;
+            }
+            bytes.push(((cell, at), *byte));
+            echoes.extend(stream.echoes(cell).map(|echo| ((echo, at), *byte)));
+        }
+        Self { what, form, length, seams, bytes, echoes, shared: Vec::new() }
+    }
+}
+
+/// The characters of base64 before and behind a value that hold some of its bits.
+fn shared(stream: &Stream, begin: usize, end: usize, edges: Edges) -> Vec<(Origin, u8)> {
+    let mut shared = Vec::new();
+    let mut change = |index: usize, other: &dyn Fn(u8) -> Option<u8>| {
+        // At the end of the stream there is no such character, and nothing that it could come from.
+        if let Some(character) = stream.bytes.get(index).and_then(|character| other(*character))
+            && let Some(origin) = stream.origin(index)
+        {
+            shared.push((origin, character));
+        }
+    };
+    if begin > 0 {
+        change(begin - 1, &|character| edges.before(character));
+    }
+    change(end, &|character| edges.behind(character));
+    shared
+}
