@@ -111,6 +111,8 @@ pub fn redact(
     let mut hits = Hits::new(&search, others, pseudonym);
     let mut given = BTreeMap::new();
     let before = cells.clone();
+    // No value that is looked for, so behind all of those.
+    let short = (values.len(), "short");
     for side in [Look::Given, Look::Made] {
         let mut copies = match side {
             Look::Made => Given::gather(&before, &cells, &given),
@@ -122,10 +124,10 @@ pub fn redact(
             if changes.is_empty() {
                 break;
             }
-            for (origin, (byte, form)) in changes {
+            for (origin, (byte, of)) in changes {
                 cells[origin.0].bytes[origin.1] = byte;
                 if side == Look::Given {
-                    given.insert(origin, form);
+                    given.insert(origin, of);
                 }
             }
         }
@@ -137,7 +139,7 @@ pub fn redact(
             let done = replace_short(bytes, place, pseudonym);
             report.short += u64::from(done > 0);
             if side == Look::Given {
-                given.extend((place.from..place.from + done).map(|at| ((place.cell, at), "short")));
+                given.extend((place.from..place.from + done).map(|at| ((place.cell, at), short)));
             }
         }
     }

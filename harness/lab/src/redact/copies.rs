@@ -17,6 +17,9 @@ const TRIED_MAX: usize = 32;
 /// The most bytes that are kept of what was given.
 const GIVEN_MAX: usize = 4 << 20;
 
+/// A value, and the name of the form in which it stands somewhere.
+pub(super) type Of = (usize, &'static str);
+
 /// A copy that was found in a stream.
 #[derive(Clone, Copy)]
 pub(super) struct Copied {
@@ -29,7 +32,7 @@ pub(super) struct Copied {
 struct Run {
     old: Vec<u8>,
     new: Vec<u8>,
-    form: &'static str,
+    of: Of,
 }
 
 impl Run {
@@ -56,12 +59,8 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Gathers what was replaced: `covered` has each such byte, and the form that it is a part of.
-    pub(super) fn gather(
-        before: &[Cell],
-        after: &[Cell],
-        covered: &BTreeMap<Origin, &'static str>,
-    ) -> Self {
+    /// Gathers what was replaced: `covered` has each such byte, and what it is a part of.
+    pub(super) fn gather(before: &[Cell], after: &[Cell], covered: &BTreeMap<Origin, Of>) -> Self {
         let mut runs: BTreeSet<Run> = BTreeSet::new();
         let mut size = 0;
         let mut add = |run: &mut Option<Run>| {
@@ -80,10 +79,10 @@ impl Given {
             let mut run: Option<Run> = None;
             for (index, old) in stream.bytes.iter().enumerate() {
                 let origin = stream.origin(index);
-                let form = origin.and_then(|origin| covered.get(&origin));
-                match (origin, form) {
-                    (Some((cell, at)), Some(form)) => {
-                        let empty = || Run { old: Vec::new(), new: Vec::new(), form };
+                let of = origin.and_then(|origin| covered.get(&origin));
+                match (origin, of) {
+                    (Some((cell, at)), Some(of)) => {
+                        let empty = || Run { old: Vec::new(), new: Vec::new(), of: *of };
                         let run = run.get_or_insert_with(empty);
                         run.old.push(*old);
                         run.new.push(after[cell].bytes[at]);
@@ -120,10 +119,10 @@ impl Given {
         Self { runs, changed, places, begins }
     }
 
-    /// What stands now where a copy was copied from, from its first byte on, and the form of the value there.
-    pub(super) fn now(&self, copied: Copied) -> (&[u8], &'static str) {
+    /// What stands now where a copy was copied from, from its first byte on, and the value there.
+    pub(super) fn now(&self, copied: Copied) -> (&[u8], Of) {
         let run = &self.runs[copied.run];
-        (&run.new[copied.at..], run.form)
+        (&run.new[copied.at..], run.of)
     }
 
     /// The copies that begin at each place of a stream, with [`BYTE`] points a byte.
@@ -158,7 +157,7 @@ impl Given {
 }
 
 /// True where behind a hole that begins at `index` the value goes on.
-fn continues(stream: &Stream, index: usize, covered: &BTreeMap<Origin, &'static str>) -> bool {
+fn continues(stream: &Stream, index: usize, covered: &BTreeMap<Origin, Of>) -> bool {
     let next = (index..stream.bytes.len()).find_map(|index| stream.origin(index));
     next.is_some_and(|origin| covered.contains_key(&origin))
 }

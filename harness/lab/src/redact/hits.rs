@@ -2,15 +2,16 @@
 
 use super::apply::Redacted;
 use super::choose::{BYTE, Candidate, choose};
-use super::copies::{Copied, Given};
+use super::copies::{Copied, Given, Of};
 use super::find::{Found, Search};
-use super::streams::{Cell, Look, Origin, Stream, streams};
+use super::streams::{Cell, Look, Origin, Reading, Stream, streams};
 use dextape::redaction::{Edges, Encoded, Form, Pseudonym};
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each byte that changes becomes, and the form that it is a part of.
-pub(super) type Changes = BTreeMap<Origin, (u8, &'static str)>;
+/// What each byte that changes becomes, and what it is a part of.
+pub(super) type Changes = BTreeMap<Origin, (u8, Of)>;
 
 /// The values of a tape, and what stands in the place of each.
 pub(super) struct Hits<'a> {
@@ -35,9 +36,9 @@ enum What {
 /// A place that changes.
 struct Hit {
     what: What,
-    /// The form of the value that stands there, or is copied from.
-    form: &'static str,
-    /// Its bytes.
+    /// The value that stands there, or where it is copied from.
+    of: Of,
+    /// How many bytes it has.
     length: usize,
     /// How often it goes over from one event to another, and how often from one cell to another.
     seams: (usize, usize),
@@ -50,20 +51,15 @@ struct Hit {
 }
 
 impl Hit {
-    /// In which order they are taken. What the dext gave: the longest values first, since a shorter one may be
-    /// a part of them, then what stands in one piece. What the client made: the longest places first, and copies
-    /// before what only looks like a value.
-    fn order(&self, side: Look) -> impl Ord + use<> {
+    /// In which order they are taken: the longest values first, since a shorter one may be a part of them; of one
+    /// value copies before what only looks like it, then what stands in one event or in one piece.
+    fn order(&self) -> impl Ord + use<> {
         let first = self.bytes.first().copied();
-        let (value, encoding) = match self.what {
-            What::Copy(_) => (0, 0),
-            What::Form(Found { value, encoding, .. }) => (value + 1, encoding),
+        let encoding = match self.what {
+            What::Copy(_) => None,
+            What::Form(found) => Some(found.encoding),
         };
-        let (length, is_form) = (Reverse(self.length), value > 0);
-        match side {
-            Look::Made => (0, length, is_form, self.seams, value, length, encoding, first),
-            _ => (value, Reverse(0), is_form, self.seams, 0, length, encoding, first),
-        }
+        (self.of.0, encoding.is_some(), self.seams, Reverse(self.length), encoding, first)
     }
 }
 
@@ -91,9 +87,9 @@ impl<'a> Hits<'a> {
                 let begin = candidate.range.start;
                 let hit = match candidate.what {
                     What::Copy(copied) => {
-                        let (now, form) = copies.now(copied);
+                        let (now, of) = copies.now(copied);
                         let now = &now[..candidate.range.len()];
-                        Hit::new(cells, stream, begin, now, candidate.what, form)
+                        Hit::new(cells, stream, begin, now, candidate.what, of)
                     }
                     What::Form(found) => self.form(cells, stream, found, report),
                 };
@@ -102,11 +98,19 @@ impl<'a> Hits<'a> {
                     What::Copy(_) => None,
                     What::Form(found) => Some((found.value, found.encoding)),
                 };
-                hits.entry((form, ends)).or_insert(hit);
+                // Of a value in one cell the character beside it may stand in the next one.
+                let in_order = stream.reading != Reading::Other;
+                match hits.entry((form, ends)) {
+                    Entry::Vacant(entry) => drop(entry.insert(hit)),
+                    Entry::Occupied(mut entry) if in_order => {
+                        entry.get_mut().shared.extend(hit.shared)
+                    }
+                    Entry::Occupied(_) => {}
+                }
             }
         });
         let mut hits: Vec<Hit> = hits.into_values().collect();
-        hits.sort_by_cached_key(|hit| hit.order(side));
+        hits.sort_by_cached_key(Hit::order);
         let mut changes = Changes::new();
         for hit in hits {
             // Half of it has just become something else, so it is no longer there.
@@ -115,12 +119,12 @@ impl<'a> Hits<'a> {
             }
             if let (Look::Made, What::Form(found)) = (side, hit.what) {
                 let part = &cells[hit.bytes[0].0.0].at.part;
-                self.made.entry(found.value).or_default().insert((part.to_string(), hit.form));
+                self.made.entry(found.value).or_default().insert((part.to_string(), hit.of.1));
             }
             for (origin, byte) in hit.bytes.into_iter().chain(hit.echoes).chain(hit.shared) {
-                changes.entry(origin).or_insert((byte, hit.form));
+                changes.entry(origin).or_insert((byte, hit.of));
             }
-            *report.replaced.entry(hit.form).or_default() += 1;
+            *report.replaced.entry(hit.of.1).or_default() += 1;
         }
         changes
     }
@@ -174,7 +178,14 @@ impl<'a> Hits<'a> {
             report.apart.insert(form.name);
             self.pseudonym.replace(&mut becomes, Form::Text);
         }
-        let mut hit = Hit::new(cells, stream, found.begin, &becomes, What::Form(found), form.name);
+        let mut hit = Hit::new(
+            cells,
+            stream,
+            found.begin,
+            &becomes,
+            What::Form(found),
+            (found.value, form.name),
+        );
         if let Some(edges) = other.edges {
             hit.shared = shared(stream, found.begin, found.begin + becomes.len(), edges);
         }
@@ -189,7 +200,7 @@ impl Hit {
         begin: usize,
         becomes: &[u8],
         what: What,
-        form: &'static str,
+        of: Of,
     ) -> Self {
         let length = becomes.len();
         let (mut bytes, mut echoes) = (Vec::with_capacity(length), Vec::new());
@@ -204,7 +215,7 @@ impl Hit {
             bytes.push(((cell, at), *byte));
             echoes.extend(stream.echoes(cell).map(|echo| ((echo, at), *byte)));
         }
-        Self { what, form, length, seams, bytes, echoes, shared: Vec::new() }
+        Self { what, of, length, seams, bytes, echoes, shared: Vec::new() }
     }
 }
 
