@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schemas of the tape, of protocol descriptions, of reports and of redaction policies.
+//! `schema`: the JSON Schemas of the tape, of protocol descriptions and of reports.
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -15,19 +15,16 @@ enum Of {
     Protocol,
     /// The manifest of a report.
     Report,
-    /// A redaction policy.
-    Policy,
 }
 
 impl Of {
-    const ALL: [Self; 4] = [Self::Tape, Self::Protocol, Self::Report, Self::Policy];
+    const ALL: [Self; 3] = [Self::Tape, Self::Protocol, Self::Report];
 
     fn schema(self) -> String {
         match self {
             Self::Tape => dextape::tape::schema::schema(),
             Self::Protocol => dextape::protocol::schema(),
             Self::Report => dextape_lab::report_schema(),
-            Self::Policy => dextape::redaction::schema(),
         }
     }
 
@@ -37,7 +34,6 @@ impl Of {
             Self::Tape => "harness/schema/tape.schema.json",
             Self::Protocol => "harness/schema/protocol.schema.json",
             Self::Report => "harness/schema/report.schema.json",
-            Self::Policy => "harness/schema/policy.schema.json",
         }
     }
 }

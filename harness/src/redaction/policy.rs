@@ -67,7 +67,6 @@ pub enum PolicyError {
 /// # Ok::<(), dextape::redaction::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedactionPolicy {
@@ -86,7 +85,6 @@ pub struct RedactionPolicy {
 
 /// A field of calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyField {
     /// Of this selector; of all where it is left out.
@@ -107,7 +105,6 @@ pub struct PolicyField {
 
 /// What of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FieldPlace {
@@ -125,7 +122,6 @@ pub enum FieldPlace {
 
 /// Bytes of the structure handed in that choose the calls of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// First byte.
@@ -151,7 +147,6 @@ impl When {
 
 /// A range of a memory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyMemory {
     /// Of this memory type.
@@ -311,23 +306,6 @@ impl RedactionPolicy {
         self.fields.extend(other.fields);
         self.memory.extend(other.memory);
     }
-}
-
-/// The JSON Schema of a redaction policy, as it is checked in.
-///
-/// # Examples
-///
-/// ```
-/// assert!(dextape::redaction::schema().contains("\"properties\""));
-/// ```
-#[cfg(feature = "schema")]
-#[must_use]
-pub fn schema() -> String {
-    let mut schema = schemars::schema_for!(RedactionPolicy);
-    schema.insert("title".to_owned(), "A redaction policy of dextape".into());
-    let mut text = format!("{:#}", schema.as_value());
-    text.push('\n');
-    text
 }
 
 /// The private ranges of a structure.
