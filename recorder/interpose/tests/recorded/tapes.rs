@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 pub(crate) fn trials(tools: Arc<Tools>) -> Vec<Trial> {
     type Test = fn(&Arc<Tools>);
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("the_tape_is_that_of_the_mock_itself", same_tape),
         ("inserted_linked_and_direct_recordings_agree", three_ways),
         ("the_tape_replays_to_the_same_program", replayed),
         ("a_crash_leaves_a_journal_with_all_that_was_finished", crash),
+        ("a_flight_recorder_has_a_tape_cut_by_a_crash", flight),
         ("a_forked_child_is_on_the_tape", fork),
         ("a_linked_program_starts_marks_and_stops", linked),
         ("what_may_be_the_programs_own_write_is_marked", own_writes),
@@ -196,6 +197,34 @@ fn crash(tools: &Arc<Tools>) {
     let unmap = |told: &Told| matches!(told.body, Body::Unmap { .. });
     let until = whole[&1].iter().position(unmap).unwrap();
     assert_same(&found[&1], &whole[&1][..until]);
+}
+
+fn flight(tools: &Arc<Tools>) {
+    let program = Program::compile(tools, false);
+    let path = program.path("t.tape.jsonl");
+    let run = |ring: &str| {
+        let mut command = program.macos(Some(path.as_os_str()));
+        command.env("DEXTAPE_RING", ring).env("DEXTAPE_TRIGGER", "signal:crash");
+        command.arg("crash").output().unwrap()
+    };
+    assert!(!run("1MiB").status.success(), "the program aborts");
+    let cut = program.path("t-cut-1.tape.jsonl");
+    assert!(validate(&cut).unwrap().is_valid());
+    let tape = Tape::read(&cut).unwrap();
+    let noted = tape.events().iter().any(|event| {
+        matches!(&event.body, Body::Note { subject: NoteSubject::Trigger, reason, .. }
+            if reason == "SIGABRT came")
+    });
+    assert!(noted && tape.events().len() > 20, "{}", tape.events().len());
+    assert!(!program.path("t-cut-2.tape.jsonl").exists());
+    // The ring itself is left, within its bound.
+    let journal = program.path("t.journal");
+    assert!(std::fs::metadata(&journal).unwrap().len() <= 1 << 20);
+    // What is no ring records nothing, and says so.
+    std::fs::remove_file(&journal).unwrap();
+    let said = String::from_utf8_lossy(&run("1KiB").stderr).into_owned();
+    assert!(said.contains("failed to read the ring \"1KiB\""), "{said}");
+    assert!(!journal.exists() && !path.exists());
 }
 
 fn fork(tools: &Arc<Tools>) {
