@@ -2,6 +2,7 @@
 
 use super::origin::{Client, Origin};
 use super::{Deviation, Deviations, Explored};
+use crate::fault::{Fault, When};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,6 +62,14 @@ impl fmt::Display for Failure {
 /// What stands at the place of each deviation, in the run that has them all.
 pub(super) fn describe(origin: &Origin<'_>, list: &Deviations, client: Client<'_>) -> Vec<String> {
     let run = origin.run(list, true, None, client);
+    // Completions are counted as they come where none is late or lost.
+    let counts = |deviation: &Deviation| completion_of(deviation).is_some();
+    let posts = match origin {
+        Origin::Live { .. } if list.0.iter().any(counts) => {
+            origin.run(&Deviations::NONE, true, None, client).moments
+        }
+        _ => Vec::new(),
+    };
     let describe = |deviation: &Deviation| match *deviation {
         Deviation::Stall { lane, operation, .. } | Deviation::Wake { lane, operation } => {
             let made = run.made.iter().find(|made| (made.lane, made.number) == (lane, operation));
@@ -70,7 +79,20 @@ pub(super) fn describe(origin: &Origin<'_>, list: &Deviations, client: Client<'_
             let timer = run.timers.iter().find(|(of, nth, _)| (*of, *nth) == (lane, wait));
             timer.map_or(String::new(), |(_, _, long)| format!("after {long:?}"))
         }
-        _ => origin.describe(deviation),
+        _ => match completion_of(deviation).and_then(|nth| posts.get(nth)) {
+            Some(at) => format!("which comes at {at:?} otherwise"),
+            None => origin.describe(deviation),
+        },
     };
     list.0.iter().map(describe).collect()
+}
+
+/// Which of all completions it is that a fault strikes, from 0 on.
+fn completion_of(deviation: &Deviation) -> Option<usize> {
+    match deviation {
+        Deviation::Fault(Fault::Completion { selector: None, when: When::Nth(nth), .. }) => {
+            usize::try_from(nth.checked_sub(1)?).ok()
+        }
+        _ => None,
+    }
 }

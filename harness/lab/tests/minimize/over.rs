@@ -306,3 +306,48 @@ fn what_is_no_baseline_is_told() {
     header.extra.insert(Header::BASELINE.to_owned(), wrong);
     assert!(told(&header).contains("expected a place, a colon"), "{}", told(&header));
 }
+
+/// The same run leaves the same bytes, in a file of its own name.
+#[test]
+fn a_failed_run_on_a_mock_leaves_its_tape() {
+    let list: Deviations = "fault call 3 #3: error NoMemory".parse().unwrap();
+    let kept = || {
+        let check = Check::mock(1, mock).deviations(list.clone());
+        let check = check.recorder(|| RunRecording::start(RecordOptions::default()));
+        let failure = check.run(|system| sum(system, true)).unwrap_err();
+        let path = failure.tape.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        (path, text)
+    };
+    let (path, text) = kept();
+    assert_eq!(kept(), (path, text.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tape.jsonl");
+    std::fs::write(&path, text).unwrap();
+    let tape = Tape::read(&path).unwrap();
+    assert!(tape.validate().is_valid());
+    assert_eq!(Deviations::of_header(tape.header()), Ok(Some(list.clone())));
+    assert_eq!(tape.header().provenance, [format!("perturbed: {list}")]);
+    // It replays as any other, without the mock.
+    let replayer = Replayer::new(Arc::new(tape), ReplayOptions::default()).unwrap();
+    let ended = Schedule::simulate(1, |on| {
+        let system: Arc<dyn System> = replayer.system(on);
+        sum(&system, true)
+    });
+    assert!(ended.unwrap_err().contains("kIOReturnNoMemory"));
+    assert!(replayer.finish().unwrap().is_complete());
+    // Without a recorder there is none, and it is said how to have one.
+    let check = Check::mock(1, mock).deviations(list);
+    let failure = check.run(|system| sum(system, true)).unwrap_err();
+    let why = failure.tape.unwrap_err();
+    assert_eq!(why, "the mock's runs are not recorded; `Check::recorder` has them so");
+}
+
+#[test]
+fn a_check_of_a_tape_over_a_mock_is_refused() {
+    let mut tape = recorded("", |system| sum(system, true));
+    Baseline { mock: "null-driver".to_owned(), ..Baseline::default() }.enter(tape.header_mut());
+    let error = Check::new(&tape).unwrap_err();
+    insta::assert_snapshot!(format!("failed to {error}"), @"failed to make other runs of the tape: it holds only in what a run on a mock differs; check the client on that mock");
+}

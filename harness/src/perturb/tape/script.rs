@@ -6,8 +6,8 @@ use crate::call::Completion;
 use crate::connection::Notice;
 use crate::registry::Matching;
 use crate::tape::{
-    Body, Call, Capture, Comparison, Event, Field, FieldRule, MappedMemory, OtherCall, OutputKind,
-    Payload, Sequence, Structure, Tape, TapeError,
+    Body, Call, Capture, Comparison, Event, Field, FieldRule, Header, MappedMemory, OtherCall,
+    OutputKind, Payload, Sequence, Structure, Tape, TapeError,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -116,6 +116,12 @@ pub enum UnfitTape {
     /// Part of the story is missing.
     #[error("make other runs of the tape: {0}; record it again from the beginning to the end")]
     Holes(&'static str),
+    /// A mock answers what it does not hold.
+    #[error(
+        "make other runs of the tape: it holds only in what a run on a mock differs; check the client on that \
+         mock"
+    )]
+    OverMock,
 }
 
 impl From<TapeError> for UnfitTape {
@@ -126,6 +132,9 @@ impl From<TapeError> for UnfitTape {
 
 impl Script {
     pub(in crate::perturb) fn new(tape: &Tape) -> Result<Self, UnfitTape> {
+        if tape.header().extra.contains_key(Header::BASELINE) {
+            return Err(UnfitTape::OverMock);
+        }
         let mut events = tape.events().to_vec();
         for event in &mut events {
             event.try_visit_payloads(|payload| {
