@@ -45,7 +45,7 @@ fn record(candidate: &'static Candidate, bug: Bug, list: &Deviations) -> (Tape, 
     let check = mock(candidate).recorder(move || RunRecording::start(options()));
     let check = check.keep(folder.path().join("run.tape.jsonl")).deviations(list.clone());
     let failed = check.run(|system| (candidate.run)(system, Some(bug))).unwrap_err();
-    let mut tape = Tape::read(&failed.tape.as_ref().unwrap()).unwrap();
+    let mut tape = Tape::read(failed.tape.as_ref().unwrap()).unwrap();
     tape.inline_blobs().unwrap();
     assert_eq!(Deviations::of_header(tape.header()), Ok(Some(list.clone())), "{bug:?}");
     (tape, Failure::of_run(&failed.what))

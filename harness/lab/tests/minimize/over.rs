@@ -43,11 +43,11 @@ fn sum(system: &Arc<dyn System>, is_mended: bool) -> Result<u64, String> {
     for number in 0..CALLS {
         let data = Data { foo: number, bar: 0 };
         let call = connection.call(selector::CHECKED_STRUCT).input(&data);
-        let Data { foo, .. } = call.output().map_err(|error| error.to_string())?;
-        if foo == number + 1 {
-            sum += foo;
+        let answer: Data = call.output().map_err(|error| error.to_string())?;
+        if answer.foo == number + 1 {
+            sum += answer.foo;
         } else if !is_mended {
-            return Err(format!("{foo} is answered to {number}"));
+            return Err(format!("{} is answered to {number}", answer.foo));
         }
     }
     Ok(sum)
