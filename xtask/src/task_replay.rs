@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub(crate) struct Replay {
     /// The tape.
     tape: PathBuf,
-    /// Order that the client has to keep: exact, ordered, lanes, nearest or any_order; the tape's own by
-    /// default.
+    /// Order that the client has to keep: exact, ordered, lanes, nearest, any_order or across_gaps; by
+    /// default across_gaps where a flight recorder has cut the tape, or else the tape's own.
     #[arg(long)]
     policy: Option<Policy>,
     /// Show changes of shared memory at exactly the read that saw them.
