@@ -75,7 +75,7 @@ impl MemoryState {
     pub(super) fn arm_one(&mut self, program: &Program, patch: PatchIndex) {
         if is_registers(program, program.patches[patch as usize].memory) {
             self.reads.push_back(patch);
-        } else {
+        } else if self.armed.iter().all(|armed| armed.patch != patch) {
             self.armed.push(Armed { patch, reads: 0 });
         }
     }
@@ -125,6 +125,7 @@ impl State {
     /// Makes a chain of patches due.
     pub(super) fn arm(&mut self, program: &Program, first: PatchIndex) {
         let supersedes = self.timing == PatchTiming::FirstRead;
+        let crosses = self.crossing.is_some();
         let mut index = first;
         while let Some(patch) = program.patches.get(index as usize) {
             let memory = &mut self.memories[patch.memory as usize];
@@ -148,7 +149,11 @@ impl State {
                             > patch.offset.saturating_add(patch.length)
                 });
             }
-            memory.armed.push(Armed { patch: index, reads: 0 });
+            // A client that was taken past what it stands behind has it already.
+            let again = crosses && memory.armed.iter().any(|armed: &Armed| armed.patch == index);
+            if !again {
+                memory.armed.push(Armed { patch: index, reads: 0 });
+            }
             index = patch.next;
         }
     }
