@@ -100,6 +100,16 @@ impl Pseudonym {
     /// Puts the pseudonym of `bytes` in their place. It is equal to them only by a chance of one in
     /// as many as there are values of the form.
     pub fn replace(&self, bytes: &mut [u8], form: Form) {
+        self.replace_at(bytes, form, &|_| true);
+    }
+
+    /// As [`Self::replace`], of no other than the bytes that are chosen.
+    pub(super) fn replace_at(
+        &self,
+        bytes: &mut [u8],
+        form: Form,
+        is_chosen: &dyn Fn(usize) -> bool,
+    ) {
         let length = bytes.len();
         let places: Vec<(usize, u8, u16)> = match (form, std::str::from_utf8(bytes)) {
             (Form::Text, Ok(text)) => text.char_indices().filter_map(of_character).collect(),
@@ -117,7 +127,8 @@ impl Pseudonym {
             size,
             value: u16::from(bytes[index]) - u16::from(base),
         };
-        let mut places: Vec<Place> = places.into_iter().map(place).collect();
+        let mut places: Vec<Place> =
+            places.into_iter().filter(|(index, ..)| is_chosen(*index)).map(place).collect();
         let half = places.len() / 2;
         for round in 0..ROUNDS {
             let (low, high) = places.split_at_mut(half);

@@ -1,5 +1,6 @@
 //! Values that are known to be private.
 
+use super::likeness::{Likeness, tied};
 use super::{Form, Pseudonym};
 use std::fmt;
 
@@ -9,6 +10,10 @@ pub const VALUE_MIN: usize = 4;
 
 /// The most bytes of a value.
 pub const VALUE_MAX: usize = 1024;
+
+/// Pseudonyms that are tried until one is alike in its forms. Of a value whose forms are more alike than those of all
+/// but one in thousands the first is taken, where they are not.
+const STEPS_MAX: usize = 4096;
 
 /// A value that must not leave: a serial number, an address of a network card, a name.
 ///
@@ -93,7 +98,9 @@ impl PrivateValue {
     }
 
     /// The value that stands in its place. Of a number it is one with as many digits in both ways of
-    /// writing it, so that it needs as many bytes, and with its zero bytes.
+    /// writing it, so that it needs as many bytes, and with its zero bytes. Two forms of the value that are
+    /// equal stay so, and two that differ differ: its hexadecimal digits in both cases, and its bytes turned round.
+    /// It is another value, but for what has no other of its form, as a text of nothing but marks.
     ///
     /// # Examples
     ///
@@ -107,6 +114,37 @@ impl PrivateValue {
     /// ```
     #[must_use]
     pub fn pseudonym(&self, pseudonym: &Pseudonym) -> Self {
+        let (likeness, tied) = (self.likeness(), tied(&self.bytes));
+        let mut walked = self.next(pseudonym, &tied);
+        let first = walked.clone();
+        // Each step is a permutation of all that are tied in this way, so the way to the next one that is alike is one
+        // of those that are.
+        for _ in 0..STEPS_MAX {
+            if walked == *self {
+                break;
+            }
+            if walked.likeness() == likeness {
+                return walked;
+            }
+            walked = walked.next(pseudonym, &tied);
+        }
+        if first == *self {
+            // Of one letter over and over there are few.
+            let untied: Vec<usize> = (0..self.bytes.len()).collect();
+            return self.next(pseudonym, &untied);
+        }
+        first
+    }
+
+    fn likeness(&self) -> Likeness {
+        match self.number() {
+            Some(number) => Likeness::of(&self.bytes, &number.to_be_bytes()),
+            None => Likeness::of(&self.bytes, &self.bytes),
+        }
+    }
+
+    /// Another value of the same form, with the same bytes where they are tied, whatever else its own forms are like.
+    fn next(&self, pseudonym: &Pseudonym, tied: &[usize]) -> Self {
         let form = match self.kind {
             Kind::Text => Form::Text,
             Kind::Bytes => Form::Bytes,
@@ -116,7 +154,15 @@ impl PrivateValue {
             }
         };
         let mut bytes = self.bytes.clone();
-        pseudonym.replace(&mut bytes, form);
+        if form == Form::Text && !bytes.is_ascii() {
+            // The bytes of one character are no others from behind.
+            pseudonym.replace(&mut bytes, form);
+        } else {
+            pseudonym.replace_at(&mut bytes, form, &|index| tied[index] == index);
+            for (index, first) in tied.iter().enumerate() {
+                bytes[index] = bytes[*first];
+            }
+        }
         Self { kind: self.kind, bytes }
     }
 
@@ -193,7 +239,9 @@ fn hex_groups(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::encodings;
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_value_is_what_it_is_at_bottom() {
@@ -227,5 +275,45 @@ mod tests {
         assert!(other != "Jürgen Öst" && other.chars().count() == 10, "{other}");
         let shown = format!("{:?}", PrivateValue::of_text("Ada Lovelace"));
         assert!(!shown.contains("Ada"), "{shown}");
+    }
+
+    #[test]
+    fn forms_of_a_pseudonym_are_equal_where_those_of_the_value_are() {
+        let forms = |value: &PrivateValue| {
+            let mut forms: Vec<_> = encodings(value);
+            forms.retain(|form| form.edges.is_none());
+            forms.into_iter().map(|form| form.bytes).collect::<Vec<_>>()
+        };
+        for text in
+            ["laabj", "suma", "isppaktmo", "C30Z144E02TKU", "pppq", "11:22:33:5a", "4815162342"]
+        {
+            let value = PrivateValue::of_text(text).unwrap();
+            for key in 0..64 {
+                let other = value.pseudonym(&Pseudonym::new([key; 32]));
+                let (old, new) = (forms(&value), forms(&other));
+                for (one, other) in (0..old.len()).flat_map(|one| (0..one).map(move |it| (one, it)))
+                {
+                    assert!(old[one] == old[other] || new[one] != new[other], "{text}, key {key}");
+                }
+            }
+        }
+        for (text, count) in [("mvkvm", 26 * 26 * 26), ("abba", 26 * 26), ("aaaa", 26)] {
+            let value = PrivateValue::of_text(text).unwrap();
+            let others: BTreeSet<_> =
+                (0..=255).map(|key| value.pseudonym(&Pseudonym::new([key; 32]))).collect();
+            let same = |other: &&PrivateValue| other.bytes.iter().eq(other.bytes.iter().rev());
+            // Of one letter over and over the only other one may be the same.
+            let tied = others.iter().filter(same).count();
+            assert!(tied == others.len() || text == "aaaa", "{text}");
+            assert!(!others.contains(&value) && tied > count.min(200) / 2, "{text}");
+        }
+        let key = Pseudonym::new([3; 32]);
+        let all = || {
+            (b'a'..=b'z').flat_map(|one| (b'a'..=b'z').map(move |other| [one, other, other, one]))
+        };
+        let others: BTreeSet<_> = all()
+            .map(|text| PrivateValue::of_bytes(&text).map(|value| value.pseudonym(&key)))
+            .collect();
+        assert_eq!(others.len(), 26 * 25 + 1, "those of one letter are none");
     }
 }
