@@ -213,15 +213,17 @@ pub(crate) fn replay(
     })
 }
 
-/// Replays strictly: 101 is a divergence, 102 a tape that was not used whole, and both have been said.
+/// Replays strictly: 101 is a divergence, 102 a tape that was not used whole or not at
+/// all, and both have been said.
 fn play(execution: &Execution, path: &Path, input: Input) -> Result<Executed, Failure> {
     let strict = ("DEXTAPE_STRICT", OsString::from("1"));
     let played = execution.run(&[("DEXTAPE_TAPE", path.into()), strict], input)?;
     match played.status.code() {
         Some(101) => Err(Failure::Invalid(format!("replay {}: it diverged", shown(path)))),
-        Some(102) => {
-            Err(Failure::Invalid(format!("replay {}: not all of it was used", shown(path))))
-        }
+        Some(102) => Err(Failure::Invalid(format!(
+            "replay {}: not all of it was used, as said",
+            shown(path)
+        ))),
         _ => Ok(played),
     }
 }

@@ -31,18 +31,28 @@ pub struct Finish {
 
 /// Why nothing can be served. The text completes "failed to ...".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartError(String);
+pub struct StartError {
+    text: String,
+    exit_code: Option<i32>,
+}
 
 impl StartError {
-    /// With this text.
+    /// With this text. The client goes on, with no service.
     pub fn new(text: impl fmt::Display) -> Self {
-        Self(text.to_string())
+        Self { text: text.to_string(), exit_code: None }
+    }
+
+    /// Has the client end with this code, whatever it makes of finding no service.
+    #[must_use]
+    pub fn ending_with(mut self, exit_code: i32) -> Self {
+        self.exit_code = Some(exit_code);
+        self
     }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -61,6 +71,8 @@ struct Current {
     system: Arc<dyn System>,
     /// `None` where nothing could be started.
     backend: Option<Box<dyn Backend>>,
+    /// Where nothing could be started: what the client ends with instead of its own code.
+    exit_code: Option<i32>,
 }
 
 /// Says where the answers come from. To be called before the client runs: from a constructor of the
@@ -133,10 +145,15 @@ fn current() -> &'static Current {
             None => Err(StartError::new("find what to answer from: no library has said it")),
         };
         match started {
-            Ok(backend) => Current { system: Arc::clone(backend.system()), backend: Some(backend) },
+            Ok(backend) => Current {
+                system: Arc::clone(backend.system()),
+                backend: Some(backend),
+                exit_code: None,
+            },
             Err(error) => {
                 say(&format!("failed to {error}\nso there is no service here"));
-                Current { system: MockSystem::new(&Schedule::free()), backend: None }
+                let system = MockSystem::new(&Schedule::free());
+                Current { system, backend: None, exit_code: error.exit_code }
             }
         }
     })
@@ -172,7 +189,8 @@ fn finish(diverged: bool) -> Option<i32> {
         cf::report::say_leaks();
     }
     // Not `current`: a client that asked for nothing starts nothing.
-    let backend = CURRENT.get()?.backend.as_ref()?;
+    let current = CURRENT.get()?;
+    let Some(backend) = &current.backend else { return current.exit_code };
     let Finish { message, exit_code } = backend.finish(diverged);
     if let Some(message) = message {
         say(&message);

@@ -12,7 +12,7 @@
 //! | `DEXTAPE_PATIENCE` | seconds without any progress after which a replayed client that waits without a timeout, or for its turn, diverges; 10 by default |
 //! | `DEXTAPE_POLICY` | order that the replayed client has to keep; the tape's own by default |
 //! | `DEXTAPE_ON_DIVERGENCE` | code that a diverging client gets instead of its end with exit code 101 |
-//! | `DEXTAPE_STRICT` | `1`: a replay that leaves events of the tape unused exits with 102 |
+//! | `DEXTAPE_STRICT` | `1`: a program exits with 102 where its replay leaves events of the tape unused, or cannot be begun |
 //! | `DEXTAPE_PLUGIN` | the library whose dext answers instead |
 //! | `DEXTAPE_RECORD` | the tape that is recorded, whatever answers |
 //! | `DEXTAPE_RING` | how much the recording keeps, such as `64MiB`, `10min` or `64MiB,10min`: the beginnings of connections and the newest events |

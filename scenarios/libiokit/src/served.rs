@@ -52,7 +52,10 @@ pub fn start(registry: fn() -> Registry) -> Result<Box<dyn Backend>, StartError>
     });
     let recording = started.as_ref().ok().and_then(|served| served.recording.clone());
     control::started(recording);
-    Ok(Box::new(started?))
+    // Whoever asks for strictness must not take a client that found no service for a good replay.
+    let is_strict = std::env::var_os("DEXTAPE_STRICT").is_some_and(|value| value == "1");
+    let ending = |error: StartError| if is_strict { error.ending_with(UNUSED) } else { error };
+    Ok(Box::new(started.map_err(ending)?))
 }
 
 /// What serves one program.

@@ -53,7 +53,11 @@ const SHAPES: [Shape; 8] = [
     ("polls, another number of times", |calls| {
         [5, 7].map(|period| {
             let step = move |call: u64| {
-                if call % period == 0 { (1, call / period % 11) } else { (7, call % period % 2) }
+                if call.is_multiple_of(period) {
+                    (1, call / period % 11)
+                } else {
+                    (7, call % period % 2)
+                }
             };
             simple((0..calls).map(step))
         })

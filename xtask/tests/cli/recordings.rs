@@ -66,7 +66,7 @@ fn wrong_questions_name_what_would_do() {
     let folder = Folder::new();
     insta::assert_snapshot!(folder.run(&["record", "smc", "--param", "colour=red"]), @r#"
     --- stderr
-    error: failed to set parameter "colour": the scenario has dump, model, hidden, write
+    error: failed to set parameter "colour": the scenario has dump, model, hidden, write, serials
     --- exit code 2
     "#);
     insta::assert_snapshot!(folder.run(&["record", "null-driver", "--dump", "x.txt"]), @r#"

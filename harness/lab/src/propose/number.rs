@@ -102,8 +102,8 @@ fn counts(values: &[u64]) -> bool {
         && steps.values().max().is_some_and(|most| most * 2 > values.len() - 1)
 }
 
-/// The bits of which the values are made: most values are single bits, some several, and each bit is in more
-/// than one value; sizes are powers of two, too, but few of them share their bits. Numbers in a row are no
+/// The bits of which the values are made: most values are single bits, some several, and half of the bits or
+/// more are in several values; sizes are powers of two, too, but few of them share their bits. Numbers in a row are no
 /// flags.
 fn flags(distinct: &BTreeSet<u64>) -> Option<Vec<u64>> {
     let all = distinct.iter().fold(0, |all, value| all | value);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(course(&[0x1_2000_4000, 0, 0x1_2000_8000]), Meaning::Address);
         assert_eq!(course(&[7, 70, 7000, 3]), Meaning::Plain);
         assert_eq!(course(&[0, 1, 0, 1, 1, 1, 0]), Meaning::Plain, "yes and no");
-        assert_eq!(course(&[1, 2, 4, 6, 8, 16, 32, 0x71]), Meaning::Plain, "sizes");
+        assert_eq!(course(&[1, 2, 4, 6, 8, 16, 32, 64, 128]), Meaning::Plain, "sizes");
         assert_eq!(course(&[0x22, 5, 0x36, 9, 1, 0x11, 0x1d, 0x2c]), Meaning::Plain, "numbers");
     }
 
