@@ -11,9 +11,10 @@ pub const VALUE_MIN: usize = 4;
 /// The most bytes of a value.
 pub const VALUE_MAX: usize = 1024;
 
-/// Pseudonyms that are tried until one is alike in its forms. Of a value whose forms are more alike than those of all
-/// but one in thousands the first is taken, where they are not.
+/// Pseudonyms that are tried until one is alike in its forms, up to so many bytes in all, where they are long. Of a
+/// value whose forms are more alike than those of all but one in thousands the first is taken, where they are not.
 const STEPS_MAX: usize = 4096;
+const STEP_BYTES: usize = 16 * STEPS_MAX;
 
 /// A value that must not leave: a serial number, an address of a network card, a name.
 ///
@@ -119,7 +120,7 @@ impl PrivateValue {
         let first = walked.clone();
         // Each step is a permutation of all that are tied in this way, so the way to the next one that is alike is one
         // of those that are.
-        for _ in 0..STEPS_MAX {
+        for _ in 0..(STEP_BYTES / self.bytes.len().max(16)) {
             if walked == *self {
                 break;
             }
