@@ -303,10 +303,13 @@ fn changes(tape: &Tape, words: &Words) -> Changes {
     changes
 }
 
+/// What a word becomes where it is `now`, by a change from one value to another.
+type Manner = fn(u64, (u64, u64)) -> u64;
+
 /// True where each change of a word is one or several of the recorded ones in their order, made of
 /// whatever was there: the same was stored, the same added, or the same bits were set.
 fn are_made_of(held: &[(u64, u64)], made: &[(u64, u64)]) -> bool {
-    let manners: [fn(u64, (u64, u64)) -> u64; 3] = [
+    let manners: [Manner; 3] = [
         |_, (_, after)| after,
         |now, (before, after)| now.wrapping_add(after.wrapping_sub(before)),
         |now, (before, after)| now | (after & !before),

@@ -3,7 +3,9 @@
 use crate::common::Folder;
 #[cfg(target_os = "linux")]
 use crate::exec::compiled;
-use dextape::tape::{Body, Payload, Tape};
+use dextape::tape::Tape;
+#[cfg(target_os = "linux")]
+use dextape::tape::{Body, Payload};
 use dextape_lab::Baseline;
 
 const TAPE: &str = "a.tape.jsonl";

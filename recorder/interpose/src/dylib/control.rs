@@ -30,9 +30,13 @@ extern "C" fn load() {
             recorder::redacted_by(policy);
         }
         // SAFETY: as above.
-        let ring = unsafe { text_of(getenv(c"DEXTAPE_RING".as_ptr())) };
+        let value = unsafe { getenv(c"DEXTAPE_RING".as_ptr()) };
+        // SAFETY: what `getenv` gives is NULL or a string that ends with 0, and nobody changes it now.
+        let ring = unsafe { text_of(value) };
         // SAFETY: as above.
-        let triggers = unsafe { text_of(getenv(c"DEXTAPE_TRIGGER".as_ptr())) };
+        let value = unsafe { getenv(c"DEXTAPE_TRIGGER".as_ptr()) };
+        // SAFETY: what `getenv` gives is NULL or a string that ends with 0, and nobody changes it now.
+        let triggers = unsafe { text_of(value) };
         recorder::flying(ring, triggers);
         if let Some(tape) = tape {
             recorder::ask(tape, None);
