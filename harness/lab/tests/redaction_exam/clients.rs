@@ -224,7 +224,8 @@ pub(crate) fn copy_and_compare(directory: &Path, number: u64) -> Result<(), Stri
     let mut tape = Tape::read(&path).expect("the tape reads");
     let report = redact(&mut tape, &RedactionPolicy::new(), &known, &Pseudonym::new([7; 32]))
         .map_err(|error| format!("failed to {error}"))?;
-    let left = super::search::search_tape(&tape, &super::search::Search::new(&secrets));
+    let mut left = super::search::search_tape(&tape, &super::search::Search::new(&secrets));
+    left.retain(|secret| !super::search::is_of_the_format(&secrets[*secret]));
     if !left.is_empty() {
         return Err(format!("values {left:?} are left"));
     }

@@ -1,7 +1,7 @@
 //! One tape examined, and what came of all.
 
 use super::plant::Plant;
-use super::search::{Search, search_tape};
+use super::search::{Search, is_of_the_format, search_tape};
 use super::subject::Subject;
 use dextape::redaction::Pseudonym;
 use dextape::tape::{Tape, TapeReader, validate_reader};
@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     refused: Vec<String>,
     /// Tapes whose events or lengths are others than before.
     deformed: Vec<String>,
+    /// Tapes with a name that the format itself writes.
+    of_the_format: Vec<u64>,
     misses: BTreeMap<(Miss, String, String), Vec<u64>>,
     planted: BTreeMap<&'static str, u64>,
 }
@@ -126,7 +128,9 @@ impl Tally {
                     self.miss(Miss::Left, plant, number);
                     none = false;
                 }
-                if none {
+                if none && is_of_the_format(&secrets[secret]) {
+                    self.of_the_format.push(number);
+                } else if none {
                     let key =
                         (Miss::LeftElsewhere, format!("{:?}", secrets[secret].kind), String::new());
                     self.misses.entry(key).or_default().push(number);
@@ -225,6 +229,10 @@ impl fmt::Display for Tally {
         for ((miss, place, form), tapes) in &self.misses {
             let first = &tapes[..tapes.len().min(4)];
             writeln!(f, "{miss:?}: {place}: {form}: {} (tapes {first:?})", tapes.len())?;
+        }
+        if !self.of_the_format.is_empty() {
+            let (count, tapes) = (self.of_the_format.len(), &self.of_the_format);
+            writeln!(f, "{count} with a name that the format itself writes (tapes {tapes:?})")?;
         }
         writeln!(f, "{} refused, {} deformed", self.refused.len(), self.deformed.len())?;
         self.refused

@@ -287,6 +287,15 @@ fn json(value: &serde_json::Value, visit: &mut impl FnMut(&str)) {
     }
 }
 
+/// Names that the format itself writes, read in one of the ways of this search, on tapes that never held them. A tape
+/// with one as its secret is examined at each place where that was planted; a search of the whole cannot tell.
+pub(crate) const NAMES_OF_THE_FORMAT: [&str; 4] = ["ratn", "suma", "nikw", "vree"];
+
+/// True where finding this secret in a whole tape says nothing.
+pub(crate) fn is_of_the_format(secret: &Secret) -> bool {
+    secret.text.as_deref().is_some_and(|text| NAMES_OF_THE_FORMAT.contains(&text))
+}
+
 /// The secrets that a tape holds: in its events, in what follows upon each other, and in its text.
 pub(crate) fn search_tape(tape: &Tape, search: &Search) -> Vec<usize> {
     let mut streams = Streams::default();
