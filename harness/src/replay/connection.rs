@@ -178,6 +178,8 @@ impl ReplayConnection {
                         if buffer.length() <= INLINE_STRUCTURE_MAX {
                             continue;
                         }
+                        // What is to come to the memory does not come to the buffer.
+                        state.settle_memories(program);
                         state.memories[memory as usize].store = Some(Arc::clone(buffer.store()));
                         watched.push((buffer, memory));
                     }

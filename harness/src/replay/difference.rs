@@ -2,7 +2,7 @@
 
 use super::describe;
 use super::divergence::{Difference, Shown};
-use super::program::{Buffer, CallRules, Compare, Flags, Kind, Program, StepIndex};
+use super::program::{Buffer, Compare, Flags, Kind, Program, StepIndex};
 use super::request::{CallRequest, Request, recorded};
 use crate::tape::{Comparison, Field, FieldRule};
 
@@ -15,7 +15,8 @@ const ROW: usize = 16;
 pub(super) const OTHER_THING: u64 = 1 << 32;
 pub(super) const OTHER_CONNECTION: u64 = 1 << 24;
 
-/// How far a step is from the request, up to about `limit`; `None` where it is another operation.
+/// How far a step is from the request; `None` where it is another operation. What is farther than `limit`
+/// is only known to be so.
 pub(super) fn distance(
     program: &Program,
     step: StepIndex,
@@ -35,7 +36,8 @@ pub(super) fn distance(
             if selector + connection > limit {
                 return Some(selector + connection);
             }
-            selector + connection + call_distance(program, step, &held, &given)
+            let limit = limit - selector - connection;
+            selector + connection + call_distance(program, step, (&held, &given), limit)
         }
         (held, given) => {
             // One for each field that differs, and the bytes of a write.
@@ -47,7 +49,7 @@ pub(super) fn distance(
             );
             let bytes = match (held, given) {
                 (Request::Write { bytes: held, .. }, Request::Write { bytes: given, .. }) => {
-                    byte_distance(held, given, &[])
+                    byte_distance(held, given, &[], limit)
                 }
                 _ => 0,
             };
@@ -75,17 +77,18 @@ fn thing(request: &Request<'_>) -> u64 {
 fn call_distance(
     program: &Program,
     step: StepIndex,
-    held: &CallRequest<'_>,
-    given: &CallRequest<'_>,
+    (held, given): (&CallRequest<'_>, &CallRequest<'_>),
+    limit: u64,
 ) -> u64 {
-    let none = CallRules::default();
-    let rules = program.rules.calls(held.connection, held.selector).unwrap_or(&none);
-    let words = held.scalars.iter().zip(given.scalars).zip(&rules.scalars);
-    let words = words.filter(|((held, given), rule)| rule.is_none() && held != given).count();
+    let rules = program.rules.calls(held.connection, held.selector);
+    let is_ruled = |place: usize| rules.is_some_and(|rules| rules.scalars[place].is_some());
+    let words = held.scalars.iter().zip(given.scalars).zip(0..);
+    let words = words.filter(|((held, given), place)| held != given && !is_ruled(*place)).count();
     let bytes = if program.step(step).flags.has(Flags::OPAQUE_INPUT) {
         0
     } else {
-        byte_distance(held.bytes, given.bytes, &rules.structure)
+        let ranges = rules.map_or(&[][..], |rules| &rules.structure);
+        byte_distance(held.bytes, given.bytes, ranges, limit)
     };
     let others = [
         held.scalar_count != given.scalar_count,
@@ -97,13 +100,12 @@ fn call_distance(
         queue(held) != queue(given),
     ];
     let others = others.into_iter().filter(|differs| *differs).count();
-    let references = references(held)
-        .iter()
-        .zip(references(given))
-        .zip(rules.references.iter().chain(std::iter::repeat(&None)))
-        .skip(1)
-        .filter(|((held, given), rule)| rule.is_none() && held != given)
-        .count();
+    let is_ruled = |place: usize| {
+        rules.is_some_and(|rules| matches!(rules.references.get(place), Some(Some(_))))
+    };
+    let references = references(held).iter().zip(references(given)).zip(0..).skip(1);
+    let references =
+        references.filter(|((held, given), place)| held != given && !is_ruled(*place)).count();
     (words + others + references) as u64 + bytes
 }
 
@@ -115,15 +117,48 @@ fn references<'a>(call: &CallRequest<'a>) -> &'a [u64] {
     call.wake.and_then(|wake| wake.reference).unwrap_or_default()
 }
 
-fn byte_distance(held: &[u8], given: &[u8], ranges: &[(u64, u64, Compare)]) -> u64 {
-    if held == given {
-        return 0;
+/// How many bytes differ; more than `limit` where they are more, and then no matter how many.
+fn byte_distance(held: &[u8], given: &[u8], ranges: &[(u64, u64, Compare)], limit: u64) -> u64 {
+    /// Bytes that are compared at once: most are equal, or all differ.
+    const PART: usize = 64;
+
+    let mut far = (held.len() as u64).abs_diff(given.len() as u64);
+    let length = held.len().min(given.len());
+    let (held, given) = (&held[..length], &given[..length]);
+    let mut at = 0;
+    for (held, given) in held.chunks(PART).zip(given.chunks(PART)) {
+        if far > limit {
+            break;
+        }
+        if held != given {
+            far += part_distance(held, given, at, ranges);
+        }
+        at += PART as u64;
     }
-    let pairs = held.iter().zip(given).enumerate();
-    let differ = pairs.filter(|(index, (held, given))| {
-        held != given && !super::matching::covers(ranges, *index as u64)
-    });
-    differ.count() as u64 + (held.len() as u64).abs_diff(given.len() as u64)
+    far
+}
+
+fn part_distance(held: &[u8], given: &[u8], at: u64, ranges: &[(u64, u64, Compare)]) -> u64 {
+    /// The lowest bit of each byte of a word.
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+
+    if !ranges.is_empty() {
+        let differ = held.iter().zip(given).zip(at..).filter(|((held, given), index)| {
+            held != given && !super::matching::covers(ranges, *index)
+        });
+        return differ.count() as u64;
+    }
+    let ((held_words, held), (given_words, given)) =
+        (held.as_chunks::<8>(), given.as_chunks::<8>());
+    let mut far = 0;
+    for (held, given) in held_words.iter().zip(given_words) {
+        let mut differ = u64::from_le_bytes(*held) ^ u64::from_le_bytes(*given);
+        differ |= differ >> 4;
+        differ |= differ >> 2;
+        differ |= differ >> 1;
+        far += (differ & LOWEST).count_ones();
+    }
+    u64::from(far) + held.iter().zip(given).filter(|(held, given)| held != given).count() as u64
 }
 
 /// The fields in which the request differs from the step.
@@ -316,7 +351,7 @@ fn call_differences(
     if opaque {
         found.hashed("structure input");
     } else if rules.is_none_or(|rules| {
-        byte_distance(held.bytes, given.bytes, &rules.structure) > 0
+        byte_distance(held.bytes, given.bytes, &rules.structure, 0) > 0
             || rules.structure.iter().any(|(.., compare)| *compare != Compare::Masked)
     }) {
         let ranges = rules.map_or(&[][..], |rules| &rules.structure);
@@ -460,5 +495,47 @@ fn runs(recorded: &[u8], actual: &[u8]) -> Vec<(u64, u64)> {
             vec![(*first, last + count - first)]
         }
         _ => runs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One byte after the other.
+    fn slowly(held: &[u8], given: &[u8], ranges: &[(u64, u64, Compare)]) -> u64 {
+        let covers = |index: usize| crate::replay::matching::covers(ranges, index as u64);
+        let (short, long) = (held.len().min(given.len()), held.len().max(given.len()));
+        let differ = |index: &usize| held[*index] != given[*index] && !covers(*index);
+        ((0..short).filter(differ).count() + long - short) as u64
+    }
+
+    #[test]
+    fn bytes_are_as_far_from_each_other_as_many_differ() {
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) % below
+        };
+        for _ in 0..500 {
+            let (length, most) = (random(200), [1, 2, 255][random(3) as usize]);
+            let held: Vec<u8> = (0..length).map(|_| random(most + 1) as u8).collect();
+            let mut given = held.clone();
+            given.truncate(random(length + 1).max(length.saturating_sub(20)) as usize);
+            for _ in 0..random(40).min(given.len() as u64) {
+                let place = random(given.len() as u64) as usize;
+                given[place] = random(256) as u8;
+            }
+            let ranges = [(random(100), random(50), Compare::Masked)];
+            for ranges in [&[][..], &ranges] {
+                let expected = slowly(&held, &given, ranges);
+                assert_eq!(byte_distance(&held, &given, ranges, u64::MAX), expected);
+                // Up to the limit it is exact.
+                for limit in [0, expected / 2, expected] {
+                    let far = byte_distance(&held, &given, ranges, limit);
+                    assert_eq!(far.min(limit + 1), expected.min(limit + 1));
+                }
+            }
+        }
     }
 }

@@ -162,7 +162,9 @@ impl ReplayMemory {
             },
             None => {
                 if entered.is_err() {
-                    self.session.state().memories[self.memory as usize].put(offset, bytes);
+                    let mut state = self.session.state();
+                    state.settle_memories(program);
+                    state.memories[self.memory as usize].put(offset, bytes);
                 }
                 Ok(())
             }
@@ -266,6 +268,7 @@ impl Memory for ReplayMemory {
                     let reader = self.session.known_lane(&state);
                     // An update reads, too. What would be too often is told by the next one.
                     let _often = self.read_across(&mut state, reader, range);
+                    state.settle_memories(program);
                     old = state.update(self.memory, offset, width, update);
                 }
                 Ok(old)

@@ -124,6 +124,7 @@ pub(super) struct NotKept(pub(super) PatchIndex);
 impl State {
     /// Makes a chain of patches due.
     pub(super) fn arm(&mut self, program: &Program, first: PatchIndex) {
+        self.settle_memories(program);
         let supersedes = self.timing == PatchTiming::FirstRead;
         let crosses = self.crossing.is_some();
         let mut index = first;
@@ -170,6 +171,7 @@ impl State {
         reader: Option<LaneIndex>,
         update: StepIndex,
     ) -> Result<Option<EventIndex>, NotKept> {
+        self.settle_memories(program);
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {
             // Of registers all patches are reads.
@@ -298,6 +300,7 @@ impl State {
         (offset, length): (u64, u64),
         step: StepIndex,
     ) -> Result<(), NotKept> {
+        self.settle_memories(program);
         if is_registers(program, memory) {
             return self.apply_reads_before(program, memory, (offset, length), step);
         }
@@ -364,6 +367,7 @@ impl State {
         memory: MemoryIndex,
         idle: bool,
     ) -> Result<(Vec<PatchIndex>, bool), NotKept> {
+        self.settle_memories(program);
         let progress = &self.progress;
         let state = &mut self.memories[memory as usize];
         if state.armed.is_empty() {

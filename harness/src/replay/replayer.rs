@@ -146,7 +146,9 @@ fn report(program: &Program, state: &State) -> ReplayReport {
         unused,
         unread_patches: state
             .unread(program)
-            .filter(|patch| !state.crossing.as_ref().is_some_and(|it| it.has_shown(*patch)))
+            .filter(|patch| {
+                !state.crossing.as_ref().is_some_and(|it| it.has_shown(program, *patch))
+            })
             .map(|patch| program.place(program.patches[patch as usize].event))
             .collect(),
         masked: state.masked,

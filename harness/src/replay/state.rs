@@ -135,6 +135,9 @@ impl State {
         if index == self.turn {
             self.turn += 1;
         }
+        if let Some(crossing) = self.crossing.as_deref_mut() {
+            crossing.note_entered(program, index);
+        }
         if let Some(courses) = &program.courses {
             let (course, place) = courses.behind(index);
             self.positions[course] = place;

@@ -61,16 +61,17 @@ pub(super) fn run(
         for thread in 1..plan.threads {
             let connection = if plan.shared { Arc::clone(&main) } else { open()? };
             tasks.push(system.schedule().spawn(&format!("client {thread}"), move || {
-                let text = rounds(&*connection, thread, plan.rounds);
+                let mut text = Vec::new();
+                let told = rounds(&*connection, thread, plan.rounds, &mut text);
                 let closed = (!plan.shared).then(|| connection.close());
-                (text, closed)
+                told.map(|()| (text, closed))
             }));
         }
-        out.write_all(rounds(&*main, 0, plan.rounds).as_bytes())?;
+        rounds(&*main, 0, plan.rounds, out)?;
         for (thread, task) in (1..).zip(tasks) {
-            let (text, closed) = task.join();
+            let (text, closed) = task.join()?;
             writeln!(out, "-- thread {thread}")?;
-            out.write_all(text.as_bytes())?;
+            out.write_all(&text)?;
             if let Some(closed) = closed {
                 writeln!(out, "close: {}", Plain(closed))?;
             }
@@ -97,15 +98,23 @@ impl std::fmt::Display for Answer {
     }
 }
 
-/// Some rounds of the synchronous part; `thread` makes the values of each thread its own.
-fn rounds(connection: &dyn Connection, thread: u64, rounds: u64) -> String {
+/// Some rounds of the synchronous part, each told as it is over; `thread` makes the values of each thread
+/// its own.
+fn rounds(
+    connection: &dyn Connection,
+    thread: u64,
+    rounds: u64,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let mut text = String::new();
     for round in 0..rounds {
         let base = 1000 * thread + 100 * round;
+        text.clear();
         // Writing to a string cannot fail.
         let _ = synchronous(connection, base, &mut text);
+        out.write_all(text.as_bytes())?;
     }
-    text
+    Ok(())
 }
 
 fn synchronous(

@@ -6,8 +6,6 @@ use crate::replay::program::{LaneIndex, NONE, Program, Segments, StepIndex, sort
 use crate::replay::request::{CallRequest, Request, recorded};
 use crate::replay::session::{Clock, Session};
 use crate::replay::state::State;
-use std::collections::VecDeque;
-use std::time::Duration;
 
 /// Asynchronous calls of a gap that are kept in mind.
 const OPEN_MAX: usize = 1024;
@@ -15,8 +13,26 @@ const OPEN_MAX: usize = 1024;
 /// Calls of a sort that are looked at on each side of the gap.
 const NEAR: usize = 64;
 
+/// Bytes of inputs that are compared to the end for one answer.
+const COMPARED: u64 = 1 << 16;
+
 /// Bytes beyond which two inputs are only far from each other.
 const FAR: u64 = 1 << 20;
+
+/// What speaks for the answer of a step, the better the less: in the order of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Merit {
+    /// Counts and kinds that differ.
+    shape: u32,
+    /// It failed, and for other inputs.
+    fails_otherwise: bool,
+    /// How far the inputs are.
+    away: u64,
+    failed: bool,
+    behind: bool,
+    /// How far it is from the gap.
+    far: u32,
+}
 
 impl Session {
     /// What a client gets for an operation that is on no tape: the answer of the step given, or success
@@ -86,20 +102,21 @@ impl Session {
         ) {
             return None;
         }
-        let same_sort = segments.sorts.get(&sort_of(request))?;
+        let same_sort = segments.lookups.sorts.get(&sort_of(request))?;
         let done = same_sort.partition_point(|step| state.has_entered(*step));
-        let near = &same_sort[done.saturating_sub(NEAR)..same_sort.len().min(done + NEAR)];
-        let best = near.iter().copied().filter(|step| self.can_answer(state, *step, request));
-        let best = best.min_by_key(|step| {
-            let held = program.step(*step);
-            let behind = !state.has_entered(*step);
-            // Nearest to the gap.
-            let far = if behind { *step } else { NONE - *step };
-            let failed = !held.result.is_success();
-            let away = self.away(*step, request);
-            let shape = shape(program, *step, request);
-            (shape, failed && away > 0, away, failed, behind, far)
-        })?;
+        let (before, behind) = same_sort.split_at(done);
+        let (mut before, mut behind) = (before.iter().rev(), behind.iter());
+        let mut found: Option<(Merit, StepIndex)> = None;
+        let mut left = COMPARED;
+        // Nearest first, so that what is farther is seen to be so early.
+        for step in (0..NEAR).flat_map(|_| [before.next(), behind.next()]).flatten() {
+            if self.can_answer(state, segments, *step, request)
+                && let Some(merit) = self.merit(state, *step, request, found.as_ref(), &mut left)
+            {
+                found = Some((merit, *step));
+            }
+        }
+        let (_, best) = found?;
         // A failure behind the gap is what the client is to come to, and no habit.
         let held = program.step(best);
         if let Request::Map { connection, memory_type, .. } = request
@@ -113,22 +130,59 @@ impl Session {
         let serves = held.result.is_success()
             || !is_call
             || state.has_entered(best)
-            || self.away(best, request) == 0;
+            || self.away(best, request, 0) == 0;
         serves.then_some(best)
     }
 
-    /// How far the inputs of a step are from what is asked.
-    fn away(&self, step: StepIndex, request: &Request<'_>) -> u64 {
+    /// How well a step answers; `None` where the best so far does better.
+    fn merit(
+        &self,
+        state: &State,
+        step: StepIndex,
+        request: &Request<'_>,
+        best: Option<&(Merit, StepIndex)>,
+        left: &mut u64,
+    ) -> Option<Merit> {
+        let held = self.program.step(step);
+        let best = best.map(|(merit, _)| merit);
+        let (shape, failed) = (shape(&self.program, step, request), !held.result.is_success());
+        let limit = match best {
+            Some(best) if best.shape < shape => return None,
+            // One that worked is better than a failure, however far it is.
+            Some(best) if best.shape == shape && (failed || !best.fails_otherwise) => best.away,
+            _ => FAR,
+        };
+        // Of long inputs that are not the same it is told of the nearest calls only how far they are.
+        let is_near = *left >= held.input_length;
+        let mut away = self.away(step, request, if is_near { limit } else { 0 });
+        if away > 0 {
+            *left = left.saturating_sub(held.input_length);
+            away = if is_near { away } else { away.max(FAR) };
+        }
+        let behind = !state.has_entered(step);
+        let far = if behind { step } else { NONE - step };
+        let merit = Merit { shape, fails_otherwise: failed && away > 0, away, failed, behind, far };
+        best.is_none_or(|best| merit < *best).then_some(merit)
+    }
+
+    /// How far the inputs of a step are from what is asked; what is farther than `limit` is only known to be so.
+    fn away(&self, step: StepIndex, request: &Request<'_>, limit: u64) -> u64 {
         let program = &self.program;
         match request {
-            Request::Call(_) => distance(program, step, request, FAR).unwrap_or(FAR),
+            Request::Call(_) => distance(program, step, request, limit).unwrap_or(FAR),
             _ => u64::from(
                 recorded(program, step).connection(program) != request.connection(program),
             ),
         }
     }
 
-    fn can_answer(&self, state: &State, step: StepIndex, request: &Request<'_>) -> bool {
+    fn can_answer(
+        &self,
+        state: &State,
+        segments: &Segments,
+        step: StepIndex,
+        request: &Request<'_>,
+    ) -> bool {
         let program = &self.program;
         let held = program.step(step);
         if held.flags.has(crate::replay::program::Flags::OPAQUE_REPLY) {
@@ -146,7 +200,7 @@ impl Session {
                 held.connection(program) == request.connection(program)
             }
             (Request::Open { .. }, Request::Open { .. }) => {
-                held.connection == NONE || !state.is_open(program, held.connection)
+                held.connection == NONE || !state.is_open(segments, held.connection)
             }
             _ => true,
         }
@@ -166,34 +220,18 @@ impl Session {
         let (Some(queue), true) = (wake.queue, program.step(step).result.is_success()) else {
             return;
         };
-        let same_sort = segments.sorts.get(&sort_of(&Request::Call(*call)));
-        let same_sort = same_sort.map_or(&[][..], Vec::as_slice);
-        let posts = |step: &StepIndex| segments.posts.get(step).map(|posts| (*step, posts));
-        let works = |(_, posts): &(StepIndex, &Vec<u32>)| {
-            posts.iter().all(|post| program.posts[*post as usize].status.is_success())
-        };
-        let nearest_first = || {
-            let mut near: Vec<StepIndex> = same_sort.to_vec();
-            near.sort_by_key(|other| other.abs_diff(step));
-            near
-        };
-        let near = posts(&step).filter(works);
-        let found = near.or_else(|| nearest_first().iter().filter_map(posts).find(works));
-        let found = found.or_else(|| posts(&step));
-        let made = clock.schedule.now();
-        let (of, posts) = found.map_or((step, &[][..]), |(of, posts)| (of, &posts[..]));
-        let began = program.event(program.step(of).enter).time;
-        let delayed = |post: &u32| {
-            let time = program.posts[*post as usize].time;
-            (*post, Duration::from_nanos(time.saturating_sub(began)))
-        };
-        let posts: VecDeque<_> = posts.iter().map(delayed).collect();
+        let lookups = &segments.lookups;
+        let works = |post: &u32| program.posts[*post as usize].status.is_success();
+        let has_worked = lookups.posts.get(&step).is_some_and(|posts| posts.iter().all(works));
+        let sort = sort_of(&Request::Call(*call));
+        let like = if has_worked { None } else { lookups.nearest_completing(sort, step) };
+        let (of, made) = (like.unwrap_or(step), clock.schedule.now());
         let reference = wake.reference.unwrap_or_default().to_vec();
         if let Some(crossing) = state.crossing.as_deref_mut() {
             if crossing.open.len() >= OPEN_MAX {
                 crossing.open.remove(0);
             }
-            crossing.open.push(OpenCall { queue, reference, posts, made });
+            crossing.open.push(OpenCall { queue, reference, of, had: 0, made });
         }
     }
 }
@@ -212,13 +250,8 @@ fn shape(program: &Program, step: StepIndex, request: &Request<'_>) -> u32 {
 
 impl State {
     /// True where the client has this connection open.
-    fn is_open(&self, program: &Program, connection: u32) -> bool {
-        let opens = |step: &StepIndex| {
-            let held = program.step(*step);
-            held.kind == crate::replay::program::Kind::Open && held.connection == connection
-        };
-        let opened =
-            (0..program.steps.len() as u32).filter(opens).any(|step| self.has_entered(step));
-        opened && !self.closed.contains(&connection)
+    fn is_open(&self, segments: &Segments, connection: u32) -> bool {
+        let mut opens = segments.lookups.opens.get(&connection).into_iter().flatten();
+        opens.any(|step| self.has_entered(*step)) && !self.closed.contains(&connection)
     }
 }

@@ -1,9 +1,11 @@
 //! How far a crossing has come, and what there is to say of it.
 
 use crate::replay::Place;
-use crate::replay::program::{MemoryIndex, NONE, PatchIndex, Program, Segments, StepIndex};
+use crate::replay::program::{
+    EventIndex, LaneIndex, MemoryIndex, NONE, PatchIndex, Program, Segments, StepIndex,
+};
 use crate::replay::progress::Progress;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ pub(super) struct LaneCrossing {
     pub(super) rest: u32,
     /// Where it came to in the segment that it is in; `None` before any gap.
     pub(super) start: Option<Start>,
+    /// Places that it was taken past, from and to: at most one range a segment, in their order.
+    pub(super) passed: Vec<(u32, u32)>,
 }
 
 /// Where a lane came to behind a gap.
@@ -27,13 +31,27 @@ pub(super) struct Start {
     pub(super) after: u64,
 }
 
+/// Memory that is to be as on the tape at an event, once somebody looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    /// The last keyframe before it.
+    pub(super) from: EventIndex,
+    /// The event, and its step.
+    pub(super) until: EventIndex,
+    pub(super) step: StepIndex,
+    /// The lane that alone has come there, while others are there already.
+    pub(super) only: Option<LaneIndex>,
+}
+
 /// An asynchronous call that the client made while it crossed.
 #[derive(Clone, Debug)]
 pub(super) struct OpenCall {
     pub(super) queue: u32,
     pub(super) reference: Vec<u64>,
-    /// Completions that the tape holds of a call like it, each with how long after the call it came.
-    pub(super) posts: VecDeque<(u32, Duration)>,
+    /// The call of the tape whose completions it gets, each as long after the call as there, and how many of
+    /// them it has had.
+    pub(super) of: StepIndex,
+    pub(super) had: usize,
     pub(super) made: Duration,
 }
 
@@ -50,6 +68,9 @@ pub(in crate::replay) struct Crossing {
     pub(super) unknown: BTreeSet<u32>,
     pub(super) invented: u64,
     pub(super) open: Vec<OpenCall>,
+    /// By queue, calls of the tape that the client has made, with one completion each, of which no step that
+    /// was entered one by one has given it.
+    pub(super) outstanding: BTreeSet<(u32, StepIndex)>,
     /// Of calls that complete again and again: how many of their completions were given leniently.
     pub(super) repeated: HashMap<StepIndex, usize>,
     /// The keyframe's bytes are in the client's memories.
@@ -57,18 +78,20 @@ pub(in crate::replay) struct Crossing {
     /// By memory and range, what a crossing client last read there.
     pub(super) reads: HashMap<(MemoryIndex, u64, u64), u64>,
     pub(super) cursors: HashMap<MemoryIndex, usize>,
+    /// What is still to be done to memory, so that it is as where the client came to.
+    pub(super) coming: Vec<Coming>,
     /// Waits and takes at which a client seemed to have come behind its gap, and had not.
     pub(super) misled: HashSet<StepIndex>,
-    /// Steps and changes that the client was taken past.
-    pub(super) passed: HashSet<StepIndex>,
-    pub(super) shown: HashSet<PatchIndex>,
+    /// Changes that the client was taken past: those behind a keyframe, of all lanes or of one, up to an
+    /// event.
+    pub(super) shown: HashMap<(EventIndex, Option<LaneIndex>), EventIndex>,
     /// Queues that it made while it crossed.
     pub(super) queues: u32,
 }
 
 impl Crossing {
     pub(in crate::replay) fn new(segments: &Segments) -> Self {
-        let lane = |rest| LaneCrossing { rest, start: None };
+        let lane = |rest| LaneCrossing { rest, start: None, passed: Vec::new() };
         Self {
             lanes: segments.beginnings().into_iter().map(lane).collect(),
             made: 0,
@@ -78,13 +101,14 @@ impl Crossing {
             unknown: BTreeSet::new(),
             invented: 0,
             open: Vec::new(),
+            outstanding: BTreeSet::new(),
             repeated: HashMap::new(),
             is_in_keyframe: false,
             reads: HashMap::new(),
             cursors: HashMap::new(),
+            coming: Vec::new(),
             misled: HashSet::new(),
-            passed: HashSet::new(),
-            shown: HashSet::new(),
+            shown: HashMap::new(),
             queues: 0,
         }
     }
@@ -95,13 +119,22 @@ impl Crossing {
     }
 
     /// True where the client was taken past the step.
-    pub(in crate::replay) fn has_passed(&self, step: StepIndex) -> bool {
-        self.passed.contains(&step)
+    pub(super) fn has_passed(&self, program: &Program, step: StepIndex) -> bool {
+        let Some(segments) = program.segments.as_deref() else { return false };
+        let (lane, place) = (program.step(step).lane, segments.places[step as usize]);
+        let Some(LaneCrossing { passed, .. }) = self.lanes.get(lane as usize) else { return false };
+        let behind = passed.partition_point(|(from, _)| *from <= place);
+        behind.checked_sub(1).is_some_and(|range| place < passed[range].1)
     }
 
     /// True where the change is in what the client came to, or nobody could have read it.
-    pub(in crate::replay) fn has_shown(&self, patch: PatchIndex) -> bool {
-        self.shown.contains(&patch)
+    pub(in crate::replay) fn has_shown(&self, program: &Program, patch: PatchIndex) -> bool {
+        let Some(segments) = program.segments.as_deref() else { return false };
+        let patch = &program.patches[patch as usize];
+        let Some(keyframe) = segments.keyframe_before(patch.event) else { return false };
+        [None, Some(patch.lane)]
+            .into_iter()
+            .any(|lane| self.shown.get(&(keyframe, lane)).is_some_and(|until| patch.event < *until))
     }
 
     pub(in crate::replay) fn report(
@@ -114,12 +147,13 @@ impl Crossing {
             let step = segments.step_at(lane as u32, place);
             (step != NONE).then(|| program.place(program.step(step).enter))
         };
+        let passed = self.lanes.iter().flat_map(|lane| &lane.passed);
         let mut report = CrossingReport {
             lenient: self.lenient,
             invented: self.invented,
             unknown_selectors: self.unknown.clone(),
             after_end: self.after_end,
-            passed_over: self.passed.len() as u64,
+            passed_over: passed.map(|(from, to)| u64::from(to - from)).sum(),
             false_starts: self.false_starts,
             lined_up: Vec::new(),
             not_reached: Vec::new(),

@@ -38,7 +38,7 @@ impl Session {
             return self.come_as_unknown(state, clock, segments, request);
         };
         let head = state.head(lane);
-        let mut history = Vec::new();
+        let mut history = &[][..];
         if head != NONE {
             if matches(&self.program, state, head, request) {
                 return Come::NotAtGap;
@@ -48,10 +48,10 @@ impl Session {
                 return Come::NotAtGap;
             };
             history = run;
-            self.go_back(state, segments, lane);
+            self.go_back(state, segments, lane, head);
         }
         self.bind(state, lane);
-        let (place, back) = self.place_for(state, segments, lane, request, &history);
+        let (place, back) = self.place_for(state, segments, lane, request, history);
         // A client that comes there again and again does not come to an end.
         if place == NONE || !self.may_go_on(state, segments) {
             return Come::Lenient(Some(lane));
@@ -85,13 +85,13 @@ impl Session {
 
     /// The steps that the lane has made since it came behind its gap, where they are too few to be
     /// certain.
-    fn uncertain(
+    fn uncertain<'a>(
         &self,
         state: &State,
-        segments: &Segments,
+        segments: &'a Segments,
         lane: LaneIndex,
         head: StepIndex,
-    ) -> Option<Vec<StepIndex>> {
+    ) -> Option<&'a [StepIndex]> {
         let crossing = state.crossing.as_deref()?;
         let start = crossing.lanes[lane as usize].start.as_ref()?;
         let made = start.place..segments.places[head as usize];
@@ -112,7 +112,7 @@ impl Session {
                 return None;
             }
         }
-        Some(run.to_vec())
+        Some(run)
     }
 
     /// The place behind a gap at which a lane does what is asked, and how many of the steps of its history
@@ -128,15 +128,16 @@ impl Session {
         let program = &self.program;
         let Some(LaneCrossing { rest, .. }) = state.lane_crossing(lane) else { return (NONE, 0) };
         let mut best = (NONE, 0);
-        let candidates = segments.keys.chain(&program.rules, request).filter(|step| {
-            let place = segments.places[*step as usize];
-            program.step(*step).lane == lane && place != NONE && place >= *rest
-        });
-        for step in candidates.take(LOOKED_AT) {
+        let places = segments.lookups.places(program, request, lane, *rest);
+        for place in places.iter().copied().take(LOOKED_AT) {
+            // None has more of the history before it, and of equals the first counts.
+            if best.0 != NONE && best.1 as usize == history.len() {
+                break;
+            }
+            let step = segments.step_at(lane, place);
             if !matches(program, state, step, request) || !state.gate_is_open(program, step) {
                 continue;
             }
-            let place = segments.places[step as usize];
             let Some(segment) = segments.segment(lane, place) else { continue };
             let first = segment.from.max(*rest);
             let before = &segments.order[lane as usize][first as usize..place as usize];
@@ -164,7 +165,8 @@ impl Session {
         match program.outcomes.get(program.step(step).outcome as usize) {
             Some(Outcome::Completion(post)) => {
                 let call = program.posts[*post as usize].call;
-                let passed = || state.crossing.as_ref().is_some_and(|it| it.has_passed(call));
+                let passed =
+                    || state.crossing.as_ref().is_some_and(|it| it.has_passed(program, call));
                 call == NONE || state.has_entered(call) && !passed()
             }
             Some(Outcome::Unknown) | None => false,
@@ -183,7 +185,7 @@ impl Session {
         let Some(segment) = segments.segment(lane, place) else { return };
         let step = segments.step_at(lane, place);
         let alone = state.nobody_is_across(lane);
-        let from_rest = self.bring_memories(state, segments, (lane, step), alone);
+        self.bring_memories(state, segments, (lane, step), alone);
         if alone {
             self.set_shift(clock, self.program.step(step).enter);
         }
@@ -194,26 +196,28 @@ impl Session {
         let start = place - back;
         lane_crossing.start = Some(Start { place: start, rest_before, after });
         lane_crossing.rest = segment.to;
-        let order = &segments.order[lane as usize];
-        crossing.passed.extend(&order[rest_before as usize..start as usize]);
-        crossing.shown.extend(from_rest);
+        lane_crossing.passed.push((rest_before, start));
+        for made in &segments.order[lane as usize][start as usize..place as usize] {
+            crossing.note_entered(&self.program, *made);
+        }
         self.progress.go_on_at(lane, step, segments.step_at(lane, segment.to));
     }
 
-    /// A lane that seemed to have come behind its gap has not.
-    fn go_back(&self, state: &mut State, segments: &Segments, lane: LaneIndex) {
+    /// A lane that seemed to have come behind its gap, up to `head`, has not.
+    fn go_back(&self, state: &mut State, segments: &Segments, lane: LaneIndex, head: StepIndex) {
         let Some(crossing) = state.crossing.as_deref_mut() else { return };
         let lane_crossing = &mut crossing.lanes[lane as usize];
         let Some(start) = lane_crossing.start.take() else { return };
         lane_crossing.rest = start.rest_before;
+        lane_crossing.passed.pop();
         crossing.false_starts += 1;
         let first = segments.step_at(lane, start.place);
         if first != NONE && self.program.step(first).is_weak() {
             crossing.misled.insert(first);
         }
-        let order = &segments.order[lane as usize];
-        for step in &order[start.rest_before as usize..start.place as usize] {
-            crossing.passed.remove(step);
+        let run = start.place as usize..segments.places[head as usize] as usize;
+        for step in segments.order[lane as usize][run].iter().rev() {
+            crossing.note_left(&self.program, *step);
         }
         self.progress.go_on_at(lane, NONE, segments.step_at(lane, start.rest_before));
     }

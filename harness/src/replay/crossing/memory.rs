@@ -2,6 +2,7 @@
 //! of them, so that a client which waits for one is led on; and the tape's own state from where the client
 //! comes to what stands behind the gap.
 
+use super::counts::Coming;
 use crate::memory::{Update, Width};
 use crate::replay::program::{
     EventIndex, LaneIndex, MemoryIndex, NONE, PatchIndex, Program, Segments, StepIndex,
@@ -9,6 +10,7 @@ use crate::replay::program::{
 use crate::replay::session::Session;
 use crate::replay::state::State;
 use crate::tape::{Body, Payload};
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Changes of a memory that are looked at for one read.
@@ -22,95 +24,32 @@ impl Session {
             return;
         }
         if let Some(keyframe) = segments.keyframes.last() {
-            self.put_keyframe(state, *keyframe);
+            state.put_keyframe(&self.program, *keyframe);
         }
-    }
-
-    /// Gives each mapping that a keyframe names the keyframe's bytes.
-    fn put_keyframe(&self, state: &mut State, event: EventIndex) {
-        let program = &self.program;
-        let Some(keyframe) = program.keyframe(event) else { return };
-        for held in &keyframe.memories {
-            let Some(index) = program.memory(held.memory) else { continue };
-            let memory = &mut state.memories[index as usize];
-            // A buffer of the client's own is as the client has it.
-            if memory.store.is_some() {
-                continue;
-            }
-            memory.begin_anew();
-            for (offset, data) in &held.shadow {
-                if let Some(bytes) = self.bytes_of(data) {
-                    memory.set(*offset, &bytes);
-                }
-            }
-        }
-    }
-
-    fn bytes_of(&self, data: &Payload) -> Option<Vec<u8>> {
-        self.program.tape.bytes(data).ok().flatten().map(std::borrow::Cow::into_owned)
     }
 
     /// A lane comes to `step`. Where nobody else is behind the gap, memories become what they were on the
-    /// tape then; otherwise they get what the lane was taken past. Gives the changes that nobody can read
-    /// any more.
+    /// tape then; otherwise they get what the lane was taken past. That is done when somebody looks: a client
+    /// may seem to have come behind a gap with every few operations, and not have.
     pub(super) fn bring_memories(
         &self,
         state: &mut State,
         segments: &Segments,
         (lane, step): (LaneIndex, StepIndex),
         alone: bool,
-    ) -> Vec<PatchIndex> {
-        let program = &self.program;
-        let until = program.step(step).enter;
-        let Some(from) = segments.keyframe_before(until) else { return Vec::new() };
-        if alone {
-            self.put_keyframe(state, from);
-        }
-        if let Some(crossing) = state.crossing.as_deref_mut() {
-            crossing.is_in_keyframe = true;
-            crossing.reads.clear();
-            crossing.cursors.clear();
-        }
-        let number = program.lanes[lane as usize].number;
-        let process = program.lanes[lane as usize].process;
-        let events = program.tape.events();
-        for event in &events[from as usize..until as usize] {
-            let own = (event.process, event.lane) == (process, number);
-            if alone || own {
-                self.put_event(state, &event.body);
-            }
-        }
-        let mut gone = Vec::new();
-        for (index, patch) in (0..).zip(&program.patches) {
-            if patch.event < from || !alone && patch.lane != lane {
-                continue;
-            }
-            if patch.event < until {
-                gone.push(index);
-            } else if alone && (patch.anchor == NONE || patch.anchor < step) {
-                // What it stood behind has been passed over.
-                state.arm_one(program, index);
-            }
-        }
-        gone
-    }
-
-    /// Does what an event did to memory.
-    fn put_event(&self, state: &mut State, body: &Body) {
-        match body {
-            Body::Patch { memory, offset, data, .. } | Body::Write { memory, offset, data, .. } => {
-                let bytes = self.bytes_of(data);
-                if let (Some(index), Some(bytes)) = (self.program.memory(*memory), bytes) {
-                    state.memories[index as usize].set(*offset, &bytes);
-                }
-            }
-            Body::Update { memory, offset, width, update } => {
-                if let Some(index) = self.program.memory(*memory) {
-                    state.update(index, *offset, *width, *update);
-                }
-            }
-            _ => {}
-        }
+    ) {
+        let until = self.program.step(step).enter;
+        let Some(from) = segments.keyframe_before(until) else { return };
+        let Some(crossing) = state.crossing.as_deref_mut() else { return };
+        crossing.is_in_keyframe = true;
+        crossing.reads.clear();
+        crossing.cursors.clear();
+        let only = (!alone).then_some(lane);
+        // What was to be done for a place where nobody has looked is done with.
+        crossing.coming.retain(|coming| !alone && coming.only != only);
+        crossing.coming.push(Coming { from, until, step, only });
+        let shown = crossing.shown.entry((from, only)).or_default();
+        *shown = until.max(*shown);
     }
 
     /// A client that crosses reads: where it has read the same there before, it is shown the next change
@@ -128,6 +67,7 @@ impl Session {
         if !self.may_go_on(state, segments) {
             return false;
         }
+        state.settle_memories(program);
         let is_anew = self.read_hash(state, memory, offset, length);
         let key = (memory, offset, length);
         let known = state.crossing.as_deref().and_then(|it| it.reads.get(&key)).copied();
@@ -155,7 +95,7 @@ impl Session {
         (offset, length): (u64, u64),
     ) {
         let program = &self.program;
-        let patches = &segments.patches[memory as usize];
+        let patches = &segments.lookups.patches[memory as usize];
         let behind = segments.keyframes.last().copied().unwrap_or(segments.first_gap);
         let first =
             patches.partition_point(|patch| program.patches[*patch as usize].event < behind);
@@ -188,6 +128,92 @@ impl Session {
 }
 
 impl State {
+    /// Has memories be as where the client came to, before anybody looks at them or changes them.
+    #[inline]
+    pub(in crate::replay) fn settle_memories(&mut self, program: &Program) {
+        if self.crossing.as_ref().is_some_and(|crossing| !crossing.coming.is_empty()) {
+            self.bring_what_comes(program);
+        }
+    }
+
+    #[cold]
+    fn bring_what_comes(&mut self, program: &Program) {
+        let Some(segments) = program.segments.as_deref() else { return };
+        let crossing = self.crossing.as_deref_mut();
+        let coming = crossing.map(|crossing| std::mem::take(&mut crossing.coming));
+        for Coming { from, until, step, only } in coming.unwrap_or_default() {
+            if only.is_none() {
+                self.put_keyframe(program, from);
+            }
+            let lookups = &segments.lookups;
+            let events = match only {
+                None => &lookups.memory_events,
+                Some(lane) => &lookups.lane_memory_events[lane as usize],
+            };
+            let between = |events: &[EventIndex], from, until| {
+                events.partition_point(|event| *event < from)
+                    ..events.partition_point(|event| *event < until)
+            };
+            for event in &events[between(events, from, until)] {
+                self.put_event(program, &program.event(*event).body);
+            }
+            if only.is_some() {
+                continue;
+            }
+            for patches in &lookups.lane_patches {
+                let behind =
+                    patches.partition_point(|patch| program.patches[*patch as usize].event < until);
+                // What it stood behind has been passed over.
+                let is_due = |patch: &&PatchIndex| {
+                    let anchor = program.patches[**patch as usize].anchor;
+                    anchor == NONE || anchor < step
+                };
+                for patch in patches[behind..].iter().take_while(is_due) {
+                    let memory = program.patches[*patch as usize].memory;
+                    self.memories[memory as usize].arm_one(program, *patch);
+                }
+            }
+        }
+    }
+
+    /// Gives each mapping that a keyframe names the keyframe's bytes.
+    fn put_keyframe(&mut self, program: &Program, event: EventIndex) {
+        let Some(keyframe) = program.keyframe(event) else { return };
+        for held in &keyframe.memories {
+            let Some(index) = program.memory(held.memory) else { continue };
+            let memory = &mut self.memories[index as usize];
+            // A buffer of the client's own is as the client has it.
+            if memory.store.is_some() {
+                continue;
+            }
+            memory.begin_anew();
+            for (offset, data) in &held.shadow {
+                if let Some(bytes) = bytes_of(program, data) {
+                    memory.set(*offset, &bytes);
+                }
+            }
+        }
+    }
+
+    /// Does what an event did to memory.
+    fn put_event(&mut self, program: &Program, body: &Body) {
+        match body {
+            Body::Patch { memory, offset, data, .. } | Body::Write { memory, offset, data, .. } => {
+                if let (Some(index), Some(bytes)) =
+                    (program.memory(*memory), bytes_of(program, data))
+                {
+                    self.memories[index as usize].set(*offset, &bytes);
+                }
+            }
+            Body::Update { memory, offset, width, update } => {
+                if let Some(index) = program.memory(*memory) {
+                    self.update(index, *offset, *width, *update);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Updates a word of the shadow; gives what it held.
     pub(in crate::replay) fn update(
         &mut self,
@@ -204,10 +230,8 @@ impl State {
         memory.put(offset, &update.apply(old, width).to_le_bytes()[..length]);
         old
     }
+}
 
-    /// Makes one change due.
-    fn arm_one(&mut self, program: &Program, patch: PatchIndex) {
-        let memory = &mut self.memories[program.patches[patch as usize].memory as usize];
-        memory.arm_one(program, patch);
-    }
+fn bytes_of<'a>(program: &'a Program, data: &'a Payload) -> Option<Cow<'a, [u8]>> {
+    program.tape.bytes(data).ok().flatten()
 }

@@ -1,10 +1,10 @@
 //! Completions of a client that crosses a gap: those of the calls that it made meanwhile, as calls like
 //! them completed on the tape.
 
-use super::counts::OpenCall;
+use super::counts::{Crossing, OpenCall};
 use super::line_up::Come;
 use crate::replay::diagnose::Reason;
-use crate::replay::program::{Kind, LaneIndex, NONE, Post, StepIndex};
+use crate::replay::program::{Kind, LaneIndex, NONE, Outcome, Post, Program, StepIndex};
 use crate::replay::request::{Request, recorded};
 use crate::replay::session::{Clock, Session};
 use crate::replay::state::State;
@@ -71,7 +71,7 @@ impl Session {
             self.pass(clock, timeout);
             return Taken::Nothing;
         }
-        let taken = take(&mut state, found);
+        let taken = self.take(&mut state, found);
         drop(state);
         self.pass(clock, Some(left).filter(|_| is_simulated));
         taken
@@ -100,7 +100,7 @@ impl Session {
         }
         let taken = match self.completion_across(&state, lane, queue, clock.schedule.now()) {
             // What completes again and again would never come to an end.
-            Some(found) if found.of.is_ok() => take(&mut state, found),
+            Some(found) if found.of.is_ok() => self.take(&mut state, found),
             _ => Taken::Nothing,
         };
         drop(state);
@@ -127,10 +127,21 @@ impl Session {
 
     /// True where a poll of the queue finds something of a call that was made in a gap.
     pub(in crate::replay) fn is_ready_across(&self, state: &State, kind: Kind, queue: u32) -> bool {
+        let next = |call: &OpenCall| self.next_post(call).is_some();
         kind == Kind::Take
             && state.crossing.as_deref().is_some_and(|crossing| {
-                crossing.open.iter().any(|call| call.queue == queue && !call.posts.is_empty())
+                crossing.open.iter().any(|call| call.queue == queue && next(call))
             })
+    }
+
+    /// The next completion of a call that was made in a gap, and when it is due.
+    fn next_post(&self, call: &OpenCall) -> Option<(u32, Duration)> {
+        let program = &self.program;
+        let posts = program.segments.as_deref()?.lookups.posts.get(&call.of)?;
+        let post = *posts.get(call.had)?;
+        let began = program.event(program.step(call.of).enter).time;
+        let after = program.posts[post as usize].time.saturating_sub(began);
+        Some((post, call.made.saturating_add(Duration::from_nanos(after))))
     }
 
     /// The reference of the client's call whose completion this is, where the tape lacks the call: of those
@@ -174,59 +185,93 @@ impl Session {
         let crossing = state.crossing.as_deref()?;
         let mine = crossing.open.iter().enumerate().filter(|(_, call)| call.queue == queue);
         let mine = mine.filter_map(|(place, call)| {
-            let (post, after) = call.posts.front()?;
-            let (due, reference) = (call.made.saturating_add(*after), Some(call.reference.clone()));
-            Some(Found { post: *post, reference, due, of: Ok(place) })
+            let (post, due) = self.next_post(call)?;
+            Some(Found { post, reference: Some(call.reference.clone()), due, of: Ok(place) })
         });
         if let Some(first) = mine.min_by_key(|found| found.due) {
             return Some(first);
         }
-        let segments = self.program.segments.as_deref()?;
-        let wakes = |call: StepIndex| match recorded(&self.program, call) {
-            Request::Call(held) => held.wake.and_then(|wake| wake.queue) == Some(queue),
-            _ => false,
-        };
-        let made = |call: StepIndex| state.has_entered(call) && !crossing.has_passed(call);
+        let lookups = &self.program.segments.as_deref()?.lookups;
+        let made =
+            |call: StepIndex| state.has_entered(call) && !crossing.has_passed(&self.program, call);
         // What a call of the tape completed with, where the wait that gave it is not there as a whole.
-        let own = segments.posts.iter().filter_map(|(call, posts)| match posts[..] {
-            [post] if !crossing.repeated.contains_key(call) => Some((*call, post)),
-            _ => None,
+        let own = crossing.outstanding.range((queue, 0)..=(queue, NONE));
+        let own = own.filter_map(|(_, call)| Some((*call, *lookups.posts.get(call)?.first()?)));
+        let mut own = own.filter(|(call, post)| {
+            let given = lookups.delivered.get(post).is_some_and(|step| state.has_entered(*step));
+            made(*call) && !given && !crossing.repeated.contains_key(call)
         });
-        let own = own.filter(|(call, post)| {
-            let given = segments.delivered.get(post).is_some_and(|step| state.has_entered(*step));
-            made(*call) && wakes(*call) && !given
-        });
-        if let Some((call, post)) = own.min() {
+        if let Some((call, post)) = own.next() {
             return Some(Found { post, reference: None, due: now, of: Err(call) });
         }
         if state.is_at_end(&self.program, lane) {
             return None;
         }
-        let repeats = segments
-            .posts
-            .iter()
-            .filter(|(call, posts)| posts.len() > 1 && made(**call) && wakes(**call));
-        let (call, posts) = repeats.min_by_key(|(call, _)| **call)?;
+        let mut repeats = lookups.repeating.get(&queue)?.iter();
+        let (call, working) = repeats.find(|(call, _)| made(*call))?;
         let given = crossing.repeated.get(call).copied().unwrap_or(0);
-        let works = |post: &&u32| self.program.posts[**post as usize].status.is_success();
-        let working: Vec<u32> = posts.iter().filter(works).copied().collect();
         let post = *working.get(given % working.len().max(1))?;
         Some(Found { post, reference: None, due: now.saturating_add(MOMENT), of: Err(*call) })
     }
-}
 
-fn take(state: &mut State, found: Found) -> Taken {
-    if let Some(crossing) = state.crossing.as_deref_mut() {
+    fn take(&self, state: &mut State, found: Found) -> Taken {
+        let Some(crossing) = state.crossing.as_deref_mut() else { return Taken::Nothing };
         match found.of {
             Ok(place) => {
                 let call = &mut crossing.open[place];
-                call.posts.pop_front();
-                if call.posts.is_empty() {
+                call.had += 1;
+                if self.next_post(call).is_none() {
                     crossing.open.remove(place);
                 }
             }
             Err(call) => *crossing.repeated.entry(call).or_default() += 1,
         }
+        Taken::Completion(found.post, found.reference)
     }
-    Taken::Completion(found.post, found.reference)
+}
+
+impl Crossing {
+    /// A step of the tape was made.
+    #[cold]
+    pub(in crate::replay) fn note_entered(&mut self, program: &Program, step: StepIndex) {
+        match told(program, step) {
+            Some(Told::Made(call)) => _ = self.outstanding.insert(call),
+            Some(Told::Given(call)) => _ = self.outstanding.remove(&call),
+            None => {}
+        }
+    }
+
+    /// A step of the tape was not made after all.
+    pub(super) fn note_left(&mut self, program: &Program, step: StepIndex) {
+        match told(program, step) {
+            Some(Told::Made(call)) => _ = self.outstanding.remove(&call),
+            Some(Told::Given(call)) => _ = self.outstanding.insert(call),
+            None => {}
+        }
+    }
+}
+
+/// What a step does of a call with one completion: by the queue that is woken, and the call.
+enum Told {
+    Made((u32, StepIndex)),
+    Given((u32, StepIndex)),
+}
+
+fn told(program: &Program, step: StepIndex) -> Option<Told> {
+    let held = program.step(step);
+    let once = |call: StepIndex| {
+        let posts = program.segments.as_deref()?.lookups.posts.get(&call)?;
+        match recorded(program, call) {
+            Request::Call(made) if posts.len() == 1 => Some((made.wake?.queue?, call)),
+            _ => None,
+        }
+    };
+    match held.kind {
+        Kind::AsyncCall => once(step).map(Told::Made),
+        Kind::Wait | Kind::Take => match program.outcomes.get(held.outcome as usize)? {
+            Outcome::Completion(post) => once(program.posts[*post as usize].call).map(Told::Given),
+            _ => None,
+        },
+        _ => None,
+    }
 }

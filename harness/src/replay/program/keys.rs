@@ -68,15 +68,23 @@ impl KeyTable {
         self.walk(self.hash(rules, request), progress, accepts)
     }
 
-    /// All steps of the request's hash, entered or not, in the order of the tape.
-    pub(in crate::replay) fn chain(
-        &self,
-        rules: &FieldRules,
-        request: &Request<'_>,
-    ) -> impl Iterator<Item = StepIndex> + '_ {
-        let first = self.slots[self.slot(self.hash(rules, request))].first;
-        let some = |step: StepIndex| (step != NONE).then_some(step);
-        std::iter::successors(some(first), move |step| some(self.next[*step as usize]))
+    /// The first step of the request's hash, entered or not: the name of all that have it. [`NONE`] without
+    /// one.
+    pub(in crate::replay) fn first(&self, rules: &FieldRules, request: &Request<'_>) -> StepIndex {
+        self.slots[self.slot(self.hash(rules, request))].first
+    }
+
+    /// By step, the first one of the same hash.
+    pub(super) fn firsts(&self) -> Vec<StepIndex> {
+        let mut firsts = vec![NONE; self.next.len()];
+        for slot in &self.slots {
+            let mut step = slot.first;
+            while step != NONE {
+                firsts[step as usize] = slot.first;
+                step = self.next[step as usize];
+            }
+        }
+        firsts
     }
 
     /// What is left of the steps of a plain call's key, where no rule is about calls and all bytes are

@@ -7,6 +7,7 @@ mod compile;
 mod courses;
 mod keys;
 mod layout;
+mod lookups;
 mod pointed;
 mod rules;
 mod segments;
@@ -17,8 +18,9 @@ pub(super) use arena::Arena;
 pub use compile::LoadError;
 pub(super) use courses::Courses;
 pub(super) use keys::update_words;
+pub(super) use lookups::sort_of;
 pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
-pub(super) use segments::{Segments, sort_of};
+pub(super) use segments::Segments;
 pub(super) use step::{
     Buffer, EventIndex, Flags, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Patch, PatchIndex,
     Post, Program, Step, StepIndex,

@@ -2,18 +2,11 @@
 //! is answered from.
 
 use super::compile::LaneState;
-use super::keys::KeyTable;
+use super::lookups::Lookups;
 use super::step::{
-    EventIndex, Kind, LaneIndex, MemoryIndex, NONE, Outcome, PatchIndex, Program, Step, StepIndex,
+    EventIndex, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Program, Step, StepIndex,
 };
-use crate::replay::other::key_words;
-use crate::replay::request::{Request, recorded};
 use crate::tape::{Body, Keyframe};
-use std::collections::HashMap;
-
-/// What operations have in common that are of one sort: their kind, and a selector, memory type or
-/// service.
-pub(in crate::replay) type Sort = (Kind, u64);
 
 /// Part of a lane in which nothing is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,37 +28,14 @@ pub(in crate::replay) struct Segments {
     pub(in crate::replay) places: Vec<u32>,
     /// Number of each place's segment, by lane and place.
     numbers: Vec<Vec<u32>>,
-    pub(in crate::replay) keys: KeyTable,
-    pub(in crate::replay) sorts: HashMap<Sort, Vec<StepIndex>>,
-    /// Completions of each asynchronous call.
-    pub(in crate::replay) posts: HashMap<StepIndex, Vec<u32>>,
-    /// The wait or take that gave each completion.
-    pub(in crate::replay) delivered: HashMap<u32, StepIndex>,
-    /// Changes of each memory.
-    pub(in crate::replay) patches: Vec<Vec<PatchIndex>>,
+    /// What is behind a gap, by what is asked.
+    pub(in crate::replay) lookups: Lookups,
     /// Keyframes, first to last.
     pub(in crate::replay) keyframes: Vec<EventIndex>,
     /// The first gap.
     pub(in crate::replay) first_gap: EventIndex,
     /// Answers after which a client will not come to what stands behind the gap.
     pub(in crate::replay) limit: u64,
-}
-
-/// The sort of what a client does.
-pub(in crate::replay) fn sort_of(request: &Request<'_>) -> Sort {
-    let of = match request {
-        Request::Call(call) => u64::from(call.selector),
-        Request::Open { service, .. } => *service,
-        Request::Map { memory_type, .. } | Request::Unmap { memory_type, .. } => {
-            u64::from(*memory_type)
-        }
-        Request::Other { call, .. } => {
-            let [kind, number, _] = key_words(call);
-            kind << 32 | number
-        }
-        _ => 0,
-    };
-    (request.kind(), of)
 }
 
 impl Program {
@@ -92,7 +62,8 @@ impl Program {
             let (enter, end) =
                 (step.enter, if step.leave == NONE { step.enter } else { step.leave });
             let (before, broken) = last[lane];
-            let gap = self.gaps.iter().any(|gap| (before..enter).contains(gap));
+            let next_gap = self.gaps.partition_point(|gap| *gap < before);
+            let gap = self.gaps.get(next_gap).is_some_and(|gap| *gap < enter);
             last[lane] = (end, false);
             let place = order[lane].len() as u32;
             places[index as usize] = place;
@@ -114,32 +85,7 @@ impl Program {
             numbers[lane].push(segments.len() as u32 - 1);
             order[lane].push(index);
         }
-        let mut sorts: HashMap<Sort, Vec<StepIndex>> = HashMap::new();
-        for index in 0..self.steps.len() as u32 {
-            if self.step(index).leave != NONE && !self.is_half(index) {
-                sorts.entry(sort_of(&recorded(self, index))).or_default().push(index);
-            }
-        }
-        let mut posts: HashMap<StepIndex, Vec<u32>> = HashMap::new();
-        for (number, post) in (0..).zip(&self.posts) {
-            if post.call != NONE {
-                posts.entry(post.call).or_default().push(number);
-            }
-        }
-        let mut delivered = HashMap::new();
-        for (index, step) in (0..).zip(&self.steps) {
-            let outcome = self.outcomes.get(step.outcome as usize);
-            if step.is_taken()
-                && places[index as usize] != NONE
-                && let Some(Outcome::Completion(post)) = outcome
-            {
-                delivered.insert(*post, index);
-            }
-        }
-        let mut patches = vec![Vec::new(); self.memories.len()];
-        for (index, patch) in (0..).zip(&self.patches) {
-            patches[patch.memory as usize].push(index);
-        }
+        let lookups = Lookups::new(self, &places, opaque_input);
         let events = self.tape.events();
         let keyframes = (0..).zip(events).filter(|(_, it)| matches!(it.body, Body::Keyframe(_)));
         let keyframes = keyframes.map(|(index, _)| index).collect();
@@ -159,11 +105,7 @@ impl Program {
             of_lane,
             places,
             numbers,
-            keys: KeyTable::new(self, opaque_input),
-            sorts,
-            posts,
-            delivered,
-            patches,
+            lookups,
             keyframes,
             first_gap,
             limit,
@@ -258,7 +200,7 @@ pub(super) fn break_lanes<'a>(lanes: impl Iterator<Item = &'a mut LaneState>) {
 }
 
 impl Step {
-    const fn is_taken(&self) -> bool {
+    pub(super) const fn is_taken(&self) -> bool {
         matches!(self.kind, Kind::Wait | Kind::Take)
     }
 
