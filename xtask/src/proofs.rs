@@ -86,6 +86,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 9,
     },
     Proof {
+        name: "flight-replay",
+        about: "a client recorded for so many events in a ring, within its bound, replays over the gap to the failure",
+        package: "dextape-scenarios",
+        target: Some("flight_replay"),
+        test: "a_long_flight",
+        variable: "DEXTAPE_FLIGHT_REPLAY",
+        sample: 20_000,
+        full: 10_000_000,
+    },
+    Proof {
         name: "rounds",
         about: "open, map, unmap and close leave no memory, thread or file behind",
         package: "dextape",
