@@ -4,6 +4,7 @@
 //! where nothing does. Nothing here was written with a look at how bugs are found.
 
 mod exam;
+mod proofs;
 mod unlucky;
 
 use dextape::connection::System;
@@ -129,7 +130,7 @@ fn right_clients_pass_in_replay() {
 fn right_clients_stand_a_thread_that_stands_still() {
     for candidate in &CANDIDATES {
         let name = candidate.scenario.name();
-        for place in (1..150).step_by(13) {
+        for place in (1..150).step_by(17) {
             for pause in [1, 6, 45, 400] {
                 let luck = Luck::Still(Place::Any, place, pause);
                 let (ended, _) = live(candidate, None, SEED, "", |system| unlucky(system, luck));
@@ -178,8 +179,8 @@ fn right_clients_report_faults() {
     ];
     let mapped = ["error NoMemory", "delay 30ms", "device removed", "dext dies"];
     let places: [(&str, u32, usize, &[&str]); 4] = [
-        ("call", 19, 3, &called),
-        ("completion", 7, 2, &completed),
+        ("call", 17, 4, &called),
+        ("completion", 7, 3, &completed),
         ("map", 5, 2, &mapped),
         ("unmap", 5, 2, &mapped),
     ];
@@ -190,7 +191,7 @@ fn right_clients_report_faults() {
             plans.extend(whats.iter().map(|what| format!("{place} * #{number}: {what}")));
         }
     }
-    for time in (1..130).step_by(8) {
+    for time in (1..130).step_by(12) {
         plans.push(format!("at {time}ms: device removed"));
         plans.push(format!("at {time}ms: dext dies"));
     }
