@@ -1,7 +1,12 @@
-//! A sample of the long proof: a flight recorder takes no more memory and disk than it was given.
+//! A sample of the long proof: a flight recorder takes no more memory and disk than it was given. And a
+//! program that it watches dies as it would without.
 
 use dextape_recorder::exam::{FlightCost, fly};
-use dextape_recorder::journal::RingOptions;
+use dextape_recorder::flight::{FlightOptions, FlightRecorder};
+use dextape_recorder::journal::{JournalOptions, RingOptions};
+use dextape_recorder::recording::{RecordOptions, RecordingSession};
+use std::path::PathBuf;
+use std::process::Command;
 
 /// Events: a sample, or as many as the full proof asks for.
 fn events() -> u64 {
@@ -38,4 +43,45 @@ fn flies_within_its_bound() {
     if events() > 1_000_000 {
         check(64 << 20);
     }
+}
+
+/// The variable by which a process knows that it is the one that traps, and where.
+const TRAPPED: &str = "DEXTAPE_TEST_TRAPPED";
+
+/// The program that traps, in a process of its own; returns at once in any other.
+#[test]
+fn the_trapped() {
+    let Some(folder) = std::env::var_os(TRAPPED).map(PathBuf::from) else { return };
+    let journal = JournalOptions::default().ring(RingOptions::of_size(1 << 20));
+    let options = RecordOptions { journal, ..RecordOptions::default() };
+    let session = RecordingSession::start(&folder.join("client.journal"), options).unwrap();
+    let (tape, triggers) = (folder.join("client.tape.jsonl"), "signal:crash".parse().unwrap());
+    let _flight =
+        FlightRecorder::start(&session, &tape, triggers, FlightOptions::default()).unwrap();
+    // As a failed assertion of a client in C does it.
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it touches nothing; the process is to end by it.
+    unsafe {
+        std::arch::asm!("int3");
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("brk #1");
+    }
+    std::process::exit(0);
+}
+
+/// On x86 the instruction is over when its signal comes: a handler that only puts the default back has the
+/// program go on behind it.
+#[test]
+fn a_trap_ends_the_program_and_has_a_tape_cut() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "the_trapped", "--test-threads", "1"]).env(TRAPPED, folder.path());
+    let output = command.output().unwrap();
+    // 5 is SIGTRAP everywhere.
+    assert_eq!(output.status.signal(), Some(5), "{output:?}");
+    assert!(folder.path().join("client-cut-1.tape.jsonl").exists(), "{output:?}");
 }

@@ -101,7 +101,7 @@ fn install(signal: Signal) -> io::Result<()> {
     unsafe { (*BEFORE[index].0.get()).write(now) };
     INSTALLED[index].store(true, Ordering::Release);
     let mut ours = now;
-    ours.sa_sigaction = handle as *const () as usize;
+    ours.sa_sigaction = (handle as *const ()).expose_provenance();
     if now.sa_sigaction == libc::SIG_DFL || now.sa_sigaction == libc::SIG_IGN {
         // No call of the program's is cut short by a signal that it does not know.
         ours.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
@@ -115,11 +115,13 @@ fn install(signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
-type WithInfo = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
-type Plain = extern "C" fn(i32);
+// A handler of the program's may end its thread, throw an exception, or jump out: nothing in `handle` waits to
+// be dropped then.
+type WithInfo = extern "C-unwind" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+type Plain = extern "C-unwind" fn(i32);
 
 /// Counts the signal and passes it on. All that it calls may be called by a handler.
-extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C-unwind" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let errno = errno();
     let index = usize::try_from(number).unwrap_or(0) % NUMBERS;
     // SAFETY: takes nothing.
@@ -184,7 +186,8 @@ unsafe fn pass_on(
             unsafe { libc::sigaction(number, before, std::ptr::null_mut()) };
             // SAFETY: the place is the kernel's for the time of the handler.
             let code = unsafe { (*info).si_code };
-            let fault = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+            // No trap: on x86 the program stands behind its instruction, and would go on there.
+            let fault = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
             // A fault comes again where it was, with all that it tells; what was sent has to be sent again, and
             // is taken when this handler returns.
             if !(fault.contains(&number) && (1..0x1_0000).contains(&code)) {
@@ -193,13 +196,15 @@ unsafe fn pass_on(
             }
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
+            let handler = std::ptr::with_exposed_provenance::<()>(handler);
             // SAFETY: the program has given it as one with these arguments.
-            let handler: WithInfo = unsafe { std::mem::transmute(handler) };
+            let handler = unsafe { std::mem::transmute::<*const (), WithInfo>(handler) };
             handler(number, info, context);
         }
         handler => {
+            let handler = std::ptr::with_exposed_provenance::<()>(handler);
             // SAFETY: the program has given it as one with this argument.
-            let handler: Plain = unsafe { std::mem::transmute(handler) };
+            let handler = unsafe { std::mem::transmute::<*const (), Plain>(handler) };
             handler(number);
         }
     }
