@@ -29,6 +29,8 @@
 //!
 //! The library is there on macOS with the feature `live` only.
 
+#[cfg(any(test, all(target_os = "macos", feature = "live")))]
+mod gate;
 mod numbers;
 
 #[cfg(all(target_os = "macos", feature = "live"))]

@@ -212,11 +212,12 @@ impl Arguments {
         output.scalar_count = unsafe { client::read(self.output_count) }.unwrap_or(0);
 
         // SAFETY: the original has returned, and its outputs are the program's to read.
-        let returned = |output: &mut MethodOutput<'_>| unsafe { self.returned(output) };
+        let returned =
+            |result, output: &mut MethodOutput<'_>| unsafe { self.returned(result, output) };
         let Some(wake) = self.wake else {
             let mut original = |output: &mut MethodOutput<'_>| {
                 let result = IoReturn(once.make().cast_unsigned());
-                returned(output);
+                returned(result, output);
                 result
             };
             // The program has its own answer, here and below.
@@ -237,7 +238,7 @@ impl Arguments {
                 sent.set(completion::redirect(port, &client_reference, marked));
             }
             let result = IoReturn(once.make().cast_unsigned());
-            returned(output);
+            returned(result, output);
             result
         };
         let async_wake = AsyncWake {
@@ -255,11 +256,13 @@ impl Arguments {
     /// # Safety
     ///
     /// The original has returned; the pointers are as the program promises.
-    unsafe fn returned(&self, output: &mut MethodOutput<'_>) {
+    unsafe fn returned(&self, result: IoReturn, output: &mut MethodOutput<'_>) {
         // SAFETY: the caller's promise.
         if let Some(count) = unsafe { client::read(self.output_count) } {
             output.scalar_count = count;
-            let copied = (count as usize).min(output.scalars.len());
+            // Else nobody but the recorder would touch them, and they may be nowhere.
+            let written = if result.is_success() { count as usize } else { 0 };
+            let copied = written.min(output.scalars.len());
             // SAFETY: the library has written as many.
             let words = unsafe { client::words(self.output, copied) };
             output.scalars[..words.len()].copy_from_slice(&words);

@@ -9,10 +9,10 @@
 
 use super::client;
 use super::edge::Inside;
-use super::gate;
 use super::original;
 use super::port::Port;
 use super::recorder::{self, say};
+use crate::gate;
 use dextape::boundary::Rules;
 use dextape::boundary::message::{decode, offset};
 use dextape::call::{AsyncReference, Completion};
@@ -119,20 +119,30 @@ fn address_of_trampoline() -> u64 {
 /// Records the completion and goes on to the program's callback, which may throw an exception of its own
 /// through here.
 extern "C-unwind" fn trampoline(number: u64, status: i32, first: u64, second: u64) {
-    let context = contexts().as_ref().and_then(|contexts| contexts.all.get(&number).cloned());
-    let Some(context) = context else { return };
-    if let Some(_inside) = Inside::enter() {
-        // Whatever happens, the program gets its completion.
+    let inside = Inside::enter();
+    let context = {
+        // Before the lock of the contexts: neither a fork nor a handler of a signal may meet it held.
         let _open = gate::enter();
-        let _ = catch_unwind(AssertUnwindSafe(|| record(&context, number, first, second)));
-    }
+        let context = contexts().as_ref().and_then(|contexts| contexts.all.get(&number).cloned());
+        if let (Some(context), Some(_)) = (&context, &inside) {
+            // Whatever happens, the program gets its completion.
+            let recorded = AssertUnwindSafe(|| record(context, number, first, second));
+            let _ = catch_unwind(recorded);
+        }
+        context
+    };
+    drop(inside);
+    let Some(context) = context else { return };
     let function = std::ptr::with_exposed_provenance::<()>(context.function as usize);
     // SAFETY: the program gave the address of its function with the call. Its form is decided by the
     // message (D16); each of them takes these registers or fewer.
     let function = unsafe {
         std::mem::transmute::<*const (), extern "C-unwind" fn(u64, i32, u64, u64)>(function)
     };
-    function(context.refcon, status, first, second);
+    let refcon = context.refcon;
+    // Its thread may end there, so nothing is left to be dropped.
+    drop(context);
+    function(refcon, status, first, second);
 }
 
 fn record(context: &Context, number: u64, first: u64, second: u64) {

@@ -1,9 +1,9 @@
 //! How a recording begins and ends: by the environment, or by the functions of `dextape.h`.
 
 use super::edge::Inside;
-use super::gate;
 use super::original::{atexit, getenv};
 use super::recorder::{self, Flying};
+use crate::gate;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::catch_unwind;
@@ -18,24 +18,27 @@ extern "C" fn load() {
     let _ = catch_unwind(|| {
         // SAFETY: a name, and before the program has threads that could change the environment.
         let value = unsafe { getenv(c"DEXTAPE_RECORD".as_ptr()) };
-        let tape = path_of(value);
+        // SAFETY: what `getenv` gives is NULL or a string that ends with 0, and nobody changes it now.
+        let tape = unsafe { path_of(value) };
         // SAFETY: as above.
         let value = unsafe { getenv(c"DEXTAPE_ANNOTATIONS".as_ptr()) };
-        if let Some(annotations) = path_of(value) {
+        // SAFETY: as above.
+        if let Some(annotations) = unsafe { path_of(value) } {
             recorder::annotated_by(annotations);
         }
         // SAFETY: as above.
         let value = unsafe { getenv(c"DEXTAPE_REDACT".as_ptr()) };
-        if let Some(policy) = path_of(value) {
+        // SAFETY: as above.
+        if let Some(policy) = unsafe { path_of(value) } {
             recorder::redacted_by(policy);
         }
         // SAFETY: as above.
         let value = unsafe { getenv(c"DEXTAPE_RING".as_ptr()) };
-        // SAFETY: what `getenv` gives is NULL or a string that ends with 0, and nobody changes it now.
+        // SAFETY: as above.
         let ring = unsafe { text_of(value) };
         // SAFETY: as above.
         let value = unsafe { getenv(c"DEXTAPE_TRIGGER".as_ptr()) };
-        // SAFETY: what `getenv` gives is NULL or a string that ends with 0, and nobody changes it now.
+        // SAFETY: as above.
         let triggers = unsafe { text_of(value) };
         recorder::flying(ring, triggers);
         if let Some(tape) = tape {
@@ -54,11 +57,15 @@ extern "C" fn unload() {
 }
 
 /// A path that the program gives; `None` for NULL and for nothing.
-fn path_of(text: *const c_char) -> Option<PathBuf> {
+///
+/// # Safety
+///
+/// The string ends with 0.
+unsafe fn path_of(text: *const c_char) -> Option<PathBuf> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller's string ends with 0, and stays as it is for the call.
+    // SAFETY: the caller's promise; it is copied at once.
     let text = unsafe { CStr::from_ptr(text) };
     (!text.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(text.to_bytes())))
 }
@@ -87,7 +94,11 @@ unsafe fn text_of(text: *const c_char) -> Option<String> {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn dextape_record_start(tape: *const c_char) -> i32 {
     let Some(_inside) = Inside::enter() else { return -1 };
-    let started = catch_unwind(|| path_of(tape).is_some_and(|tape| recorder::start(tape, None)));
+    let started = catch_unwind(|| {
+        // SAFETY: the caller's promise.
+        let tape = unsafe { path_of(tape) };
+        tape.is_some_and(|tape| recorder::start(tape, None))
+    });
     if started.unwrap_or(false) { 0 } else { -1 }
 }
 
@@ -111,7 +122,9 @@ pub(super) unsafe extern "C" fn dextape_record_start_ring(
         // SAFETY: the caller's promise.
         let triggers = unsafe { text_of(triggers) };
         let flight = Flying { ring: Some(ring.unwrap_or_else(|| "64MiB".to_owned())), triggers };
-        path_of(tape).is_some_and(|tape| recorder::start(tape, Some(flight)))
+        // SAFETY: the caller's promise.
+        let tape = unsafe { path_of(tape) };
+        tape.is_some_and(|tape| recorder::start(tape, Some(flight)))
     });
     if started.unwrap_or(false) { 0 } else { -1 }
 }

@@ -1,7 +1,7 @@
 //! The way from the program into a replacement and back.
 
-use super::gate;
 use super::recorder::{self, Recorder};
+use crate::gate;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,11 +10,6 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     /// Calls that a signal handler of the program's has made meanwhile.
     static MISSED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// True where the calling thread is in here.
-pub(super) fn is_inside() -> bool {
-    INSIDE.get()
 }
 
 fn errno() -> i32 {

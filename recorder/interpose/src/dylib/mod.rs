@@ -2,7 +2,7 @@
 //! the program's memory, [`passage`] carries an original call past the recorder, [`system`] is
 //! the system that makes them; [`region`] says which mapped memory is ordinary, [`quiet`] when the
 //! program does not run, [`pages`] compares that memory, and [`watch`] does so while the program waits;
-//! [`recorder`] is the recording in progress, [`gate`] and [`edge`] the way in and out of a
+//! [`recorder`] is the recording in progress, [`gate`](crate::gate) and [`edge`] the way in and out of a
 //! replacement; then the replacements, and [`tuples`], which names them to dyld.
 
 mod call;
@@ -10,7 +10,6 @@ mod client;
 mod completion;
 mod control;
 mod edge;
-mod gate;
 mod map;
 mod open;
 mod original;

@@ -2,11 +2,11 @@
 
 use super::client;
 use super::edge::Inside;
-use super::gate;
 use super::pages::{At, Shown};
 use super::port::Ports;
 use super::system::Originals;
 use super::watch;
+use crate::gate;
 use crate::numbers::Numbers;
 use dextape::call::MemoryId;
 use dextape::connection::{Connection, System};
@@ -172,6 +172,7 @@ pub(super) fn try_look_all() -> Option<bool> {
 
 /// Begins a recording now. False where one is running or it cannot begin.
 pub(super) fn start(tape: PathBuf, flying: Option<Flying>) -> bool {
+    let _open = gate::enter();
     if let State::Running(_) = &*STATE.read().unwrap_or_else(PoisonError::into_inner) {
         return false;
     }
@@ -181,10 +182,13 @@ pub(super) fn start(tape: PathBuf, flying: Option<Flying>) -> bool {
 
 /// Ends the recording and seals its tape. False where there is none, or that fails.
 pub(super) fn stop() -> bool {
-    let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
-    let stopped = std::mem::replace(&mut *state, State::Idle);
-    WANTED.store(false, Ordering::Release);
-    drop(state);
+    let stopped = {
+        // Sealing takes its time, and no fork has to wait for it: a child finds nothing recorded.
+        let _open = gate::enter();
+        let mut state = STATE.write().unwrap_or_else(PoisonError::into_inner);
+        WANTED.store(false, Ordering::Release);
+        std::mem::replace(&mut *state, State::Idle)
+    };
     let State::Running(recorder) = stopped else { return false };
     recorder.finish()
 }

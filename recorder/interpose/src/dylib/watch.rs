@@ -1,8 +1,8 @@
 //! The thread that looks at mapped memory while the program asks for nothing: it may be polling.
 
 use super::edge::Inside;
-use super::gate;
 use super::recorder;
+use crate::gate;
 use dextape_recorder::recording::beside_the_client;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;

@@ -105,8 +105,9 @@ impl Message {
         self.header.msgh_id == NOTIFICATION_ID
     }
 
+    /// The whole message by its header: who gets it goes on into the body.
     pub(super) fn header(&mut self) -> *mut mach_msg_header_t {
-        &raw mut self.header
+        std::ptr::from_mut(self).cast()
     }
 }
 
