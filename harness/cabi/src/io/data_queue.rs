@@ -50,7 +50,8 @@ impl Queue {
         In::<u32>::at(self.entry(offset)).read_at(0)
     }
 
-    /// Where the next entry is and the head behind it; `None` where there is none.
+    /// Where the next entry is and the head behind it; `None` where there is none. Its length is what lies
+    /// between: the other side may change the word that says so at any time.
     fn next(self) -> Option<(u32, u32)> {
         let (head, tail, size) =
             (self.head().load(Ordering::Relaxed), self.tail().load(Ordering::Acquire), self.size());
@@ -72,6 +73,10 @@ impl Queue {
     fn enqueue(self, data: In<u8>, length: u32) -> IoReturn {
         let (head, tail, size) =
             (self.head().load(Ordering::Acquire), self.tail().load(Ordering::Relaxed), self.size());
+        // The head is the other side's, and so may be anything.
+        if head > size || tail > size {
+            return IoReturn::OVERRUN;
+        }
         let Some(needed) = length.checked_add(ENTRY_HEADER) else { return IoReturn::OVERRUN };
         let room = |offset: u32, end: u32| offset.checked_add(needed).is_some_and(|it| it <= end);
         let place = if tail >= head {
@@ -112,7 +117,7 @@ export! {
     fn IODataQueueDequeue(queue: Out<u8>, data: Out<u8>, size: Out<u32>) -> i32 {
         let Some(queue) = Queue::of(queue) else { return IoReturn::BAD_ARGUMENT.as_kern_return() };
         let Some((place, end)) = queue.next() else { return IoReturn::UNDERRUN.as_kern_return() };
-        let length = queue.size_at(place);
+        let length = end - place - ENTRY_HEADER;
         if !data.is_null() {
             let Some(room) = size.read() else { return IoReturn::BAD_ARGUMENT.as_kern_return() };
             if length > room {
@@ -154,5 +159,59 @@ export! {
     fn IODataQueueSetNotificationPort(queue: Out<u8>, _name: u32) -> i32 {
         let there = Queue::of(queue).is_some();
         (if there { IoReturn::SUCCESS } else { IoReturn::BAD_ARGUMENT }).as_kern_return()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: [u8; 4] = [1, 2, 3, 4];
+
+    /// Size, head and tail, 16 bytes of entries, and what lies behind the queue.
+    #[repr(align(8))]
+    struct Room([AtomicU32; 32]);
+
+    impl Room {
+        fn new(head: u32, tail: u32) -> Self {
+            let room = Self([const { AtomicU32::new(0) }; 32]);
+            for (index, word) in [16, head, tail].into_iter().enumerate() {
+                room.0[index].store(word, Ordering::Relaxed);
+            }
+            room
+        }
+
+        fn queue(&self) -> Queue {
+            Queue(self.0.as_ptr().expose_provenance() as u64)
+        }
+
+        fn enqueue(&self) -> IoReturn {
+            let data = In::<u8>::at(DATA.as_ptr().expose_provenance() as u64);
+            self.queue().enqueue(data, DATA.len() as u32)
+        }
+
+        fn is_whole_behind(&self) -> bool {
+            self.0[7..].iter().all(|word| word.load(Ordering::Relaxed) == 0)
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_comes_out() {
+        let room = Room::new(0, 0);
+        assert_eq!(room.enqueue(), IoReturn::SUCCESS);
+        assert_eq!(room.queue().next(), Some((0, 8)));
+        assert!(room.is_whole_behind());
+    }
+
+    #[test]
+    fn indices_that_lie_outside_lead_nowhere() {
+        for (head, tail) in [(0xffff_0000, 16), (0xffff_0000, 24), (0, 40), (20, 24), (17, 16)] {
+            let room = Room::new(head, tail);
+            assert_eq!(room.enqueue(), IoReturn::OVERRUN, "{head} {tail}");
+            assert!(room.is_whole_behind(), "{head} {tail}");
+            if head > 0 {
+                assert_eq!(room.queue().next(), None, "{head} {tail}");
+            }
+        }
     }
 }
