@@ -133,7 +133,8 @@ fn checked(given: *const PluginTable) -> Result<PluginTable, &'static str> {
 
 fn describe(table: &PluginTable) -> ServiceDescription {
     let description = ServiceDescription::dext(&text(table.user_class), &text(table.bundle_id));
-    let count = table.property_count.min(PROPERTIES_MAX) as usize;
+    let there = if table.properties.is_null() { 0 } else { table.property_count };
+    let count = there.min(PROPERTIES_MAX) as usize;
     (0..count).filter_map(|index| get(table.properties.wrapping_add(index))).fold(
         description,
         |description, property| {
