@@ -4,7 +4,7 @@ use crate::served::Recording;
 use dextape_cabi::{begin, say};
 use dextape_recorder::flight::Triggers;
 use dextape_recorder::journal::RingOptions;
-use std::ffi::{CStr, OsStr, c_char};
+use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
@@ -52,13 +52,17 @@ fn recording() -> Option<Arc<Recording>> {
 }
 
 /// A string that the program gives; `None` for NULL and for nothing.
-fn text(text: *const c_char) -> Option<&'static OsStr> {
+///
+/// # Safety
+///
+/// It ends with 0.
+unsafe fn text(text: *const c_char) -> Option<OsString> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller's string ends with 0, and stays as it is for the call, which is as long as it is used.
+    // SAFETY: the caller's promise; it is copied at once.
     let text = unsafe { CStr::from_ptr(text) };
-    (!text.is_empty()).then(|| OsStr::from_bytes(text.to_bytes()))
+    (!text.is_empty()).then(|| OsStr::from_bytes(text.to_bytes()).to_owned())
 }
 
 /// Runs the body of an exported function: 0 for true, -1 for false and for a panic, which was printed.
@@ -66,8 +70,8 @@ fn answer(body: impl FnOnce() -> bool + std::panic::UnwindSafe) -> i32 {
     if catch_unwind(body).unwrap_or(false) { 0 } else { -1 }
 }
 
-fn start(tape: *const c_char, flight: Option<(RingOptions, Triggers)>) -> bool {
-    let Some(tape) = text(tape).map(PathBuf::from) else {
+fn start(tape: Option<OsString>, flight: Option<(RingOptions, Triggers)>) -> bool {
+    let Some(tape) = tape.map(PathBuf::from) else {
         say("failed to record: no tape is named");
         return false;
     };
@@ -93,6 +97,8 @@ fn start(tape: *const c_char, flight: Option<(RingOptions, Triggers)>) -> bool {
 // SAFETY: no other library has functions of this name.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn dextape_record_start(tape: *const c_char) -> i32 {
+    // SAFETY: the caller's promise.
+    let tape = unsafe { text(tape) };
     answer(|| start(tape, None))
 }
 
@@ -108,9 +114,15 @@ pub(crate) unsafe extern "C" fn dextape_record_start_ring(
     ring: *const c_char,
     triggers: *const c_char,
 ) -> i32 {
+    // SAFETY: the caller's promise, here and below.
+    let tape = unsafe { text(tape) };
+    // SAFETY: as above.
+    let ring = unsafe { text(ring) };
+    // SAFETY: as above.
+    let triggers = unsafe { text(triggers) };
     answer(|| {
-        let ring = text(ring).map(|ring| ring.to_string_lossy().parse::<RingOptions>());
-        let triggers = text(triggers).map(|text| text.to_string_lossy().parse::<Triggers>());
+        let ring = ring.map(|ring| ring.to_string_lossy().parse::<RingOptions>());
+        let triggers = triggers.map(|text| text.to_string_lossy().parse::<Triggers>());
         let ring = ring.transpose().map_err(|error| error.to_string());
         let triggers = triggers.transpose().map_err(|error| error.to_string());
         match (ring, triggers) {
@@ -133,8 +145,10 @@ pub(crate) unsafe extern "C" fn dextape_record_start_ring(
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn dextape_record_trigger(reason: *const c_char) -> i32 {
+    // SAFETY: the caller's promise.
+    let reason = unsafe { text(reason) }.unwrap_or_default();
     answer(|| {
-        let reason = text(reason).map(OsStr::to_string_lossy).unwrap_or_default();
+        let reason = reason.to_string_lossy();
         recording().is_some_and(|recording| recording.trigger(&reason))
     })
 }
