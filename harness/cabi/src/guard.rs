@@ -30,7 +30,9 @@ macro_rules! export_static {
     )*};
 }
 
-/// Runs the body of an exported function.
+/// Runs the body of an exported function. What a callback of the client's throws, or the end of its thread
+/// there, ends the process here, by Rust's own word: nothing of ours is made for being unwound by it. So the
+/// types of callbacks say that they may.
 #[inline]
 pub(crate) fn guard<R>(function: &str, body: impl FnOnce() -> R) -> R {
     match catch_unwind(AssertUnwindSafe(body)) {

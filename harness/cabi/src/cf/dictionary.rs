@@ -147,7 +147,7 @@ export! {
 
     fn CFDictionaryApplyFunction(
         dictionary: CfRef,
-        function: extern "C" fn(CfRef, CfRef, usize),
+        function: extern "C-unwind" fn(CfRef, CfRef, usize),
         context: usize,
     ) {
         let all: Pairs = pairs(dictionary).map(|pairs| pairs.clone()).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::raw::{In, Out};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-type Callout = extern "C" fn(CfRef, *const u8, isize, usize);
+type Callout = extern "C-unwind" fn(CfRef, *const u8, isize, usize);
 
 /// A port with what is to be called for its messages.
 #[derive(Debug)]

@@ -53,7 +53,7 @@ enum SourceKind {
     /// Messages of a port.
     Port { port: Arc<Port>, callout: PortCallout },
     /// Whoever signals it.
-    Manual { perform: Option<extern "C" fn(usize)>, info: usize },
+    Manual { perform: Option<extern "C-unwind" fn(usize)>, info: usize },
 }
 
 /// What is done with a message.
@@ -62,7 +62,11 @@ pub(crate) enum PortCallout {
     /// It is IOKit's.
     Notification,
     /// A `CFMachPort` hands it to the client.
-    Client { function: extern "C" fn(CfRef, *const u8, isize, usize), port: CfRef, info: usize },
+    Client {
+        function: extern "C-unwind" fn(CfRef, *const u8, isize, usize),
+        port: CfRef,
+        info: usize,
+    },
 }
 
 impl Source {
@@ -382,7 +386,7 @@ export! {
         // SAFETY: the client promises in the declaration of the structure that this is NULL or a
         // function of that type; both are one word.
         let perform = unsafe {
-            std::mem::transmute::<*const (), Option<extern "C" fn(usize)>>(perform)
+            std::mem::transmute::<*const (), Option<extern "C-unwind" fn(usize)>>(perform)
         };
         Source::make(SourceKind::Manual { perform, info: context.read_at(INFO_INDEX) }).give()
     }

@@ -17,7 +17,7 @@ fn now() -> f64 {
 /// A timer.
 #[derive(Debug)]
 pub(super) struct Timer {
-    callout: Option<extern "C" fn(CfRef, usize)>,
+    callout: Option<extern "C-unwind" fn(CfRef, usize)>,
     info: usize,
     interval: f64,
     /// When it fires next; `None` where it does no more.
@@ -73,7 +73,7 @@ export! {
         interval: f64,
         _flags: usize,
         _order: isize,
-        callout: Option<extern "C" fn(CfRef, usize)>,
+        callout: Option<extern "C-unwind" fn(CfRef, usize)>,
         context: In<usize>,
     ) -> CfRef {
         let info = if context.is_null() { 0 } else { context.read_at(1) };

@@ -62,6 +62,21 @@ fn flags<'a>(at: u64) -> &'a AtomicI32 {
     unsafe { AtomicI32::from_ptr(Out::<i32>::at(at).pointer()) }
 }
 
+/// One reference more. A count that is full stays so, and what it is of for ever: past its bits the next one
+/// would begin at none.
+fn count_up(held: &AtomicI32) {
+    let more = |now| (now & flag::COUNT != flag::COUNT).then(|| now + flag::ONE);
+    // Refused where it is full.
+    let _ = held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+}
+
+/// One reference fewer; true where that was the last one.
+fn count_down(held: &AtomicI32) -> bool {
+    let fewer = |now| (![0, flag::COUNT].contains(&(now & flag::COUNT))).then(|| now - flag::ONE);
+    let before = held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+    before.is_ok_and(|before| before & flag::COUNT == flag::ONE)
+}
+
 /// A function that the compiler made, by its address.
 macro_rules! function {
     ($type:ty, $address:expr) => {{
@@ -98,7 +113,7 @@ fn copy(block: u64) -> u64 {
         return block;
     }
     if now & flag::ON_HEAP != 0 {
-        held.fetch_add(flag::ONE, Ordering::AcqRel);
+        count_up(held);
         return block;
     }
     let descriptor = word(block + DESCRIPTOR);
@@ -112,7 +127,7 @@ fn copy(block: u64) -> u64 {
     flags(made + FLAGS).store(kept | flag::ON_HEAP | flag::ONE, Ordering::Release);
     Out::<u64>::at(made).put((&raw const _NSConcreteMallocBlock).expose_provenance() as u64);
     if now & flag::HAS_HELPERS != 0 {
-        function!(extern "C" fn(u64, u64), word(descriptor + 16))(made, block);
+        function!(extern "C-unwind" fn(u64, u64), word(descriptor + 16))(made, block);
     }
     made
 }
@@ -127,11 +142,11 @@ fn release(block: u64) {
     if now & flag::GLOBAL != 0 || now & flag::ON_HEAP == 0 {
         return;
     }
-    if held.fetch_sub(flag::ONE, Ordering::AcqRel) & flag::COUNT != flag::ONE {
+    if !count_down(held) {
         return;
     }
     if now & flag::HAS_HELPERS != 0 {
-        function!(extern "C" fn(u64), word(word(block + DESCRIPTOR) + 24))(block);
+        function!(extern "C-unwind" fn(u64), word(word(block + DESCRIPTOR) + 24))(block);
     }
     free(block);
 }
@@ -142,7 +157,7 @@ fn keep_variable(variable: u64) -> u64 {
     let held = flags(current + VARIABLE_FLAGS);
     let now = held.load(Ordering::Acquire);
     if now & flag::ON_HEAP != 0 {
-        held.fetch_add(flag::ONE, Ordering::AcqRel);
+        count_up(held);
         return current;
     }
     let size = In::<u32>::at(current + VARIABLE_SIZE).read_at(0) as usize;
@@ -157,7 +172,7 @@ fn keep_variable(variable: u64) -> u64 {
     Out::<u64>::at(made + FORWARDING).put(made);
     Out::<u64>::at(current + FORWARDING).put(made);
     if now & flag::HAS_HELPERS != 0 && size > VARIABLE_HEADER {
-        function!(extern "C" fn(u64, u64), word(current + VARIABLE_KEEP))(made, current);
+        function!(extern "C-unwind" fn(u64, u64), word(current + VARIABLE_KEEP))(made, current);
     }
     made
 }
@@ -169,11 +184,11 @@ fn release_variable(variable: u64) {
     if now & flag::ON_HEAP == 0 {
         return;
     }
-    if held.fetch_sub(flag::ONE, Ordering::AcqRel) & flag::COUNT != flag::ONE {
+    if !count_down(held) {
         return;
     }
     if now & flag::HAS_HELPERS != 0 {
-        function!(extern "C" fn(u64), word(current + VARIABLE_KEEP + 8))(current);
+        function!(extern "C-unwind" fn(u64), word(current + VARIABLE_KEEP + 8))(current);
     }
     free(current);
 }
@@ -190,11 +205,11 @@ impl Held {
         if self.0 == 0 {
             crate::fault::fault();
         }
-        function!(extern "C" fn(u64), word(self.0 + INVOKE))(self.0);
+        function!(extern "C-unwind" fn(u64), word(self.0 + INVOKE))(self.0);
     }
 
     fn call_with(&self, index: usize) {
-        function!(extern "C" fn(u64, usize), word(self.0 + INVOKE))(self.0, index);
+        function!(extern "C-unwind" fn(u64, usize), word(self.0 + INVOKE))(self.0, index);
     }
 }
 
@@ -293,5 +308,66 @@ export! {
 
     fn CFRunLoopPerformBlock(_run_loop: CfRef, _mode: CfRef, block: u64) {
         super::main_queue().push(task(block));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[repr(C)]
+    struct Literal {
+        class: usize,
+        flags: i32,
+        reserved: i32,
+        invoke: usize,
+        descriptor: *const Descriptor,
+    }
+
+    #[repr(C)]
+    struct Descriptor {
+        reserved: usize,
+        size: usize,
+        copy: extern "C-unwind" fn(u64, u64),
+        dispose: extern "C-unwind" fn(u64),
+    }
+
+    static DISPOSED: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C-unwind" fn keep(_made: u64, _block: u64) {}
+
+    extern "C-unwind" fn dispose(_block: u64) {
+        DISPOSED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A block on the heap, with one reference.
+    fn block() -> u64 {
+        let descriptor =
+            Descriptor { reserved: 0, size: size_of::<Literal>(), copy: keep, dispose };
+        let literal = Literal {
+            class: 0,
+            flags: flag::HAS_HELPERS,
+            reserved: 0,
+            invoke: 0,
+            descriptor: Box::leak(Box::new(descriptor)),
+        };
+        copy((&raw const literal).expose_provenance() as u64)
+    }
+
+    /// As a client does that queues one block very often.
+    #[test]
+    fn a_block_is_disposed_of_with_its_last_reference_and_not_before() {
+        let few = block();
+        assert_eq!(copy(few), few);
+        release(few);
+        assert_eq!(DISPOSED.load(Ordering::Relaxed), 0);
+        release(few);
+        assert_eq!(DISPOSED.load(Ordering::Relaxed), 1);
+
+        let many = block();
+        (0..40_000).for_each(|_| assert_eq!(copy(many), many));
+        (0..10_000).for_each(|_| release(many));
+        assert_eq!(DISPOSED.load(Ordering::Relaxed), 1, "30,001 references are left");
     }
 }

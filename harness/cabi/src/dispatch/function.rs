@@ -9,7 +9,7 @@ use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 /// Work of the client's.
-pub(super) type Function = extern "C" fn(usize);
+pub(super) type Function = extern "C-unwind" fn(usize);
 
 fn label(text: In<c_char>) -> CString {
     CString::new(text.text().unwrap_or_default()).unwrap_or_default()
@@ -114,7 +114,7 @@ export! {
         time::at(when, queue_of(queue), Box::new(move || work(context)));
     }
 
-    fn dispatch_apply_f(count: usize, queue: CfRef, context: usize, work: extern "C" fn(usize, usize)) {
+    fn dispatch_apply_f(count: usize, queue: CfRef, context: usize, work: extern "C-unwind" fn(usize, usize)) {
         let queue = queue_of(queue);
         queue.push_and_wait(Box::new(move || (0..count).for_each(|index| work(context, index))));
     }

@@ -143,17 +143,25 @@ pub(super) fn alias(
     let length = usize::try_from((source - base).checked_add(size)?).ok()?;
     let length = length.checked_next_multiple_of(PAGE as usize)?;
     let place = claim_near(wanted, length, anywhere)?;
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    // SAFETY: an old length of 0 leaves the source as it is and maps its shared pages again, over what
-    // was just claimed.
-    let moved = unsafe { libc::mremap(pointer(base), 0, length, flags, pointer(place)) };
-    if moved == libc::MAP_FAILED {
+    // Somewhere first: a refusal to map them at a fixed place may come when the system has already taken away
+    // what was claimed there, and another thread got it.
+    // SAFETY: an old length of 0 leaves the source as it is and maps its shared pages again.
+    let second = unsafe { libc::mremap(pointer(base), 0, length, libc::MREMAP_MAYMOVE) };
+    if second == libc::MAP_FAILED {
         // SAFETY: what was just claimed.
         unsafe { libc::munmap(pointer(place), length) };
         // Pages that are not shared: the client gets them as they are.
         let source =
             Alias { start: base, length, source: base, ended: AtomicBool::new(false), own: false };
         return anywhere.then_some(source);
+    }
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: the pages that were just mapped, which nobody has yet, go over what was just claimed.
+    let moved = unsafe { libc::mremap(second, length, length, flags, pointer(place)) };
+    if moved == libc::MAP_FAILED {
+        // SAFETY: they are where they were. What was claimed stays claimed, if it is still there.
+        unsafe { libc::munmap(second, length) };
+        return None;
     }
     // SAFETY: the pages that were just mapped; a forked child does not have them (F27).
     unsafe { libc::madvise(pointer(place), length, libc::MADV_DONTFORK) };

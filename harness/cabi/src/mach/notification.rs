@@ -56,12 +56,12 @@ pub(crate) fn notice(port: u32, watch: &Watch) -> Vec<u8> {
     message
 }
 
-type Callback0 = extern "C" fn(usize, i32);
-type Callback1 = extern "C" fn(usize, i32, u64);
-type Callback2 = extern "C" fn(usize, i32, u64, u64);
-type Callback = extern "C" fn(usize, i32, *const u64, u32);
-type MatchingCallback = extern "C" fn(usize, Name);
-type InterestCallback = extern "C" fn(usize, Name, u32, usize);
+type Callback0 = extern "C-unwind" fn(usize, i32);
+type Callback1 = extern "C-unwind" fn(usize, i32, u64);
+type Callback2 = extern "C-unwind" fn(usize, i32, u64, u64);
+type Callback = extern "C-unwind" fn(usize, i32, *const u64, u32);
+type MatchingCallback = extern "C-unwind" fn(usize, Name);
+type InterestCallback = extern "C-unwind" fn(usize, Name, u32, usize);
 
 /// A callback of the client by the number that it gave; a fault where that is 0 (D16).
 macro_rules! callback {
