@@ -1,8 +1,7 @@
 //! Which item of one tape is which of the other.
 
+use super::common::common;
 use super::item::{Item, Pairing, Side};
-use super::order::in_order;
-use imara_diff::{Algorithm, Diff, InternedInput};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a pair that says the same scores, and what one of the same shape. A whole that says less in more
@@ -88,64 +87,6 @@ fn align_lane(ours: &[Item], our: &[u32], theirs: &[Item], their: &[u32]) -> Vec
     better.into_iter().map(|(one, other)| (our[one], their[other])).collect()
 }
 
-/// Items from which a list is held together by what each side has just once.
-const LONG: usize = 4096;
-
-/// A long common subsequence of two lists, in linear space. Long lists are held together first by what both
-/// have once, as far as it is in order, and compared in between: the search by what is rare would begin
-/// anew at each, which takes its square where everything stands alone.
-fn common(one: &[u64], other: &[u64]) -> Vec<(usize, usize)> {
-    if one.len() < LONG || other.len() < LONG {
-        return common_by_rarity(one, other);
-    }
-    // Of each token, how often either side has it, and where last.
-    let mut once: HashMap<u64, [(u32, usize); 2]> = HashMap::new();
-    for (side, list) in [one, other].into_iter().enumerate() {
-        for (place, token) in list.iter().enumerate() {
-            let seen = &mut once.entry(*token).or_default()[side];
-            *seen = (seen.0.saturating_add(1), place);
-        }
-    }
-    let both = one.iter().filter_map(|token| match once.get(token)? {
-        [(1, here), (1, there)] => Some((*here, *there)),
-        _ => None,
-    });
-    let both: Vec<(usize, usize)> = both.collect();
-    let seconds: Vec<u32> = both.iter().map(|(_, there)| *there as u32).collect();
-    let kept = in_order(&seconds);
-    let anchors = both.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(pair, _)| pair);
-    let mut pairs = Vec::with_capacity(one.len().min(other.len()));
-    let (mut here, mut there) = (0, 0);
-    for (next, beyond) in anchors.chain([(one.len(), other.len())]) {
-        let between = common_by_rarity(&one[here..next], &other[there..beyond]);
-        pairs.extend(between.into_iter().map(|(x, y)| (here + x, there + y)));
-        if next < one.len() {
-            pairs.push((next, beyond));
-        }
-        (here, there) = (next + 1, beyond + 1);
-    }
-    pairs
-}
-
-/// The same by what is rare (histogram), with an end to the search where nothing is.
-fn common_by_rarity(one: &[u64], other: &[u64]) -> Vec<(usize, usize)> {
-    if one.is_empty() || other.is_empty() {
-        return Vec::new();
-    }
-    let mut input = InternedInput::default();
-    input.update_before(one.iter().copied());
-    input.update_after(other.iter().copied());
-    let diff = Diff::compute(Algorithm::Histogram, &input);
-    let mut pairs = Vec::with_capacity(one.len().min(other.len()));
-    let (mut here, mut there) = (0_usize, 0_usize);
-    for hunk in diff.hunks() {
-        pairs.extend((here..hunk.before.start as usize).zip(there..));
-        (here, there) = (hunk.before.end as usize, hunk.after.end as usize);
-    }
-    pairs.extend((here..one.len()).zip(there..other.len()));
-    pairs
-}
-
 /// Pairs what is left over on both tapes and says the same, where there is one of it on each: it moved.
 fn moved_elsewhere(a: &Side<'_>, b: &Side<'_>, partner: &mut [Option<u32>]) {
     let mut taken = vec![false; b.items.len()];
@@ -163,35 +104,5 @@ fn moved_elsewhere(a: &Side<'_>, b: &Side<'_>, partner: &mut [Option<u32>]) {
         if let ([one], [other]) = (ours.as_slice(), theirs.as_slice()) {
             partner[*one as usize] = Some(*other);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LONG, common};
-
-    #[test]
-    fn what_is_common_is_found_in_order() {
-        assert_eq!(common(&[1, 2, 3, 4], &[1, 9, 3, 4]), [(0, 0), (2, 2), (3, 3)]);
-        assert_eq!(common(&[1, 2], &[3, 4]), []);
-        assert_eq!(common(&[], &[3, 4]), []);
-        assert_eq!(common(&[5, 6], &[4, 5, 5, 6, 7]).len(), 2);
-    }
-
-    #[test]
-    fn long_lists_are_held_together_by_what_stands_alone() {
-        let one: Vec<u64> = (0..2 * LONG as u64).collect();
-        let inserted = |value: u64| [value + (1 << 40), value];
-        let other: Vec<u64> = one.iter().copied().flat_map(inserted).collect();
-        let pairs = common(&one, &other);
-        assert_eq!(pairs.len(), one.len());
-        assert!(pairs.iter().all(|(here, there)| one[*here] == other[*there]));
-        // What comes again and again in between is paired, too.
-        let (one, other): (Vec<u64>, Vec<u64>) = (0..LONG as u64)
-            .map(|value| {
-                (if value % 3 == 0 { value } else { 7 }, if value % 3 == 0 { value } else { 7 })
-            })
-            .unzip();
-        assert_eq!(common(&one, &other).len(), LONG);
     }
 }
