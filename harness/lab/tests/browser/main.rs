@@ -73,7 +73,11 @@ impl Page {
     fn show(&mut self, html: &str) -> Result<(), Failed> {
         let path: PathBuf = self.folder.path().join("page.html");
         std::fs::write(&path, html)?;
-        Ok(self.browser.open(&path)?)
+        self.browser.open(&path)?;
+        // What is drawn first gets its height with the next frame, and what is clicked stands below it.
+        let frames = "new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(() => then(1))))";
+        self.browser.value(frames)?;
+        Ok(())
     }
 
     fn show_tape(&mut self, tape: &Tape, marks: &[Mark]) -> Result<(), Failed> {
