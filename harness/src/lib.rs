@@ -76,7 +76,8 @@
 //!
 //! - `proptest`: the module `strategies`.
 //! - `insta`: the module `snapshot`.
-//! - `schema`: the JSON Schemas of the tape, `tape::schema`, and of descriptions, `protocol::schema`.
+//! - `schema`: the JSON Schemas of the tape, `tape::schema`, of descriptions, `protocol::schema`, and of redaction
+//!   policies, `redaction::schema`.
 
 pub mod io_return;
 

@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schemas of the tape, of protocol descriptions and of reports.
+//! `schema`: the JSON Schemas of the tape, of protocol descriptions, of redaction policies and of reports.
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -13,17 +13,20 @@ enum Of {
     Tape,
     /// A protocol description.
     Protocol,
+    /// A redaction policy.
+    Policy,
     /// The manifest of a report.
     Report,
 }
 
 impl Of {
-    const ALL: [Self; 3] = [Self::Tape, Self::Protocol, Self::Report];
+    const ALL: [Self; 4] = [Self::Tape, Self::Protocol, Self::Policy, Self::Report];
 
     fn schema(self) -> String {
         match self {
             Self::Tape => dextape::tape::schema::schema(),
             Self::Protocol => dextape::protocol::schema(),
+            Self::Policy => dextape::redaction::schema(),
             Self::Report => dextape_lab::report_schema(),
         }
     }
@@ -33,6 +36,7 @@ impl Of {
         match self {
             Self::Tape => "harness/schema/tape.schema.json",
             Self::Protocol => "harness/schema/protocol.schema.json",
+            Self::Policy => "harness/schema/policy.schema.json",
             Self::Report => "harness/schema/report.schema.json",
         }
     }

@@ -16,6 +16,8 @@ mod substitutes;
 mod value;
 
 pub use encoding::{Edges, Encoded, encodings};
+#[cfg(feature = "schema")]
+pub use policy::schema;
 pub use policy::{FieldPlace, PolicyError, PolicyField, PolicyMemory, RedactionPolicy, When};
 pub use pseudonym::{Form, Pseudonym};
 pub use substitutes::Substitutes;

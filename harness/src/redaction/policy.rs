@@ -66,11 +66,13 @@ pub enum PolicyError {
 /// assert_eq!(policy.fields[0].place, FieldPlace::Output);
 /// # Ok::<(), dextape::redaction::PolicyError>(())
 /// ```
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedactionPolicy {
     /// Version of this format: 1.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = FORMAT)))]
     format: u32,
     /// Registry properties, by key.
     #[serde(default)]
@@ -84,10 +86,12 @@ pub struct RedactionPolicy {
 }
 
 /// A field of calls.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyField {
     /// Of this selector; of all where it is left out.
+    #[cfg_attr(feature = "schema", schemars(range(max = u32::MAX)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<u32>,
     /// What of the call.
@@ -104,6 +108,7 @@ pub struct PolicyField {
 }
 
 /// What of a call.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -121,12 +126,14 @@ pub enum FieldPlace {
 }
 
 /// Bytes of the structure handed in that choose the calls of a rule.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// First byte.
     pub at: u64,
     /// The bytes, as pairs of hexadecimal digits.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^([0-9a-fA-F]{2})+$")))]
     pub hex: String,
 }
 
@@ -146,10 +153,12 @@ impl When {
 }
 
 /// A range of a memory.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyMemory {
     /// Of this memory type.
+    #[cfg_attr(feature = "schema", schemars(range(max = u32::MAX)))]
     #[serde(rename = "type")]
     pub memory_type: u32,
     /// First byte.
@@ -173,6 +182,26 @@ impl PolicyMemory {
         };
         offset >= self.at && self.length.is_none_or(|length| offset - self.at < length)
     }
+}
+
+/// The JSON Schema of a redaction policy, as a text that ends in a line feed. A policy is TOML; the schema is of
+/// the tables and values that it holds.
+///
+/// # Examples
+///
+/// ```
+/// assert!(dextape::redaction::schema().contains("\"properties\""));
+/// ```
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(RedactionPolicy);
+    schema.insert("title".to_owned(), "A redaction policy of dextape".into());
+    // Without the example in Rust.
+    schema.insert("description".to_owned(), "The places of private values.".into());
+    let mut text = format!("{:#}", schema.as_value());
+    text.push('\n');
+    text
 }
 
 impl RedactionPolicy {

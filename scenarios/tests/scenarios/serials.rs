@@ -10,22 +10,20 @@ use dextape_recorder::recording::{PolicyRedactor, RecordOptions, RecordingSessio
 use dextape_recorder::seal::{SealOptions, seal};
 use dextape_scenarios::smc::{SCENARIO, Serials};
 use dextape_scenarios::{Time, run_on_mock};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 const SEEDS: [u64; 3] = [1, 2, 0xd15e_a5e5];
 
-/// The values of the keys that hold serial numbers, in the replies to reads of them.
+/// That of the fixtures: the values of the keys that hold serial numbers, in the replies to reads of them.
 fn policy() -> RedactionPolicy {
-    let mut text = "format = 1\n".to_owned();
-    for key in Serials::KEYS {
-        // Memory has the characters of a key in the order of a number's bytes.
-        let hex: String = key.bytes().rev().map(|byte| format!("{byte:02x}")).collect();
-        let place = "selector = 2\nplace = 'output'\nat = 48\nlength = 32\n";
-        writeln!(text, "[[fields]]\n{place}when = {{ at = 0, hex = '{hex}' }}").unwrap();
-    }
-    RedactionPolicy::from_toml(&text).unwrap()
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/smc/policy.toml");
+    let policy = RedactionPolicy::read(&path).unwrap();
+    // Memory has the characters of a key in the order of a number's bytes.
+    let hex = |key: &str| key.bytes().rev().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let keys: Vec<_> = policy.fields.iter().map(|it| &it.when.as_ref().unwrap().hex).collect();
+    assert!(keys.into_iter().eq(&Serials::KEYS.map(hex)), "each key has its rule");
+    policy
 }
 
 fn gate(serials: &Serials, policy: RedactionPolicy) -> Gate {

@@ -21,6 +21,7 @@ mod questions;
 mod recordings;
 mod redact;
 mod report;
+mod schema;
 mod suite;
 mod tables;
 mod tapes;
