@@ -79,6 +79,8 @@
 //! - `schema`: the JSON Schemas of the tape, `tape::schema`, of descriptions, `protocol::schema`, and of redaction
 //!   policies, `redaction::schema`.
 
+#![deny(unsafe_code)]
+
 pub mod io_return;
 
 pub mod call;

@@ -1,5 +1,7 @@
 //! Recording: the wrapper around a system, the journal, sealing, and the real system on macOS.
 
+#![deny(unsafe_code)]
+
 #[doc(hidden)]
 pub mod exam;
 pub mod flight;

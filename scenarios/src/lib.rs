@@ -26,6 +26,8 @@
 //! - [`smc`]: AppleSMC, from a key dump.
 //! - [`usb_bulk`]: transfers through the pipes of a USB interface.
 
+#![forbid(unsafe_code)]
+
 mod declared;
 mod dext;
 mod error;

@@ -18,6 +18,8 @@
 //! Exit codes: 0 where all is well; 1 where a tape is invalid, a replay diverges or two tapes differ; 2 where the
 //! question or this machine is at fault. Results go to stdout, all else to stderr.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod cli;
 mod execution;

@@ -18,6 +18,8 @@
 //! - [`propose`](propose()): a first protocol description, guessed from tapes.
 //! - [`redact`](redact()) takes private values out of a tape; [`find_private`] looks for what is left.
 
+#![forbid(unsafe_code)]
+
 mod coverage;
 mod cut;
 mod determinism;

@@ -5,14 +5,19 @@
 //! what C++ can call, `handles` the objects that it has, `carry` keeps panics off its frames, `raw`
 //! follows its pointers. `iig` makes headers of `.iig` files.
 
+#![deny(unsafe_code)]
+
 mod abi;
 mod arguments;
 mod carry;
+#[expect(unsafe_code, reason = "calls the plug-in")]
 mod dext;
 mod handles;
 mod host;
 mod iig;
+#[expect(unsafe_code, reason = "loads it")]
 mod load;
+#[expect(unsafe_code, reason = "follows its pointers")]
 mod raw;
 mod stops;
 

@@ -12,16 +12,23 @@
 //!    [`AccessError`] value, and so is an unaligned typed access.
 //! 5. Device registers ([`Registers`]) are memory, too, but each access runs code of the device:
 //!    nobody reads them but the program itself, and each of its reads is one event on a tape.
+//! 6. Rust's memory model says nothing of atomic accesses of two widths that race for the same bytes, nor of a
+//!    client in C that writes there with plain stores, through pages that are mapped for it a second time. Both
+//!    happen here, as on any shared memory. What is relied on is the machine (an aligned access of up to 8
+//!    bytes is whole on x86-64 and AArch64) and that the compiler leaves each atomic access as it is.
 
 mod access;
 mod author;
+#[expect(unsafe_code, reason = "its pages are taken and given back")]
 mod backing;
 mod client_addresses;
 mod client_space;
 mod comparison;
 mod data_queue;
 mod joined;
+#[expect(unsafe_code, reason = "others may give pages")]
 mod pages;
+#[expect(unsafe_code, reason = "every access of shared memory ends here")]
 mod raw;
 mod reach;
 mod registers;

@@ -17,7 +17,8 @@ pub struct RawMemory {
 }
 
 // SAFETY: the bytes are reached only through relaxed or stronger atomic accesses in this module,
-// so concurrent use from several threads is no data race, and the pointer itself never changes.
+// so concurrent use from several threads is no data race (as far as the model goes: rule 6 of the room), and
+// the pointer itself never changes.
 unsafe impl Send for RawMemory {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for RawMemory {}
@@ -52,7 +53,7 @@ impl RawMemory {
     ///   bytes whenever an access is made through the value.
     /// - They are writable whenever a write is made through it.
     /// - This program reaches them by atomic accesses or this type only, and has no reference to
-    ///   them. Others (the kernel, a device, another process) may change them at any time.
+    ///   them. Others (the kernel, a device, another process, a client in C) may change them at any time.
     #[must_use]
     pub const unsafe fn new(start: NonNull<u8>, size: u64) -> Self {
         Self { start, size }

@@ -8,6 +8,7 @@
 mod error;
 mod recorder;
 mod signal;
+#[expect(unsafe_code, reason = "handlers of signals")]
 mod signals;
 mod tapes;
 mod trigger;

@@ -18,6 +18,7 @@ mod matching;
 mod message;
 
 #[cfg(all(target_os = "macos", feature = "live"))]
+#[expect(unsafe_code, reason = "calls Apple's functions")]
 mod macos;
 #[cfg(all(target_os = "macos", feature = "live"))]
 pub use macos::{IoKitConnection, IoKitSystem};

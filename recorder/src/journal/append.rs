@@ -33,7 +33,8 @@ pub enum Status {
 /// The recorder's log: one file, appended to by any number of threads.
 ///
 /// What [`append`](Self::append) has returned for is in the file, even if the process is killed at
-/// once; only a failure of the whole machine can lose it. A child made by `fork` appends to a journal
+/// once; only a failure of the whole machine can lose it. Nobody may shorten the file meanwhile: the next
+/// append would end the program with SIGBUS. A child made by `fork` appends to a journal
 /// of its own, `<name>.fork-<n>` beside this one, where `n` is the how many-th fork it was; sealing
 /// puts them together.
 ///

@@ -2,7 +2,8 @@
 //!
 //! The whole of the journal's largest size is mapped at once, beyond the end of the file, and the file
 //! grows under it. Pages beyond the end of the file must not be touched; [`Slot`](super::slot::Slot)
-//! sees to it.
+//! sees to it. What it cannot see to is that nobody else shortens the file: then the next writer gets SIGBUS,
+//! as with every map. The file is its owner's alone, and locked as long as somebody writes to it.
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::fs::File;

@@ -5,6 +5,7 @@
 
 mod append;
 mod chunks;
+#[expect(unsafe_code, reason = "writes in room that is kept for it")]
 mod core;
 mod cut;
 mod decode;
@@ -14,8 +15,10 @@ mod header_code;
 mod helper;
 mod kind;
 pub(crate) mod layout;
+#[expect(unsafe_code, reason = "the file in memory")]
 mod map;
 mod options;
+#[expect(unsafe_code, reason = "asks the C library about forks and signals")]
 mod process;
 #[doc(hidden)]
 pub mod protocol;
@@ -24,6 +27,7 @@ mod record;
 mod ring;
 mod segments;
 mod sink;
+#[expect(unsafe_code, reason = "writes records to the map")]
 mod slot;
 mod snapshot;
 mod token;
