@@ -65,7 +65,7 @@ impl Write for Printed<'_> {
                 self.last.pop_front();
             }
             self.last.push_back(line.to_owned());
-            if self.lines % 10_000 == 0 {
+            if self.lines.is_multiple_of(10_000) {
                 (self.look)();
             }
         }
