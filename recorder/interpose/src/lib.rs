@@ -11,6 +11,10 @@
 //! After a crash the journal stays: `cargo xtask recover` makes the tape. A program that is linked
 //! against the library starts and stops by the functions of `dextape.h` instead.
 //!
+//! What the program becomes by `exec`, and a child that does, is recorded in a tape of its own, with the number of
+//! its process, where the library is inserted there as well; it seals what the program left. Where it is not, the
+//! journal stays as after a crash. A policy that cannot be read records nothing, and that is said.
+//!
 //! The program gets what it would get without: the original is called once, with the program's own
 //! arguments, through the library's import (to which dyld does not apply the library's own tuples);
 //! what is recorded is read beside it. The events are those of

@@ -7,9 +7,13 @@
 #[cfg(target_os = "linux")]
 mod ended;
 #[cfg(target_os = "linux")]
+mod exec;
+#[cfg(target_os = "linux")]
 mod library;
 #[cfg(target_os = "linux")]
 mod program;
+#[cfg(target_os = "linux")]
+mod redacted;
 #[cfg(target_os = "linux")]
 mod tapes;
 
@@ -23,6 +27,8 @@ fn main() -> std::process::ExitCode {
     match program::Tools::find() {
         Some(tools) => {
             trials.extend(ended::trials(&tools));
+            trials.extend(exec::trials(&tools));
+            trials.extend(redacted::trials(&tools));
             trials.extend(tapes::trials(tools));
         }
         None if !arguments.list => {

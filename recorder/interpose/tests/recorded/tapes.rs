@@ -32,11 +32,11 @@ pub(crate) fn trials(tools: Arc<Tools>) -> Vec<Trial> {
 
 /// An event without what may differ between two recordings of the same calls.
 #[derive(Debug, PartialEq)]
-struct Told {
+pub(crate) struct Told {
     connection: Option<u32>,
     /// The lane and the position in it: what stands between two lanes' events is no cause.
     cause: Option<(u32, u64)>,
-    body: Body,
+    pub(crate) body: Body,
 }
 
 /// What the program writes to the mapping, by offset. A mock knows that it was the client; the
@@ -51,7 +51,7 @@ fn is_own_write(body: &Body) -> bool {
 }
 
 /// The events of a tape by their lane, but for the patches of the program's own writes.
-fn by_lane(tape: &Tape) -> BTreeMap<u32, Vec<Told>> {
+pub(crate) fn by_lane(tape: &Tape) -> BTreeMap<u32, Vec<Told>> {
     let events = || tape.events().iter().filter(|event| !is_own_write(&event.body));
     let mut positions: BTreeMap<u32, u64> = BTreeMap::new();
     let place = |event: &Event| {
@@ -87,7 +87,7 @@ fn by_lane(tape: &Tape) -> BTreeMap<u32, Vec<Told>> {
 }
 
 #[track_caller]
-fn assert_same(found: &[Told], expected: &[Told]) {
+pub(crate) fn assert_same(found: &[Told], expected: &[Told]) {
     for (number, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert_eq!(found, expected, "event {number} of the lane");
     }
