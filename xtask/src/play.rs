@@ -43,9 +43,20 @@ pub(crate) fn play(
     tape: &Arc<Tape>,
     options: ReplayOptions,
 ) -> Result<Played, Failure> {
+    play_behind(scenario, parameters, tape, options, |system| system)
+}
+
+/// As [`play`], with what `wrap` gives between client and tape.
+pub(crate) fn play_behind(
+    scenario: &dyn Scenario,
+    parameters: &Parameters,
+    tape: &Arc<Tape>,
+    options: ReplayOptions,
+    wrap: impl Fn(Arc<dyn System>) -> Arc<dyn System>,
+) -> Result<Played, Failure> {
     let replayer = Replayer::new(Arc::clone(tape), options).map_err(Failure::invalid)?;
     let client = |schedule: &Schedule| -> Result<Vec<u8>, ScenarioError> {
-        let system: Arc<dyn System> = replayer.system(schedule);
+        let system: Arc<dyn System> = wrap(replayer.system(schedule));
         let mut output = Vec::new();
         scenario.client(parameters, &system, &mut output)?;
         Ok(output)

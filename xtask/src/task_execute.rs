@@ -6,6 +6,7 @@ use crate::input::Input;
 use crate::output::{Format, Output};
 use crate::place::shown;
 use crate::task_doctor::bars_insertion;
+use crate::task_record::same_at_end;
 use crate::task_replay::printed;
 use dextape::redaction::RedactionPolicy;
 use dextape::tape::{Body, Tape};
@@ -91,18 +92,19 @@ pub(crate) fn record(
         });
     }
     let gaps = tape.events().iter().filter(|event| matches!(event.body, Body::Gap { .. })).count();
+    // It is to read the same once more.
+    let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)));
     if gaps > 0 {
-        let events = tape.events().len();
+        let (events, name) = (tape.events().len(), execution.name());
+        let told = across(&recorded, played)?;
         return tell(execution, &recorded, &path, print, out, || {
             format!(
-                "recorded {} on the mock of {scenario}: {events} events, of which some are missing in \
-                 {gaps} gaps (`show --kind gap` tells why), so it was not replayed",
-                execution.name()
+                "recorded {name} on the mock of {scenario}: {events} events, and some are missing in {gaps} gaps \
+                 (`show --kind gap` tells why); {told}"
             )
         });
     }
-    // It is to read the same once more.
-    let played = play(execution, &path, Input::Given(std::mem::take(&mut recorded.input)))?;
+    let played = played?;
     let is_same = (&played.output, played.status) == (&recorded.output, recorded.status);
     if !is_same && how.redact.is_some() && played.status == recorded.status {
         eprintln!(
@@ -121,6 +123,24 @@ pub(crate) fn record(
     tell(execution, &recorded, &path, print, out, || {
         format!("recorded {} on the mock of {scenario}: {events} events", execution.name())
     })
+}
+
+/// What a replay over the gaps of a tape came to. A program that does not come across is no fault of its tape.
+fn across(recorded: &Executed, played: Result<Executed, Failure>) -> Result<String, Failure> {
+    let played = match played {
+        Err(Failure::Invalid(why)) => {
+            eprintln!("note: {why}");
+            return Ok("it did not replay the tape over them, as noted".to_owned());
+        }
+        played => played?,
+    };
+    let ended = if played.status == recorded.status {
+        "ended the same".to_owned()
+    } else {
+        format!("ended otherwise, with {}", played.status)
+    };
+    let same = same_at_end(&recorded.output, &played.output);
+    Ok(format!("replayed over them, it {ended}, and printed the same at the end, {same} lines"))
 }
 
 /// What an earlier recording left would be taken for this one's.

@@ -4,7 +4,7 @@ use crate::execution::{Execution, How};
 use crate::exit::Failure;
 use crate::output::{Format, Output};
 use crate::place::{recording, shown};
-use crate::play::{message, play, quietly};
+use crate::play::{Played, message, play, quietly};
 use crate::task_replay::printed;
 use crate::{Registry, progress, task_execute};
 use clap::Args;
@@ -102,12 +102,27 @@ struct Recorded {
 struct Told {
     recorded: Recorded,
     sealed: SealReport,
-    /// `None` where the tape has gaps, so that it was not replayed.
-    report: Option<ReplayReport>,
-    /// The first line that the client printed otherwise when it was replayed.
-    printed_other_from: Option<String>,
+    replayed: Replayed,
     /// What the tape says of private values.
     redactions: Vec<String>,
+}
+
+/// What came of replaying it.
+enum Replayed {
+    /// The client did all that the tape holds.
+    Whole {
+        report: ReplayReport,
+        /// The first line that it printed otherwise.
+        printed_other_from: Option<String>,
+    },
+    /// So it did, over the gap of a ring.
+    Across {
+        report: ReplayReport,
+        /// Lines at the end that it printed the same.
+        same_at_end: usize,
+    },
+    /// It did not come across the gap, and why.
+    NotAcross(String),
 }
 
 /// Records, seals, validates, replays, and compares what the client printed both times.
@@ -177,46 +192,57 @@ fn run_scenario(scenario: &dyn Scenario, asked: &Record, out: &mut Output) -> Re
         return Err(Failure::Invalid(format!("validate {}: {validation}", shown(&path))));
     }
     let redactions = tape.header().redactions.clone();
-    if asked.ring.is_some() && sealed.gaps > 0 {
-        spinner.finish_and_clear();
-        if asked.print && out.format() == Format::Text {
-            out.bytes(&recorded.output)?;
-        }
-        let told = Told { recorded, sealed, report: None, printed_other_from: None, redactions };
-        return tell(scenario, asked, &path, &told, out);
-    }
     spinner.set_message("replay");
-    let played = play(scenario, &parameters, &tape, ReplayOptions::default())
-        .map_err(|failure| {
+    let played = play(scenario, &parameters, &tape, ReplayOptions::default());
+    spinner.finish_and_clear();
+    let replayed = if asked.ring.is_some() && sealed.gaps > 0 {
+        across(&recorded.output, played)?
+    } else {
+        let played = played.map_err(|failure| {
             let failure = failure.about(&format!("replay {}", shown(&path)));
             if !is_redacted {
                 return failure;
             }
             failure.with("the tape is redacted, and a client that computes with a private value cannot replay it")
         })?;
-    spinner.finish_and_clear();
-    let other = (played.output != recorded.output)
-        .then(|| first_difference(&recorded.output, &played.output));
-    if let Some(line) = &other {
-        let other =
-            format!("the client printed other lines than when it was recorded, from {line}");
-        // Real time is not the same twice, and a client may print what hangs on it.
-        if asked.free || asked.live {
-            eprintln!("note: {other} on; in free time that can be");
-        } else if is_redacted {
-            eprintln!(
-                "note: {other} on; a private value that it prints is another one in a replay"
-            );
-        } else {
-            return Err(Failure::Invalid(format!("replay {}: {other} on", shown(&path))));
+        let other = (played.output != recorded.output)
+            .then(|| first_difference(&recorded.output, &played.output));
+        if let Some(line) = &other {
+            let other =
+                format!("the client printed other lines than when it was recorded, from {line}");
+            // Real time is not the same twice, and a client may print what hangs on it.
+            if asked.free || asked.live {
+                eprintln!("note: {other} on; in free time that can be");
+            } else if is_redacted {
+                eprintln!(
+                    "note: {other} on; a private value that it prints is another one in a replay"
+                );
+            } else {
+                return Err(Failure::Invalid(format!("replay {}: {other} on", shown(&path))));
+            }
         }
-    }
+        Replayed::Whole { report: played.report, printed_other_from: other }
+    };
     if asked.print && out.format() == Format::Text {
         out.bytes(&recorded.output)?;
     }
-    let report = Some(played.report);
-    let told = Told { recorded, sealed, report, printed_other_from: other, redactions };
+    let told = Told { recorded, sealed, replayed, redactions };
     tell(scenario, asked, &path, &told, out)
+}
+
+/// What a replay over the gap of a ring came to. A client that does not come across is no fault of its tape.
+fn across(recorded: &[u8], played: Result<Played, Failure>) -> Result<Replayed, Failure> {
+    match played {
+        Ok(played) => {
+            let same_at_end = same_at_end(recorded, &played.output);
+            Ok(Replayed::Across { report: played.report, same_at_end })
+        }
+        Err(Failure::Invalid(why)) => {
+            eprintln!("note: the client did not replay the tape over its gap: {why}");
+            Ok(Replayed::NotAcross(why))
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The parameters that were given, the dump among them.
@@ -357,6 +383,14 @@ fn first_difference(a: &[u8], b: &[u8]) -> String {
     format!("line {line}")
 }
 
+/// How many lines at the end are the same.
+pub(crate) fn same_at_end(a: &[u8], b: &[u8]) -> usize {
+    fn from_the_end(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+        text.split(|byte| *byte == b'\n').rev().skip(1)
+    }
+    from_the_end(a).zip(from_the_end(b)).take_while(|(a, b)| a == b).count()
+}
+
 fn tell(
     scenario: &dyn Scenario,
     asked: &Record,
@@ -364,13 +398,25 @@ fn tell(
     told: &Told,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let Told { recorded, sealed, report, printed_other_from: other, redactions } = told;
+    let Told { recorded, sealed, replayed, redactions } = told;
     let from = if asked.live { "this Mac" } else { "the mock" };
     let path = shown(path);
-    let replayed = match report {
-        Some(report) if other.is_none() => format!("{report}; the client printed the same"),
-        Some(report) => report.to_string(),
-        None => "not replayed, since events are missing on it".to_owned(),
+    let (report, other) = match replayed {
+        Replayed::Whole { report, printed_other_from } => {
+            (Some(report), printed_other_from.as_ref())
+        }
+        Replayed::Across { report, .. } => (Some(report), None),
+        Replayed::NotAcross(_) => (None, None),
+    };
+    let told = match replayed {
+        Replayed::Whole { report, printed_other_from: None } => {
+            format!("{report}; the client printed the same")
+        }
+        Replayed::Whole { report, .. } => report.to_string(),
+        Replayed::Across { report, same_at_end } => {
+            format!("{report}; the client printed the same at the end, {same_at_end} lines")
+        }
+        Replayed::NotAcross(_) => "this client did not replay it over its gap, as noted".to_owned(),
     };
     out.result(
         || {
@@ -397,7 +443,7 @@ fn tell(
             for redaction in redactions {
                 text += &format!("redacted: {redaction}\n");
             }
-            text + &format!("valid, and {replayed}\n{path}")
+            text + &format!("valid, and {told}\n{path}")
         },
         || {
             json!({
@@ -414,6 +460,14 @@ fn tell(
                 "policy": report.as_ref().map(|report| report.policy.name()),
                 "operations": report.as_ref().map(|report| report.operations),
                 "printed_other_from": other,
+                "same_at_end": match replayed {
+                    Replayed::Across { same_at_end, .. } => Some(same_at_end),
+                    _ => None,
+                },
+                "not_across": match replayed {
+                    Replayed::NotAcross(why) => Some(why),
+                    _ => None,
+                },
                 "redactions": redactions,
                 "client": if asked.print {
                     json!(String::from_utf8_lossy(&recorded.output))
@@ -434,5 +488,13 @@ mod tests {
         assert_eq!(first_difference(b"a\nb\nc", b"a\nB\nc"), "line 2");
         assert_eq!(first_difference(b"a\n", b"a\nb\n"), "line 2");
         assert_eq!(first_difference(b"", b"x"), "line 1");
+    }
+
+    #[test]
+    fn lines_at_the_end_are_counted_that_are_the_same() {
+        assert_eq!(same_at_end(b"a\nb\nc\n", b"x\nb\nc\n"), 2);
+        assert_eq!(same_at_end(b"b\nc\n", b"a\nb\nc\n"), 2);
+        assert_eq!(same_at_end(b"a\n", b"b\n"), 0);
+        assert_eq!(same_at_end(b"", b"a\n"), 0);
     }
 }

@@ -216,6 +216,6 @@ fn a_tape_that_begins_in_the_middle_cannot_be_driven() {
     assert_eq!(error, DriveError::Incomplete(4, "gap"));
     insta::assert_snapshot!(
         format!("failed to {error}"),
-        @"failed to drive the tape: event 4 is a gap, and what stands before it is not known; drive a whole tape"
+        @"failed to drive the tape: event 4 is a gap, and what the dext did before it is not known; drive a tape that was recorded without a ring"
     );
 }

@@ -1,9 +1,10 @@
 //! Whether what a client asks for is what a step of the tape asked for.
 
-use super::program::{Buffer, CallRules, Compare, Flags, Kind, Program, Step, StepIndex};
+use super::program::{Buffer, CallRules, Compare, Flags, Kind, Program, Step, StepIndex, unmarked};
 use super::request::{CallRequest, FOREIGN_QUEUE, Request, recorded};
 use super::state::State;
 use super::symbols::Pair;
+use crate::limits::ASYNC_REFERENCE_MAX;
 use crate::schedule::TimeMode;
 use crate::tape::{Body, Digest, Payload, Structure};
 
@@ -172,6 +173,14 @@ fn reference_matches(
     let (Some(held), Some(given)) = (&held.wake, &call.wake) else { return true };
     if !queues_match(program, held.queue, given.queue) {
         return false;
+    }
+    if program.rules.marked
+        && let Some(given) = given.reference
+        && given.len() == ASYNC_REFERENCE_MAX
+    {
+        let entries = unmarked(held.reference.unwrap_or_default()).zip(unmarked(given));
+        let mut entries = entries.zip(&rules.references[1..]);
+        return entries.all(|((held, given), rule)| rule.is_some() || held == given);
     }
     let (held, given) = match (held.reference, given.reference) {
         (Some(held), Some(given)) => (held, given),

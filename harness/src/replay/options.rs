@@ -136,6 +136,9 @@ pub struct ReplayOptions {
     pub patience: Duration,
     /// Rules about fields, added to those of the tape's header.
     pub rules: Vec<crate::tape::FieldRule>,
+    /// A recorder stands between client and tape: it puts marks of its own into the references of asynchronous
+    /// calls.
+    pub recorded: bool,
     /// A description whose names the report of a divergence has beside selectors and fields.
     pub protocol: Option<Arc<Protocol>>,
 }
@@ -148,6 +151,7 @@ impl Default for ReplayOptions {
             on_divergence: OnDivergence::default(),
             patience: Duration::from_secs(10),
             rules: Vec::new(),
+            recorded: false,
             protocol: None,
         }
     }
@@ -179,6 +183,15 @@ impl ReplayOptions {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// A recorder stands between client and tape. It finds a completion's call by a mark in the last entry of the
+    /// reference, so that entry is not compared, nor how many there are (those not given are zero, D8); the
+    /// completion has them as they were given.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

@@ -175,8 +175,8 @@ impl Case {
     }
 }
 
-/// Cuts a run and replays its client.
-pub(crate) fn play(case: &Case, run: &Run, sizes: Sizes, ended: Ended) -> Verdict {
+/// What a flight recorder would keep of a run; `None` where nothing is missing then.
+pub(crate) fn cut_of(case: &Case, run: &Run, sizes: Sizes, ended: Ended) -> Option<Tape> {
     let mut whole = Tape::new(run.tape.header().clone(), run.tape.events().to_vec());
     if ended == Ended::AtTheFailure {
         whole.events_mut().retain(|event| event.sequence <= run.failure);
@@ -191,9 +191,12 @@ pub(crate) fn play(case: &Case, run: &Run, sizes: Sizes, ended: Ended) -> Verdic
     let validation = tape.validate();
     assert!(validation.is_valid(), "{} {}: {validation}", case.scenario, run.about);
     let has_gap = tape.events().iter().any(|event| matches!(event.body, Body::Keyframe(_)));
-    if !has_gap {
-        return Verdict::NotCut;
-    }
+    has_gap.then_some(tape)
+}
+
+/// Cuts a run and replays its client.
+pub(crate) fn play(case: &Case, run: &Run, sizes: Sizes, ended: Ended) -> Verdict {
+    let Some(tape) = cut_of(case, run, sizes, ended) else { return Verdict::NotCut };
     let (output, report) = match replay(case, &tape) {
         Ok(played) => played,
         Err(message) => return Verdict::Missed(message),
@@ -216,16 +219,39 @@ pub(crate) fn play(case: &Case, run: &Run, sizes: Sizes, ended: Ended) -> Verdic
 }
 
 /// Replays the scenario's client as a program would: the tape says what to do.
-fn replay(case: &Case, tape: &Tape) -> Result<(String, ReplayReport), String> {
+pub(crate) fn replay(case: &Case, tape: &Tape) -> Result<(String, ReplayReport), String> {
+    replay_behind(case, tape, ReplayOptions::default(), |system| system)
+}
+
+/// As [`replay`], in front of a recorder; and the tape that this leaves.
+pub(crate) fn replay_recorded(case: &Case, tape: &Tape) -> Result<(String, Tape), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, path) = (folder.path().join("journal"), folder.path().join("again.tape.jsonl"));
+    let session = RecordingSession::start(&journal, RecordOptions::default()).unwrap();
+    let options = ReplayOptions::default().recorded();
+    let played = replay_behind(case, tape, options, |system| session.wrap(system));
+    session.finish();
+    seal(&journal, &path, SealOptions::default()).unwrap();
+    let mut recorded = Tape::read(&path).unwrap();
+    recorded.inline_blobs().unwrap();
+    played.map(|(output, _)| (output, recorded))
+}
+
+fn replay_behind(
+    case: &Case,
+    tape: &Tape,
+    options: ReplayOptions,
+    wrap: impl Fn(Arc<dyn System>) -> Arc<dyn System>,
+) -> Result<(String, ReplayReport), String> {
     let registry = registry();
     let scenario = registry.find(&case.scenario).unwrap();
     let parameters = case.parameters(scenario);
     let tape = Arc::new(Tape::new(tape.header().clone(), tape.events().to_vec()));
-    let replayer = Replayer::new(tape, ReplayOptions::default()).map_err(|it| it.to_string())?;
+    let replayer = Replayer::new(tape, options).map_err(|it| it.to_string())?;
     let mut output = Vec::new();
     let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         Schedule::simulate(SEED, |schedule| {
-            let system: Arc<dyn System> = replayer.system(schedule);
+            let system = wrap(replayer.system(schedule));
             scenario.client(&parameters, &system, &mut output)
         })
     }));

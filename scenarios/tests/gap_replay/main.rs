@@ -5,6 +5,7 @@
 //! pulled out then. The tape is cut at several sizes, and ends with the failure or with the run.
 
 mod exam;
+mod whole;
 
 use exam::{Case, Ended, Sizes, Table};
 

@@ -73,7 +73,7 @@ fn what_cannot_be_driven_is_a_wrong_question() {
     error: failed to read none.tape.jsonl: No such file or directory (os error 2); see that the file is there and readable, and the disk not full
     --- exit code 2
     --- stderr
-    error: failed to drive the tape: event 57 is a keyframe, and what stands before it is not known; drive a whole tape
+    error: failed to drive the tape: event 57 is a keyframe, and what the dext did before it is not known; drive a tape that was recorded without a ring
     --- exit code 2
     --- stderr
     error: failed to set parameter "colour": the scenario has part, threads, connections, rounds

@@ -39,6 +39,69 @@ fn a_ring_and_its_triggers_give_the_same_tapes_each_time() {
     assert!(whole.events().iter().any(|event| matches!(event.body, Body::Gap { .. })));
 }
 
+/// A tape that a ring has cut: the client's beginning, a gap, and the end with a planted failure.
+const CUT: &str = "cut.tape.jsonl";
+
+fn cut_by_a_ring(folder: &Folder) -> String {
+    let mut asked = vec!["record", "null-driver", "--ring", "1MiB", "--out", CUT];
+    asked.extend(["--param", "part=sync", "--param", "rounds=30"]);
+    // The last but one of the checked calls, of which there are four in a round.
+    asked.extend(["--faults", "call 3 #119: error NoBandwidth"]);
+    let said = folder.run(&asked);
+    assert_eq!(said.code, Some(0), "{said}");
+    said.to_string()
+}
+
+/// What works on tapes takes one with a gap, or says what to do.
+#[test]
+fn a_tape_that_a_ring_has_cut_is_replayed_and_serves_the_other_tools() {
+    let folder = Folder::new();
+    let said = cut_by_a_ring(&folder);
+    assert!(said.contains("lenient answers in the gap; across it at event"), "{said}");
+    assert!(said.contains("; the client printed the same at the end, "), "{said}");
+    let cut = Tape::read(&folder.path(CUT)).unwrap();
+    let gap = cut.events().iter().find(|event| matches!(event.body, Body::Gap { .. })).unwrap();
+    let gap = gap.sequence;
+
+    let whole = "whole.tape.jsonl";
+    folder.write("policy.toml", b"format = 1\nproperties = ['HostSystem']\n");
+    for asked in [
+        &["verify", CUT][..],
+        &["replay", CUT, "--record", whole],
+        &["verify", whole],
+        &["diff", CUT, CUT],
+        &["show", CUT, "--html", "cut.html", "--replay"],
+        &["show", CUT, "--perfetto", "cut.json"],
+        &["redact", CUT, "--policy", "policy.toml", "-o", "r.tape.jsonl"],
+        &["export", "."],
+        &["report", "pack", CUT, "-o", "b.dextape"],
+    ] {
+        let said = folder.run(asked);
+        assert_eq!(said.code, Some(0), "{asked:?}\n{said}");
+    }
+    let made = Tape::read(&folder.path(whole)).unwrap();
+    assert!(!made.events().iter().any(|event| matches!(event.body, Body::Gap { .. })));
+    let last = made.header().provenance.last().unwrap();
+    assert!(last.starts_with("replayed from cut.tape.jsonl over "), "{last}");
+
+    let said = folder.run(&["report", "open", "b.dextape", "--replay", "--into", "open"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    assert!(said.out.contains("replayed to the client of null-driver: "), "{said}");
+    assert!(said.out.contains(&format!("events missing at event {gap}: ")), "{said}");
+
+    let a_gap = format!("event {gap} is a gap");
+    let missing = format!("events are missing at event {gap}");
+    for (asked, why) in [
+        (&["drive", CUT, "--against", "null-driver"][..], &a_gap),
+        (&["minimize", CUT, "-o", "m.tape.jsonl", "--against", "null-driver"], &a_gap),
+        (&["learn", CUT, CUT, "-o", "l.tape.jsonl"], &missing),
+    ] {
+        let said = folder.run(asked);
+        assert_ne!(said.code, Some(0), "{said}");
+        assert!(said.err.contains(why) && said.err.contains("without a ring"), "{said}");
+    }
+}
+
 #[test]
 fn what_is_no_ring_and_no_trigger_is_a_wrong_question() {
     let folder = Folder::new();

@@ -6,8 +6,8 @@
 pub enum DriveError {
     /// It begins in the middle, or events are missing.
     #[error(
-        "drive the tape: event {0} is a {1}, and what stands before it is not known; drive a \
-             whole tape"
+        "drive the tape: event {0} is a {1}, and what the dext did before it is not known; drive a tape that was \
+         recorded without a ring"
     )]
     Incomplete(u64, &'static str),
     /// It is of several processes.

@@ -8,7 +8,7 @@ use super::operations::{Names, operations};
 use super::pairs::pair;
 use super::redactions::{Redaction, propose};
 use dextape::replay::Policy;
-use dextape::tape::{Tape, TapeError};
+use dextape::tape::{Body, Event, Sequence, Tape, TapeError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +25,12 @@ pub enum LearnError {
         "align tape {0} with the first: they differ over too long a stretch; trim them to the same run"
     )]
     TooLong(usize),
+    /// Events are missing on one: what was done there differs from run to run, and nothing says how.
+    #[error(
+        "learn from tape {0}: events are missing at event {1}, and what differs there is not known; record \
+         without a ring"
+    )]
+    Gap(usize, Sequence),
     /// Bytes of a tape cannot be read.
     #[error("{0}")]
     Tape(#[from] TapeError),
@@ -105,6 +111,12 @@ pub fn learn(tapes: &[&Tape]) -> Result<Learned, LearnError> {
     let [first, others @ ..] = tapes else { return Err(LearnError::TooFew(0)) };
     if others.is_empty() {
         return Err(LearnError::TooFew(1));
+    }
+    for (number, tape) in (1..).zip(tapes) {
+        let is_gap = |event: &&Event| matches!(event.body, Body::Gap { .. });
+        if let Some(gap) = tape.events().iter().find(is_gap) {
+            return Err(LearnError::Gap(number, gap.sequence));
+        }
     }
     let mut names = Names::default();
     let runs = tapes.iter().map(|tape| operations(tape, &mut names));

@@ -8,7 +8,8 @@ use dextape::tape::{Sequence, TapeError};
 pub enum MinimizeError {
     /// It begins in the middle, or events are missing.
     #[error(
-        "minimise the tape: event {0} is a {1}, and what stands before it is not known; give a whole tape"
+        "minimise the tape: event {0} is a {1}, and what the dext did before it is not known; for a dext give a \
+         tape that was recorded without a ring, for a client leave out --against"
     )]
     Incomplete(Sequence, &'static str),
     /// It is of several processes.

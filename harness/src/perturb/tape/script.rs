@@ -116,6 +116,13 @@ pub enum UnfitTape {
     /// Part of the story is missing.
     #[error("make other runs of the tape: {0}; record it again from the beginning to the end")]
     Holes(&'static str),
+    /// Events are missing, as where a flight recorder has cut it.
+    #[error(
+        "make other runs of the tape: events are missing at event {0}; have the client replay it over its gap \
+         in front of a recorder, and take that recording (`cargo xtask replay TAPE --record FILE`, or \
+         `RecordingSession::wrap` around the replayer's system)"
+    )]
+    Gap(Sequence),
     /// A mock answers what it does not hold.
     #[error(
         "make other runs of the tape: it holds only in what a run on a mock differs; check the client on that \
@@ -414,7 +421,7 @@ impl Reader {
                     What::Patch { memory, offset, bytes, free: false, seen, words },
                 );
             }
-            Body::Gap { .. } => return Err(UnfitTape::Holes("it has a gap")),
+            Body::Gap { .. } => return Err(UnfitTape::Gap(event.sequence)),
             Body::Keyframe(_) => return Err(UnfitTape::Holes("it begins in the middle")),
             Body::Fork { .. } | Body::Exec => {
                 return Err(UnfitTape::Holes("it is of more than one program"));

@@ -3,7 +3,7 @@
 use super::arena::{Arena, Stored};
 use super::courses::Courses;
 use super::keys::KeyTable;
-use super::rules::FieldRules;
+use super::rules::{FieldRules, MARK};
 use super::segments::break_lanes;
 use super::shared::ADDRESS_BASE;
 use super::step::{
@@ -118,7 +118,10 @@ impl Program {
             None if is_cut(events) => Some(Policy::AcrossGaps),
             _ => named,
         };
-        let rules = FieldRules::new(header.rules.iter().chain(&options.rules), &recording);
+        let mark = options.recorded.then_some(&MARK);
+        let rules = header.rules.iter().chain(&options.rules).chain(mark);
+        let mut rules = FieldRules::new(rules, &recording);
+        rules.marked = options.recorded;
         let program = Self {
             tape,
             time: header.time,

@@ -1,6 +1,6 @@
 //! Keys of steps for `any_order`: connection, operation and inputs, hashed.
 
-use super::{Buffer, CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex};
+use super::{Buffer, CallRules, Compare, FieldRules, Kind, NONE, Program, StepIndex, unmarked};
 use crate::memory::{Update, Width};
 use crate::replay::other::key_words;
 use crate::replay::plain::PlainCall;
@@ -214,12 +214,18 @@ impl KeyTable {
                     reference.iter().skip(1).for_each(|entry| hash.word(*entry));
                 }
             }
-            Some(rules) => self.hash_ruled(hash, rules, call),
+            Some(of_call) => self.hash_ruled(hash, of_call, call, rules.marked),
         }
     }
 
     /// Leaves out whatever a rule covers; a symbol is told by the comparison.
-    fn hash_ruled(&self, hash: &mut KeyHash, rules: &CallRules, call: &CallRequest<'_>) {
+    fn hash_ruled(
+        &self,
+        hash: &mut KeyHash,
+        rules: &CallRules,
+        call: &CallRequest<'_>,
+        marked: bool,
+    ) {
         for (scalar, rule) in call.scalars.iter().zip(&rules.scalars) {
             hash.word(if rule.is_none() { *scalar } else { 0 });
         }
@@ -231,6 +237,12 @@ impl KeyTable {
         if let Some(wake) = &call.wake {
             hash.word(u64::from(wake.queue.is_some()));
             let reference = wake.reference.unwrap_or_default();
+            if marked {
+                for (entry, rule) in unmarked(reference).zip(&rules.references[1..]) {
+                    hash.word(if rule.is_none() { entry } else { 0 });
+                }
+                return;
+            }
             hash.word(reference.len() as u64);
             for (entry, rule) in reference.iter().zip(&rules.references).skip(1) {
                 hash.word(if rule.is_none() { *entry } else { 0 });

@@ -19,7 +19,7 @@ pub use compile::LoadError;
 pub(super) use courses::Courses;
 pub(super) use keys::update_words;
 pub(super) use lookups::sort_of;
-pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet};
+pub(super) use rules::{CallRules, Compare, FieldRules, SymbolSet, unmarked};
 pub(super) use segments::Segments;
 pub(super) use step::{
     Buffer, EventIndex, Flags, Kind, LaneIndex, MemoryIndex, NONE, Outcome, Patch, PatchIndex,

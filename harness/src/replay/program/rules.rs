@@ -45,6 +45,22 @@ pub(in crate::replay) struct FieldRules {
     connections: HashMap<u32, u32>,
     pub(in crate::replay) writes: Vec<WriteRule>,
     pub(in crate::replay) sets: u32,
+    /// The last entry of references is a recorder's mark.
+    pub(in crate::replay) marked: bool,
+}
+
+/// The rule about the entry of references that a recorder in front of the tape uses.
+pub(super) const MARK: FieldRule = FieldRule {
+    selector: None,
+    on: None,
+    field: Field::Reference(ASYNC_REFERENCE_MAX - 1),
+    comparison: Comparison::Masked,
+};
+
+/// The entries of a reference behind the kernel's and before a recorder's mark; those that were not given are
+/// zero (D8).
+pub(in crate::replay) fn unmarked(reference: &[u64]) -> impl Iterator<Item = u64> {
+    (1..ASYNC_REFERENCE_MAX - 1).map(|place| reference.get(place).copied().unwrap_or(0))
 }
 
 impl FieldRules {
