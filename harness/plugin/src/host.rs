@@ -132,7 +132,7 @@ fn address_of(memory: &dyn Memory) -> u64 {
     match memory.raw_reach() {
         RawReach::At(view) => {
             memory.written_unseen();
-            view.address
+            view.address()
         }
         _ => 0,
     }

@@ -3,7 +3,7 @@
 use super::finding::{Lint, Place};
 use super::object::Managed;
 use super::process::Context;
-use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width};
+use crate::memory::{AccessError, Memory, RawReach, Update, Width};
 use std::sync::Arc;
 
 /// Bytes of a store, as long as `owner` has references.
@@ -83,12 +83,7 @@ impl Memory for View {
     }
 
     fn raw_reach(&self) -> RawReach {
-        match self.store.raw_reach() {
-            RawReach::At(view) => {
-                RawReach::At(RawView { address: view.address + self.start, ..view })
-            }
-            other => other,
-        }
+        self.store.raw_reach().part(self.start, self.size)
     }
 
     fn written_unseen(&self) {

@@ -1,6 +1,6 @@
 //! Memory of a dext as it lies mapped in the client.
 
-use crate::memory::{AccessError, Memory, RawReach, RawView, Update, Width, WriteNotes};
+use crate::memory::{AccessError, Memory, RawReach, Update, Width, WriteNotes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -76,12 +76,7 @@ impl Memory for ClientMemory {
     }
 
     fn raw_reach(&self) -> RawReach {
-        match self.store.raw_reach() {
-            RawReach::At(view) => {
-                RawReach::At(RawView { address: view.address + self.start, ..view })
-            }
-            other => other,
-        }
+        self.store.raw_reach().part(self.start, self.size)
     }
 
     fn written_unseen(&self) {

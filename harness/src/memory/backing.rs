@@ -75,7 +75,8 @@ impl Memory for Backing {
     }
 
     fn raw_reach(&self) -> RawReach {
-        RawReach::At(RawView { address: self.address(), watched: false })
+        // SAFETY: the pages are this store's until it is dropped.
+        RawReach::At(unsafe { RawView::new(self.address(), self.size()) })
     }
 
     fn note_writes(&self) -> Option<WriteNotes> {

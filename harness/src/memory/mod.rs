@@ -30,6 +30,7 @@ mod joined;
 mod pages;
 #[expect(unsafe_code, reason = "every access of shared memory ends here")]
 mod raw;
+#[expect(unsafe_code, reason = "others follow the addresses")]
 mod reach;
 mod registers;
 mod scan;

@@ -5,9 +5,7 @@ use super::context::Context;
 use super::redact::FieldPlace;
 use super::watched::{Change, Watched};
 use crate::journal::{Record, Token};
-use dextape::memory::{
-    AccessError, Author, Found, Memory, RawReach, RawView, Update, Width, WriteNotes,
-};
+use dextape::memory::{AccessError, Author, Found, Memory, RawReach, Update, Width, WriteNotes};
 use dextape::schedule::{Monitor, Schedule};
 use dextape::tape::NoteSubject;
 use std::fmt;
@@ -189,7 +187,7 @@ impl Memory for RecordingMemory {
 
     fn raw_reach(&self) -> RawReach {
         match self.inner.raw_reach() {
-            RawReach::At(view) => RawReach::At(RawView { watched: true, ..view }),
+            RawReach::At(view) => RawReach::At(view.watched()),
             other => other,
         }
     }

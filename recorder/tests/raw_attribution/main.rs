@@ -224,7 +224,7 @@ impl Stage {
         let connection = system.open(ServiceId(1), 0).unwrap();
         let mapping = connection.map_memory(0, MapOptions::ANYWHERE, 0).unwrap();
         let recorded = Arc::clone(mapping.memory());
-        assert!(matches!(recorded.raw_reach(), RawReach::At(view) if view.watched));
+        assert!(matches!(recorded.raw_reach(), RawReach::At(view) if view.is_watched()));
         let shares = Shares::default();
         let (spied, logged) = (Arc::clone(&backing), Arc::clone(&log));
         let spy = Arc::new(Spy { recorded, backing: spied, noted, log: logged, shares });

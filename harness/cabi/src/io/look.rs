@@ -96,9 +96,10 @@ impl ScanSource for Pages {
 
     fn holds(&mut self, offset: u64, bytes: &[u8]) -> Option<bool> {
         let there = std::ptr::with_exposed_provenance::<libc::c_void>((self.0 + offset) as usize);
-        // SAFETY: the range is inside the memory, whose store stays mapped while the caller of
-        // `Show::look` holds it. Others may write there meanwhile, which C's function must stand, as it
-        // is not Rust's read: whatever it answers is looked at again at the next sync point.
+        // SAFETY: the range is inside the memory, whose view reaches as far as it does (`mapping` has looked)
+        // and can be read while the caller of `Show::look` holds the memory. Others may write there
+        // meanwhile, which C's function must stand, as it is not Rust's read: whatever it answers is looked
+        // at again at the next sync point.
         Some(unsafe { libc::memcmp(there, bytes.as_ptr().cast(), bytes.len()) } == 0)
     }
 }

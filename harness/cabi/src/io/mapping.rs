@@ -139,7 +139,9 @@ fn realise(connect: &Arc<Connect>, mapping: &Mapping, anywhere: bool) -> Result<
         return Ok(keep(connect, mapping, (alias.address(), alias), Look::Nothing, true));
     }
     let (source, pages, watched) = match memory.raw_reach() {
-        RawReach::At(view) => (view.address, None, view.watched),
+        // No more of it is followed than somebody answers for.
+        RawReach::At(view) if view.length() >= size => (view.address(), None, view.is_watched()),
+        RawReach::At(_) => return Err(IoReturn::BAD_ARGUMENT),
         reach @ (RawReach::Copied | RawReach::ByAccess | RawReach::Unknown) => {
             let pages = Backing::try_new(size).ok_or(IoReturn::BAD_ARGUMENT)?;
             (pages.address(), Some((pages, reach)), false)
