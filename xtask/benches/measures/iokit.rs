@@ -67,14 +67,20 @@ impl Programs {
         let replay = [("DEXTAPE_TAPE", &*tape)];
         let copy = self.path("copy.tape.jsonl");
         let recorded = [("DEXTAPE_TAPE", &*tape), ("DEXTAPE_RECORD", &*copy)];
+        // Large enough for all calls, so that what is compared is the appending alone; and one that comes round.
+        let [ring, small] =
+            ["64MiB", "1MiB"].map(|size| [replay[0], recorded[1], ("DEXTAPE_RING", size)]);
         let calls = CALLS.to_string();
         self.timed(&[mock[0], ("DEXTAPE_RECORD", &*tape)], &[&calls])?;
 
         // By turns, so that what else the machine does meets them all.
         let (mut replayed, mut copied, mut live) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut in_ring, mut round) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             replayed.push(self.timed(&replay, &[&calls])?);
             copied.push(self.timed(&recorded, &[&calls])?);
+            in_ring.push(self.timed(&ring, &[&calls])?);
+            round.push(self.timed(&small, &[&calls])?);
             live.push(self.timed(&mock, &[&calls])?);
         }
         let (replayed, copied, live) = (median(replayed), median(copied), median(live));
@@ -85,6 +91,12 @@ impl Programs {
             copied - replayed,
             Some(("most", 200.0)),
         );
+        for (what, figures) in [
+            ("a call from C, replayed and recorded in a ring of 64 MiB: added", in_ring),
+            ("a call from C, replayed and recorded in a ring of 1 MiB: added", round),
+        ] {
+            nanoseconds(what, median(figures) - replayed, None);
+        }
         nanoseconds("a call from C, live on the mock", live, None);
         let slow = SLOW_CALLS.to_string();
         let copy_of_live = [mock[0], ("DEXTAPE_RECORD", &*copy)];
