@@ -29,10 +29,15 @@ const CALLS: u64 = 50_000;
 type Shape = (&'static str, fn(u64) -> [Tape; 2]);
 
 /// What an alignment by what is common has its troubles with.
-const SHAPES: [Shape; 8] = [
+const SHAPES: [Shape; 9] = [
     // Few values, often, in another order: nothing to hold on to.
     ("seven values shuffled", |calls| {
-        [0, 9].map(|from| simple((0..calls).map(|call| (2, shuffled(call + from) % 7))))
+        [0, 1 << 40].map(|other| simple((0..calls).map(|call| (2, shuffled(call | other) % 7))))
+    }),
+    // Nothing stands alone, and nothing comes often.
+    ("each value six times, shuffled", |calls| {
+        [0, 1 << 40]
+            .map(|other| simple((0..calls).map(|call| (2, shuffled(call | other) % (calls / 6)))))
     }),
     ("nothing in common", |calls| {
         [2, 3].map(|selector| simple((0..calls).map(|it| (selector, it))))
@@ -108,8 +113,11 @@ pub(crate) fn print() {
     }
 }
 
+/// Another number for each (the last steps of SplitMix64).
 fn shuffled(call: u64) -> u64 {
-    (call.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) ^ call
+    let mixed = (call ^ (call >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// Calls of these selectors with these values.
