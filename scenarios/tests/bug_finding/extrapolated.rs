@@ -1,7 +1,7 @@
 //! What a run of a tape is that the tape suggests and does not prove, and what a failed request is.
 
-use super::exam::Candidate;
-use super::{CANDIDATES, record};
+use super::candidates::record;
+use super::exam::{CANDIDATES, Candidate};
 use dextape::IoReturn;
 use dextape::connection::{ConnectionExt, Matching, System};
 use dextape::perturb::{Check, Deviations};

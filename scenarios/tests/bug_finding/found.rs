@@ -1,12 +1,13 @@
-//! The table of bugs, in `docs/bug-exam.md`: by which run each is found first, of the mock and of the
+//! The table of bugs, in `docs`: by which run each is found first, of the mock and of the
 //! tape of its client's undisturbed run alone.
 //!
 //! The test run makes those runs again. The proof (`cargo xtask prove bug-exam`) looks for all bugs
 //! anew, has the right clients live through as many runs, and compares the table;
 //! `DEXTAPE_BUG_EXAM_WRITE=1` beside `DEXTAPE_BUG_EXAM` writes it.
 
-use super::exam::Bug;
-use super::{CANDIDATES, Candidate, clients, mock, record};
+use super::candidates::{clients, mock, record};
+use super::exam::{Bug, CANDIDATES, Candidate};
+use super::table::{ENOUGH, NAME, PAGE, REASONS};
 use dextape::perturb::{Check, Deviation, Deviations, Failure};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -14,15 +15,12 @@ use std::path::PathBuf;
 /// Runs of which a bug is found by one, or missed: as many as a check makes unless told otherwise.
 const FULL: u64 = 1000;
 
-/// Bugs that have to be found: of the mock and of a tape.
-const ENOUGH: [usize; 2] = [28, 28];
-
 /// What a failure may need.
 const DEVIATIONS_MAX: usize = 10;
 
 /// The two that look for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     Tape,
     Mock,
 }
@@ -47,7 +45,7 @@ fn asked() -> Option<u64> {
 }
 
 pub(crate) fn page() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/bug-exam.md")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(NAME)
 }
 
 /// Looks for a bug.
@@ -58,18 +56,13 @@ fn look(check: Check, candidate: &'static Candidate, bug: Option<Bug>) -> Option
 }
 
 /// The cell of a bug: by which run it is found, and what that needs; `None` where it is missed.
-fn cell(text: &str, bug: Bug, by: By) -> Option<(u64, Deviations)> {
+pub(crate) fn cell(text: &str, bug: Bug, by: By) -> Option<(u64, Deviations)> {
     let name = format!("| {bug:?} | ");
     let row = text.lines().find_map(|line| line.strip_prefix(&name));
     let row = row.unwrap_or_else(|| panic!("{bug:?} is not in the table")).trim_end_matches(" |");
     let (mock, tape) = row.split_once(" | ").expect("a row has two cells");
     let (schedule, needed) = (if by == By::Mock { mock } else { tape }).split_once(": ")?;
     Some((schedule.parse().unwrap(), needed.trim_matches('`').parse().unwrap()))
-}
-
-/// The run of the mock that finds a bug, and what it needs.
-pub(crate) fn row(text: &str, bug: Bug) -> Option<(u64, Deviations)> {
-    cell(text, bug, By::Mock)
 }
 
 /// Each bug of the table is found by the run that the table names, from what the table says that it
@@ -156,68 +149,8 @@ fn the_table_is_what_is_found() {
         std::fs::write(page(), &text).unwrap();
     }
     let held = std::fs::read_to_string(page()).unwrap_or_default();
-    assert!(held == text, "docs/bug-exam.md differs; DEXTAPE_BUG_EXAM_WRITE=1 writes it:\n{text}");
+    assert!(held == text, "docs/{NAME} differs; DEXTAPE_BUG_EXAM_WRITE=1 writes it:\n{text}");
     for (count, enough) in counts.into_iter().zip(ENOUGH) {
         assert!(count >= enough, "{count} of 30 are found, not {enough}");
     }
 }
-
-const PAGE: &str = "\
-# The bug exam
-
-Six clients of our scenarios have thirty seeded bugs between them (`scenarios/tests/bug_exam`). Each
-hides where nothing disturbs the client, and so in plain replay, which finds none. The table says which
-run finds each first, of FULL runs (as many as `check!` makes) under seed 1 in which timing and faults
-differ, and what that run needs to differ in once it is shrunk: of the client on the mock, and of the
-tape alone that was recorded of the client when nothing disturbed it.
-
-Found on the mock: MOCK of 30; on the tape: TAPE of 30, PROVEN of them by a run in which nothing is
-extrapolated. The right variants of the clients fail in none of these runs.
-
-A tape knows less than a mock. What it proves is little: a completion follows from its call. That the
-device waits for everything that the client had done before, and answers nothing that it was never
-asked, is safe to assume, and hides bugs. So `Check::extrapolate` adds two assumptions to every other
-run, and a failure that needs one lists it:
-
-- `extrapolated: device ahead`: the device waits for the call of which its answers come as often, one
-  after each; else for the last calls; and of the client's stores to shared memory not for the one that
-  answers what the device did last. It may be one step ahead of the client, and never two.
-- `extrapolated: calls answered`: a call that the tape does not hold is answered as its nearest like
-  was; one of a selector that was never called succeeds, gives zeros and does nothing. A call that would
-  change memory is not answered.
-
-Where a word that both sides change is not what the device found on the tape, the device does to it what
-it has done to it before: adds the same, sets the same bits, or stores the same. Where that does not
-show, a run that looks at the word ends without a verdict.
-
-## Why the tape misses what it misses
-
-MISSES
-
-## The table
-
-`cargo xtask prove bug-exam` looks for all of them anew and compares this page; the test run makes the
-runs that it names.
-
-| bug | found on the mock by | found on the tape by |
-|---|---|---|
-TABLE
-";
-
-/// Why a bug is not found on its tape, of those that are not.
-const REASONS: [(&str, &str); 2] = [
-    (
-        "SharedFixedSleep",
-        "It looks at the flag once, after a sleep. The tape shows the flag set then, and says of the \
-         time only that it was not before the call that asks for it. So it may have been set when that \
-         call returned, as with any call that fills memory, and a client that does not look again is \
-         right. What a call's return may have published is never shown later than the return.",
-    ),
-    (
-        "UsbRetryDoubles",
-        "It repeats a write that had gone out, and the device has it twice. How often the device has it \
-         stands in the reply to a later call, and the tape holds one such reply: that one number grows \
-         with the writes cannot be seen in it. The repeated write is answered and completes, and the \
-         count is as recorded.",
-    ),
-];

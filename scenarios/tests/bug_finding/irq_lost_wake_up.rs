@@ -8,6 +8,8 @@ fn irq_lost_wake_up() {
     let tape =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/regressions/irq_lost_wake_up.tape.jsonl");
     let regression = Regression::read(tape.as_ref()).unwrap();
-    crate::support::client_over(&regression, |system| (crate::CANDIDATES[5].run)(system, None))
-        .unwrap();
+    crate::support::client_over(&regression, |system| {
+        (crate::exam::CANDIDATES[5].run)(system, None)
+    })
+    .unwrap();
 }

@@ -4,9 +4,9 @@
 //! The test run minimises a part of them, the proof (`cargo xtask prove bug-tapes`) all;
 //! `DEXTAPE_BUG_TAPES_WRITE=1` beside `DEXTAPE_BUG_TAPES` writes the page.
 
-use super::exam::Bug;
-use super::found::row;
-use super::{Candidate, clients, mock, parameters};
+use super::candidates::{clients, mock, parameters};
+use super::exam::{Bug, Candidate};
+use super::found::{By, cell};
 use dextape::connection::System;
 use dextape::kernel::MockSystem;
 use dextape::perturb::Deviations;
@@ -195,7 +195,8 @@ fn the_tapes_of_bugs_shrink_to_what_the_page_says() {
     // How many of each column are left at all, and of how many few are.
     let (mut left, mut few) = ([0; 4], [0; 4]);
     for (candidate, bug) in clients() {
-        let Some((bug, (_, list))) = bug.and_then(|bug| Some((bug, row(&exam, bug)?))) else {
+        let Some((bug, (_, list))) = bug.and_then(|bug| Some((bug, cell(&exam, bug, By::Mock)?)))
+        else {
             continue;
         };
         let cells = cells(candidate, bug, &list);

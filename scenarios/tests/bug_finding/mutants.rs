@@ -6,7 +6,9 @@
 //! page; `DEXTAPE_CLIENT_MUTANTS_WRITE=1` beside `DEXTAPE_CLIENT_MUTANTS` writes it.
 //! `DEXTAPE_CLIENT_MUTANTS_OF=ledger` makes those of one file only, and compares nothing.
 
-use super::{CANDIDATES, record};
+use super::candidates::record;
+use super::exam::CANDIDATES;
+use super::found::{By, cell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -71,7 +73,7 @@ fn package(folder: &Path, schedules: u64) {
     let exam = std::fs::read_to_string(super::found::page()).unwrap();
     let mut bugs = String::new();
     for bug in CANDIDATES.iter().flat_map(|candidate| candidate.bugs) {
-        if let Some((_, needed)) = super::found::row(&exam, bug) {
+        if let Some((_, needed)) = cell(&exam, bug, By::Mock) {
             writeln!(bugs, "{bug:?}: {needed}").unwrap();
         }
     }

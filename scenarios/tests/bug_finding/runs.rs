@@ -1,6 +1,7 @@
 //! Runs made of a tape: none breaks a rule of the boundary or an edge of the tape.
 
-use super::{CANDIDATES, record};
+use super::candidates::record;
+use super::exam::CANDIDATES;
 use dextape::perturb::{Check, Deviation, Deviations, Point, Shift};
 use dextape::replay::{PatchTiming, Policy, ReplayOptions, Replayer};
 use dextape::schedule::{Generator, Schedule};

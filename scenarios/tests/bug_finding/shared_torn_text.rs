@@ -8,6 +8,8 @@ fn shared_torn_text() {
     let tape =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/regressions/shared_torn_text.tape.jsonl");
     let regression = Regression::read(tape.as_ref()).unwrap();
-    crate::support::client_over(&regression, |system| (crate::CANDIDATES[1].run)(system, None))
-        .unwrap();
+    crate::support::client_over(&regression, |system| {
+        (crate::exam::CANDIDATES[1].run)(system, None)
+    })
+    .unwrap();
 }
