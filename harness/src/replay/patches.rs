@@ -1,10 +1,11 @@
 //! What a client sees of shared memory: the shadow, and the patches that are due.
 
-use super::PatchTiming;
 use super::program::{
     EventIndex, Kind, LaneIndex, MemoryIndex, NONE, Patch, PatchIndex, Program, StepIndex,
 };
+use super::progress::Progress;
 use super::state::State;
+use super::{PatchTiming, Policy};
 use crate::memory::{Backing, Memory, Shadow};
 use crate::tape::Capture;
 use std::collections::{HashSet, VecDeque};
@@ -121,6 +122,15 @@ fn is_registers(program: &Program, memory: MemoryIndex) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotKept(pub(super) PatchIndex);
 
+/// Whether a lane that is held to its order has a step to make that the tape holds before the patch: what
+/// it reads until then did not show the patch when it was recorded, and an unchanged read is no event.
+fn comes_first(program: &Program, progress: &Progress, lane: LaneIndex, patch: &Patch) -> bool {
+    let held =
+        matches!(program.policy, Policy::Exact | Policy::Lanes) && program.segments.is_none();
+    let next = if held { progress.head(lane) } else { NONE };
+    next != NONE && program.step(next).enter < patch.event
+}
+
 impl State {
     /// Makes a chain of patches due.
     pub(super) fn arm(&mut self, program: &Program, first: PatchIndex) {
@@ -210,7 +220,11 @@ impl State {
                     if !behind && reader.is_none_or(|reader| reader == patch.lane) && !later {
                         armed.reads += 1;
                     }
-                    behind || armed.reads < patch.read
+                    behind
+                        || armed.reads < patch.read
+                        || reader.is_some_and(|reader| {
+                            reader != patch.lane && comes_first(program, progress, reader, patch)
+                        })
                 };
                 if later || early {
                     held.push(index);

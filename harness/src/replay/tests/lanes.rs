@@ -1,7 +1,8 @@
 //! Several threads on one connection.
 
 use super::story::{Story, Told, divergence, free, open};
-use crate::replay::{DivergenceKind, Policy, ReplayOptions};
+use crate::call::MapOptions;
+use crate::replay::{DivergenceKind, PatchTiming, Policy, ReplayOptions};
 use crate::schedule::Schedule;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,6 +73,45 @@ fn exact_waits_for_its_turn() {
         });
     });
     assert!(replayer.finish().unwrap().is_complete());
+}
+
+/// A read that changes nothing is no event. Where it stood before a call of its thread, it sees no patch
+/// that was found behind that call, by another thread and without a read.
+#[test]
+fn as_recorded_a_thread_does_not_read_what_another_saw_behind_its_next_call() {
+    let word = 0x1234_u16;
+    let [kick, first, second] = [0, 1, 2].map(|selector| Told::scalar(selector, 2, 3));
+    for policy in [Policy::Exact, Policy::Lanes] {
+        let options = ReplayOptions::default().policy(policy).patches(PatchTiming::AsRecorded);
+        let mut story = Story::new();
+        story.open(1);
+        story.map(1, 1);
+        story.call(2, 1, &first);
+        story.call(1, 1, &kick);
+        story.call(2, 1, &second);
+        story.patch(1, 1, 0, &word.to_le_bytes(), 0);
+        let replayer = story.replayer(options);
+        let connection = open(&*free(&replayer));
+        let mapping = connection.map_memory(0, MapOptions::ANYWHERE, 0).unwrap();
+        let kicked = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Its first call shows which lane it is.
+                assert_eq!(first.make(&*connection), first.got());
+                kicked.wait();
+                kicked.wait();
+                for _ in 0..3 {
+                    assert_eq!(mapping.load::<u16>(0), Ok(0), "{policy}: before its call");
+                }
+                assert_eq!(second.make(&*connection), second.got());
+            });
+            kicked.wait();
+            assert_eq!(kick.make(&*connection), kick.got());
+            kicked.wait();
+        });
+        assert_eq!(mapping.load::<u16>(0), Ok(word), "{policy}");
+        assert!(replayer.finish().unwrap().is_complete());
+    }
 }
 
 #[test]
