@@ -5,7 +5,9 @@ use dextape::IoReturn;
 use dextape::call::Scalars;
 use dextape::redaction::{Pseudonym, RedactionPolicy};
 use dextape::registry::Value;
-use dextape::tape::{Body, Call, Event, Header, OutputKind, Payload, Return, Structure, Tape};
+use dextape::tape::{
+    Body, Call, Digest, Event, Header, OutputKind, Payload, Return, Structure, Tape,
+};
 use dextape_lab::{PrivateValue, RedactError, find_private, redact};
 
 const SERIAL: &str = "C02XL0GYJGH5";
@@ -288,4 +290,182 @@ fn a_completion_repeats_the_reference_of_its_call() {
     };
     assert_eq!(of_call[..], back[..]);
     assert_ne!(*back, reference);
+}
+
+/// Redacts, and gives the report.
+fn redacted(tape: &mut Tape, values: &[PrivateValue]) -> dextape_lab::Redacted {
+    let report = redact(tape, &RedactionPolicy::new(), values, &KEY).unwrap();
+    assert_eq!(find_private(tape, values, 10).unwrap(), []);
+    report
+}
+
+#[test]
+fn pieces_that_two_threads_hand_in_by_turns_are_found_lane_by_lane() {
+    let mut events = Events::default();
+    events.call(1, b"", &[], SERIAL.as_bytes());
+    for (index, piece) in SERIAL.as_bytes().chunks(3).enumerate() {
+        events.call(2, piece, &[], b"");
+        events.call(2, &[0x80 + index as u8; 2], &[], b"");
+        let count = events.0.len();
+        events.0[count - 2..].iter_mut().for_each(|event| event.lane = 2);
+    }
+    let mut tape = events.tape();
+    let values = [PrivateValue::of_text(SERIAL).unwrap()];
+    let leaks = find_private(&mut tape, &values, 10).unwrap();
+    assert_eq!(leaks.iter().map(|leak| leak.event).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    redacted(&mut tape, &values);
+    let pieces: Vec<u8> = (0..4).flat_map(|piece| input(&tape, 3 + 4 * piece).to_vec()).collect();
+    assert_eq!(pieces, output(&tape, 2));
+}
+
+#[test]
+fn bytes_in_a_text_leave_it_as_long_as_it_was() {
+    // A key that happens to be UTF-8, and a name of one letter over and over.
+    for bytes in
+        [b"\x16k\x7fW\xc3\xa5pk".as_slice(), "ééé".as_bytes(), "éé".as_bytes(), b"\x01\x02\x03"]
+    {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let mut events = Events::default();
+        let key = Some("Serial".to_owned());
+        events.add(None, Body::Property { service: 1, key, outcome: Ok(Some(text.into())) });
+        events.call(1, bytes, &[], bytes);
+        let mut tape = events.tape();
+        let rules =
+            "properties = ['Serial']\n[[fields]]\nplace = 'output'\n[[fields]]\nplace = 'input'";
+        redact(&mut tape, &policy(rules), &[], &KEY).unwrap();
+        let Body::Property { outcome: Ok(Some(Value::String(other))), .. } = &tape.events()[0].body
+        else {
+            panic!("{tape:?}")
+        };
+        assert!(other != text && other.len() == text.len(), "{text:?}: {other:?}");
+        assert_eq!((input(&tape, 2), output(&tape, 3)), (other.as_bytes(), other.as_bytes()));
+    }
+}
+
+#[test]
+fn a_copy_is_not_put_together_of_parts_of_several_values() {
+    // The digits of both cases have the first bytes in common, and the first byte of memory was always zero.
+    let digits = |text: &str| text.bytes().flat_map(|byte| [0, byte]).collect::<Vec<u8>>();
+    let (upper, lower) = ("69 64 69 6E 62 64 64 79 63", "69 64 69 6e 62 64 64 79 63");
+    let mut events = Events::default();
+    let patch = Body::Patch {
+        memory: 1,
+        offset: 0x401,
+        data: Payload::bytes(&digits(upper)[1..]),
+        read: 1,
+        last_equal: None,
+        unattributed: false,
+    };
+    events.add(None, patch);
+    events.call(1, &digits(upper), &[], &digits(lower));
+    let mut tape = events.tape();
+    redacted(&mut tape, &[PrivateValue::of_text("idinbddyc").unwrap()]);
+    let Body::Patch { data, .. } = &tape.events()[0].body else { panic!("{tape:?}") };
+    assert_eq!(&input(&tape, 2)[1..], data.as_bytes().unwrap());
+    assert_ne!(input(&tape, 2), output(&tape, 3));
+}
+
+#[test]
+fn what_stands_in_the_words_of_one_call_goes_before_what_their_halves_give() {
+    // Behind `J9` and behind `fZ` stands a three; `3dW1x` is what base64 gives of the name.
+    let text = b"aT7Kclq8oJ935fZ3dW1x/Q==";
+    let words: Vec<u64> =
+        text.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    let mut events = Events::default();
+    events.call(1, b"", &words, text);
+    let mut tape = events.tape();
+    redacted(&mut tape, &[PrivateValue::of_text("wumq").unwrap()]);
+    let Body::Return(returned) = &tape.events()[1].body else { panic!("{tape:?}") };
+    let bytes: Vec<u8> = returned.scalars.iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert_eq!(bytes, output(&tape, 2));
+    assert_ne!(bytes, text);
+}
+
+#[test]
+fn a_value_is_found_wherever_the_words_begin_whose_bytes_are_turned() {
+    for word in [2, 4, 8] {
+        for before in 0..word {
+            let mut bytes = vec![b'~'; before];
+            bytes.extend(SERIAL.as_bytes());
+            bytes.resize(24, b'~');
+            bytes.chunks_mut(word).for_each(<[u8]>::reverse);
+            let mut events = Events::default();
+            events.call(1, b"", &[], &bytes);
+            let mut tape = events.tape();
+            let values = [PrivateValue::of_text(SERIAL).unwrap()];
+            assert_eq!(find_private(&mut tape, &values, 10).unwrap().len(), 1, "{word}, {before}");
+            redacted(&mut tape, &values);
+            let kept = |byte: &&u8| **byte == b'~';
+            assert_eq!(output(&tape, 2).iter().filter(kept).count(), 12, "{word}, {before}");
+        }
+    }
+}
+
+#[test]
+fn a_pseudonym_that_reads_like_another_value_is_not_taken() {
+    // In words of four from the fourth byte on, the first address under this key reads `pznmd`.
+    let (address, name) = ("tazu.tsw@quist.example", "pznmd");
+    let key = Pseudonym::new([7; 32]);
+    let values = [address, name].map(|text| PrivateValue::of_text(text).unwrap());
+    let mut events = Events::default();
+    let words = [b"tazu.tsw", b"@quist.e", b"xample\0\0"].map(|word| u64::from_le_bytes(*word));
+    events.call(1, address.as_bytes(), &words, b"");
+    let mut tape = events.tape();
+    redact(&mut tape, &RedactionPolicy::new(), &values, &key).unwrap();
+    assert_eq!(find_private(&mut tape, &values, 10).unwrap(), []);
+    assert_ne!(input(&tape, 1), values[0].pseudonym(&key).bytes());
+    let Body::Return(returned) = &tape.events()[1].body else { panic!("{tape:?}") };
+    let bytes: Vec<u8> = returned.scalars.iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert_eq!(&bytes[..22], input(&tape, 1));
+}
+
+#[test]
+fn a_hash_of_what_may_have_held_a_value_is_taken_out() {
+    let write = |data| Body::Write { memory: 1, offset: 0, width: None, data };
+    let hash = Payload::Hash { digest: Digest::of(SERIAL.as_bytes()), length: 5000 };
+    let values = [PrivateValue::of_text(SERIAL).unwrap()];
+    for (given, stays) in [(SERIAL, false), ("other", true)] {
+        let mut events = Events::default();
+        events.call(1, b"", &[], given.as_bytes());
+        events.add(None, write(hash.clone()));
+        let mut tape = events.tape();
+        redacted(&mut tape, &values);
+        let wanted = if stays { hash.clone() } else { Payload::Redacted { length: 5000 } };
+        assert_eq!(tape.events()[2].body, write(wanted));
+    }
+}
+
+#[test]
+fn the_remark_about_a_redaction_is_no_leak_itself() {
+    let mut events = Events::default();
+    events.call(1, b"", &[], b"<places>");
+    let mut tape = events.tape();
+    redacted(&mut tape, &[PrivateValue::of_text("places").unwrap()]);
+    assert_eq!(tape.header().redactions, ["1 / 0"]);
+}
+
+#[test]
+fn what_stands_in_one_scalar_goes_before_what_two_give() {
+    // The low halves of both read as the name, too.
+    let words = [*b"bysjz\0\0\0", *b"zjsyb\0\0\0"].map(u64::from_le_bytes);
+    let mut events = Events::default();
+    events.call(1, b"", &words[..1], b"");
+    events.call(1, b"", &words[1..], b"bysjz");
+    let mut tape = events.tape();
+    redacted(&mut tape, &[PrivateValue::of_text("bysjz").unwrap()]);
+    let Body::Return(returned) = &tape.events()[1].body else { panic!("{tape:?}") };
+    assert_eq!(returned.scalars[0].to_le_bytes()[..5], *output(&tape, 4));
+}
+
+#[test]
+fn whole_copies_in_pieces_go_before_parts_in_one() {
+    let digits: String = SERIAL.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut events = Events::default();
+    events.call(1, b"", &[], digits.as_bytes());
+    for piece in digits.as_bytes().chunks(18) {
+        events.call(2, piece, &[], b"");
+    }
+    let mut tape = events.tape();
+    redacted(&mut tape, &[PrivateValue::of_text(SERIAL).unwrap()]);
+    assert_eq!([input(&tape, 3), input(&tape, 5)].concat(), output(&tape, 2));
 }

@@ -8,6 +8,8 @@ const WORDS: [usize; 4] = [0, 2, 4, 8];
 /// same in both cases, and `anna` is the same from behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Likeness {
+    /// True where it is UTF-8, and can stand in a text.
+    is_text: bool,
     /// True where hexadecimal digits of both cases are the same.
     caseless: bool,
     /// For each two of the ways to turn it, and for each of them and the value itself: whether they are alike.
@@ -27,7 +29,7 @@ impl Likeness {
         for (index, way) in ways.iter().enumerate() {
             turned.extend(ways[..index].iter().map(|other| way.is_some() && way == other));
         }
-        Self { caseless, turned }
+        Self { is_text: std::str::from_utf8(bytes).is_ok(), caseless, turned }
     }
 }
 

@@ -16,7 +16,8 @@ pub enum Form {
     /// all but the last byte of its UTF-8; where the text is none, bytes above 127 change among themselves.
     Text,
     /// Bytes: zero bytes stay, and no other becomes one. Memory is zero at first, so a tape holds nothing
-    /// of a zero byte that was never another, and nothing could be put in its place.
+    /// of a zero byte that was never another, and nothing could be put in its place. What happens to be UTF-8
+    /// stays so, with characters of as many bytes, since it may stand in a text; what is none becomes none.
     Bytes,
 }
 
@@ -53,6 +54,45 @@ impl std::fmt::Debug for Pseudonym {
     /// The key is not shown.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pseudonym").finish_non_exhaustive()
+    }
+}
+
+/// The bytes that change, and into which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alphabets {
+    /// Those of [`Form::Text`].
+    Text,
+    /// Of characters in UTF-8, all of them and control characters too, but for zero.
+    Characters,
+    /// Each byte by itself, but for zero.
+    Single,
+}
+
+impl Alphabets {
+    pub(super) fn of(form: Form, bytes: &[u8]) -> Self {
+        match form {
+            Form::Text => Self::Text,
+            Form::Bytes if std::str::from_utf8(bytes).is_ok() => Self::Characters,
+            Form::Bytes => Self::Single,
+        }
+    }
+
+    /// Index of each byte that changes, and where its alphabet begins and how large that is.
+    fn places(self, bytes: &[u8]) -> Vec<(usize, u8, u16)> {
+        match (self, std::str::from_utf8(bytes)) {
+            (Self::Text, Ok(text)) => text.char_indices().filter_map(of_character).collect(),
+            (Self::Characters, Ok(text)) => {
+                text.char_indices().flat_map(|(at, it)| of_utf_8(at, it)).collect()
+            }
+            _ => {
+                let form = if self == Self::Text { Form::Text } else { Form::Bytes };
+                let alphabet = |(index, byte): (usize, &u8)| {
+                    let (base, size) = alphabet(form, *byte)?;
+                    Some((index, base, size))
+                };
+                bytes.iter().enumerate().filter_map(alphabet).collect()
+            }
+        }
     }
 }
 
@@ -100,27 +140,25 @@ impl Pseudonym {
     /// Puts the pseudonym of `bytes` in their place. It is equal to them only by a chance of one in
     /// as many as there are values of the form.
     pub fn replace(&self, bytes: &mut [u8], form: Form) {
-        self.replace_at(bytes, form, &|_| true);
+        let alphabets = Alphabets::of(form, bytes);
+        loop {
+            self.replace_at(bytes, alphabets, &|_| true);
+            // Walked on within what is no UTF-8, so that this stays a permutation.
+            if alphabets != Alphabets::Single || Alphabets::of(form, bytes) == alphabets {
+                return;
+            }
+        }
     }
 
-    /// As [`Self::replace`], of no other than the bytes that are chosen.
+    /// Other characters of these alphabets in the place of the bytes that are chosen.
     pub(super) fn replace_at(
         &self,
         bytes: &mut [u8],
-        form: Form,
+        alphabets: Alphabets,
         is_chosen: &dyn Fn(usize) -> bool,
     ) {
         let length = bytes.len();
-        let places: Vec<(usize, u8, u16)> = match (form, std::str::from_utf8(bytes)) {
-            (Form::Text, Ok(text)) => text.char_indices().filter_map(of_character).collect(),
-            _ => {
-                let alphabet = |(index, byte): (usize, &u8)| {
-                    let (base, size) = alphabet(form, *byte)?;
-                    Some((index, base, size))
-                };
-                bytes.iter().enumerate().filter_map(alphabet).collect()
-            }
-        };
+        let places = alphabets.places(bytes);
         let place = |(index, base, size)| Place {
             index,
             base,
@@ -185,6 +223,29 @@ fn of_character((at, character): (usize, char)) -> Option<(usize, u8, u16)> {
     }
 }
 
+/// The bytes of a character in UTF-8, each with what it can become whatever the others are, so that the whole
+/// stays a character of as many bytes.
+fn of_utf_8(at: usize, character: char) -> Vec<(usize, u8, u16)> {
+    let mut bytes = [0; 4];
+    let bytes = character.encode_utf8(&mut bytes).as_bytes();
+    let (first, second) = match bytes[0] {
+        0 => return Vec::new(),
+        1..0x80 => return vec![(at, 1, 127)],
+        0x80..0xe0 => (Some((0xc2, 30)), (0x80, 64)),
+        // Of some leads not every byte can follow, so they stay what they are.
+        0xe0 => (None, (0xa0, 32)),
+        0xed => (None, (0x80, 32)),
+        0xe1..0xed => (Some((0xe1, 12)), (0x80, 64)),
+        0xee..0xf0 => (Some((0xee, 2)), (0x80, 64)),
+        0xf0 => (None, (0x90, 48)),
+        0xf4.. => (None, (0x80, 16)),
+        0xf1..0xf4 => (Some((0xf1, 3)), (0x80, 64)),
+    };
+    let first = first.map(|(base, size)| (at, base, size));
+    let rest = (at + 2..at + bytes.len()).map(|at| (at, 0x80, 64));
+    first.into_iter().chain([(at + 1, second.0, second.1)]).chain(rest).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +299,23 @@ mod tests {
         let others: BTreeSet<_> =
             (0x80_u8..0xc0).map(|last| replaced(1, &[b'a', 0xc3, last], Form::Text)).collect();
         assert_eq!(others.len(), 64, "none is given twice");
+    }
+
+    #[test]
+    fn bytes_that_are_utf_8_stay_so_and_others_do_not_become_it() {
+        let mut all = String::from("\u{1}a\u{7f}");
+        for first in ['\u{80}', '\u{800}', '\u{1000}', '\u{d000}', '\u{e000}', '\u{10000}'] {
+            all.extend([first, char::from_u32(u32::from(first) + 0x7ff).unwrap_or(first)]);
+        }
+        all.extend(['\u{40000}', '\u{10ffff}']);
+        let lengths = |text: &str| text.chars().map(char::len_utf8).collect::<Vec<_>>();
+        for key in 0..=255 {
+            let text = String::from_utf8(replaced(key, all.as_bytes(), Form::Bytes)).unwrap();
+            assert_eq!(lengths(&text), lengths(&all), "{text:?}");
+            assert!(!text.contains('\0'));
+            let other = replaced(key, &[0x41, 0xc3], Form::Bytes);
+            assert!(std::str::from_utf8(&other).is_err(), "{other:x?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Values that are known to be private.
 
 use super::likeness::{Likeness, tied};
+use super::pseudonym::Alphabets;
 use super::{Form, Pseudonym};
 use std::fmt;
 
@@ -72,15 +73,18 @@ impl PrivateValue {
         fits(text.len()).then(|| Self { kind, bytes: text.as_bytes().to_vec() })
     }
 
-    /// A value of these bytes: text where they are printable, up to zero bytes and spaces at the end,
-    /// which are left out; of six and more other bytes a single one of these at the end is kept. `None` where it is too short or too long to be looked for, or one byte over
-    /// and over.
+    /// A value of these bytes: text where they are printable, up to zero bytes and spaces at the end, which are left
+    /// out; of other bytes zero bytes at the end are left out, but for a single one behind five and more. `None` where it
+    /// is too short or too long to be looked for, or one byte over and over.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
         let trimmed = match trimmed(bytes) {
-            // The last byte of an address or a key may be anything.
-            part if bytes.len() >= 6 && part.len() + 1 == bytes.len() && !is_text(part) => bytes,
-            part => part,
+            part if is_text(part) => part,
+            // The last byte of an address or a key may be anything, and only zero bytes fill up what is no text.
+            _ => match bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1) {
+                length if bytes.len() >= 6 && length + 1 == bytes.len() => bytes,
+                length => &bytes[..length],
+            },
         };
         if !fits(trimmed.len()) || trimmed.iter().all(|byte| *byte == trimmed[0]) {
             return None;
@@ -155,11 +159,12 @@ impl PrivateValue {
             }
         };
         let mut bytes = self.bytes.clone();
-        if form == Form::Text && !bytes.is_ascii() {
+        let alphabets = Alphabets::of(form, &bytes);
+        if alphabets != Alphabets::Single && !bytes.is_ascii() {
             // The bytes of one character are no others from behind.
-            pseudonym.replace(&mut bytes, form);
+            pseudonym.replace_at(&mut bytes, alphabets, &|_| true);
         } else {
-            pseudonym.replace_at(&mut bytes, form, &|index| tied[index] == index);
+            pseudonym.replace_at(&mut bytes, alphabets, &|index| tied[index] == index);
             for (index, first) in tied.iter().enumerate() {
                 bytes[index] = bytes[*first];
             }
@@ -187,7 +192,7 @@ fn other_number(number: u64, pseudonym: &Pseudonym) -> u64 {
     // itself at the latest, and one in a thousand or more will do.
     loop {
         let mut bytes = walked.to_le_bytes();
-        pseudonym.replace(&mut bytes, Form::Bytes);
+        pseudonym.replace_at(&mut bytes, Alphabets::Single, &|_| true);
         walked = u64::from_le_bytes(bytes);
         if digits(walked) == digits(number) {
             return walked;
@@ -258,6 +263,12 @@ mod tests {
         assert_eq!(PrivateValue::of_bytes(b"Ada Lo  \0\0").unwrap().bytes(), b"Ada Lo");
         let key = [0x81, 2, 3, 4, 5, 6, 7, b' '];
         assert_eq!(PrivateValue::of_bytes(&key).unwrap().bytes(), key);
+        let key = [0x81, 2, 3, 4, 5, 6, b' ', b' '];
+        assert_eq!(PrivateValue::of_bytes(&key).unwrap().bytes(), key);
+        assert_eq!(
+            PrivateValue::of_bytes(&[0x81, 2, 3, 4, 0, 0]).unwrap().bytes(),
+            [0x81, 2, 3, 4]
+        );
         assert_eq!(PrivateValue::of_bytes(&[0xff; 8]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 0]), None);
         assert_eq!(PrivateValue::of_bytes(&[1, 2, 3, 4, 0]).unwrap().bytes(), [1, 2, 3, 4]);

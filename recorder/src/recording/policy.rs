@@ -265,7 +265,8 @@ impl State {
         if let Some(value) = PrivateValue::of_bytes(bytes) {
             self.learn(&value);
             if self.substitutes.other(&value).is_some() {
-                self.substitutes.replace(&mut bytes[..length], &mut |_| {});
+                // Of a key the last byte may be zero or a space, and belongs to it.
+                self.substitutes.replace(bytes, &mut |_| {});
                 return;
             }
         }

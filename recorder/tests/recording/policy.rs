@@ -13,7 +13,7 @@ use dextape::replay::{ReplayOptions, Replayer};
 use dextape::schedule::Schedule;
 use dextape::tape::{Body, Tape};
 use dextape_recorder::journal::{JournalOptions, RingOptions};
-use dextape_recorder::recording::{PolicyRedactor, RecordOptions};
+use dextape_recorder::recording::{FieldPlace, PolicyRedactor, RecordOptions, Redactor as _};
 use dextape_recorder::seal::{SealOptions, seal};
 use std::sync::Arc;
 
@@ -131,6 +131,23 @@ fn no_secret_of_a_policy_reaches_the_disk_and_the_tape_replays() {
         client(&*system, || {});
         assert!(replayer.finish().unwrap().is_complete());
     });
+}
+
+#[test]
+fn a_key_is_replaced_whatever_its_last_byte_is() {
+    let rules = "format = 1\n[[fields]]\nplace = 'output'";
+    for last in [0, b' ', b'x', 0xc3] {
+        let policy = RedactionPolicy::from_toml(rules).unwrap();
+        let redactor = PolicyRedactor::new(policy, Pseudonym::new([5; 32]));
+        let key = [0x81, 0x92, 0xa3, 0xb4, 0xc5, 0xd6, 0xe7, last];
+        let mut bytes = key;
+        let place = FieldPlace::StructureOutput { selector: 1 };
+        redactor.redact_of_call(&place, &[], &mut bytes);
+        assert!(bytes.iter().zip(&key).take(7).any(|(one, other)| one != other), "{last}");
+        let mut copy = key;
+        redactor.redact_of_call(&FieldPlace::StructureInput { selector: 2 }, &[], &mut copy);
+        assert_eq!(copy, bytes, "{last}");
+    }
 }
 
 #[test]

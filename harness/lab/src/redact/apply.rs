@@ -3,15 +3,18 @@
 use super::cells::{At, Part, walk};
 use super::copies::Given;
 use super::find::{Leak, Search, cells, find_private};
-use super::hits::Hits;
+use super::hits::{Change, Hits};
 use super::places::{Place, places};
 use super::streams::{Cell, Look};
 use dextape::redaction::{Form, PrivateValue, Pseudonym, RedactionPolicy, encodings, trimmed};
-use dextape::tape::{Tape, TapeError};
+use dextape::tape::{Body, Payload, Tape, TapeError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often each side of a tape is gone through.
 const TURNS_MAX: u32 = 4;
+
+/// Pseudonyms that are tried of one tape, where they read like a value themselves.
+const TRIES_MAX: u32 = 3;
 
 /// Leaks that an error lists.
 const LEAKS_SHOWN: usize = 20;
@@ -55,12 +58,13 @@ pub struct Redacted {
 
 /// Replaces every private value of a tape: those that stand at places of the policy, and those in
 /// `known`, wherever on the tape they stand. Equal values stay equal, lengths stay, and the tape's header
-/// says what was redacted. Afterwards the tape is searched again.
+/// says what was redacted. Afterwards the tape is searched again: where a pseudonym happens to read like a private
+/// value, others are tried, which then are not those of other tapes.
 ///
 /// What the dext gave is replaced first. Of what the client handed in, the longest copies of that are replaced
 /// by the same bytes of what stands there now, also where they are parts of a value or in pieces; so a
 /// client that does nothing but copy and compare does the same against the redacted tape. Then follows what else
-/// the client made of a value.
+/// the client made of a value. Where a value was replaced, the hashes of long writes are taken out.
 ///
 /// # Errors
 ///
@@ -94,12 +98,12 @@ pub fn redact(
     pseudonym: &Pseudonym,
 ) -> Result<Redacted, RedactError> {
     tape.inline_blobs()?;
-    let mut report = Redacted::default();
-    let mut cells = cells(tape);
-    let places = places(tape, policy, &cells);
+    let original = (tape.header().clone(), tape.events().to_vec());
+    let before = cells(tape);
+    let places = places(tape, policy, &before);
     let mut values: BTreeSet<PrivateValue> = known.iter().cloned().collect();
     for place in &places {
-        let bytes = &cells[place.cell].bytes[place.from..place.to];
+        let bytes = &before[place.cell].bytes[place.from..place.to];
         values.extend(PrivateValue::of_bytes(bytes));
     }
     let values: Vec<PrivateValue> = values.into_iter().collect();
@@ -107,31 +111,69 @@ pub fn redact(
     let mut by_length = values.clone();
     by_length.sort_by_key(|value| std::cmp::Reverse(value.bytes().len()));
     let search = Search::new(&by_length)?;
-    let others = by_length.iter().map(|value| encodings(&value.pseudonym(pseudonym))).collect();
-    let mut hits = Hits::new(&search, others, pseudonym);
+    let mut tries = 0;
+    loop {
+        // One pseudonym may happen to read like another value. Others hardly do so, too.
+        let pseudonym = match tries {
+            0 => pseudonym.clone(),
+            _ => pseudonym.apart(format!("once more {tries}").as_bytes()),
+        };
+        let (cells, mut report) = replaced(&before, &places, &by_length, &search, &pseudonym);
+        write_back(tape, &cells);
+        if !report.replaced.is_empty() {
+            forget_hashes(tape);
+        }
+        if !places.is_empty() || !report.replaced.is_empty() {
+            let note = note(values.len(), places.len(), &search);
+            tape.header_mut().redactions.push(note);
+        }
+        let left = find_private(tape, &values, LEAKS_SHOWN)?;
+        tries += 1;
+        if tries < TRIES_MAX && (!left.is_empty() || reads_like_one(tape, &search)?) {
+            tape.header_mut().clone_from(&original.0);
+            tape.events_mut().clone_from_slice(&original.1);
+            continue;
+        }
+        report.values = values;
+        return if left.is_empty() { Ok(report) } else { Err(RedactError::Left(left)) };
+    }
+}
+
+/// The cells with other values in the place of these.
+fn replaced(
+    before: &[Cell],
+    places: &[Place],
+    values: &[PrivateValue],
+    search: &Search,
+    pseudonym: &Pseudonym,
+) -> (Vec<Cell>, Redacted) {
+    let mut report = Redacted::default();
+    let mut cells = before.to_vec();
+    let others = values.iter().map(|value| encodings(&value.pseudonym(pseudonym))).collect();
+    let mut hits = Hits::new(search, others, pseudonym);
     let mut given = BTreeMap::new();
-    let before = cells.clone();
     // No value that is looked for, so behind all of those.
     let short = (values.len(), "short");
     for side in [Look::Given, Look::Made] {
         let mut copies = match side {
-            Look::Made => Given::gather(&before, &cells, &given),
+            Look::Made => Given::gather(before, &given),
             _ => Given::default(),
         };
         // What overlaps another place that changes is still there, or changed in part: it comes in a second turn.
         for _ in 0..TURNS_MAX {
-            let changes = hits.plan(&cells, side, &std::mem::take(&mut copies), &mut report);
+            let changes =
+                hits.plan(before, &cells, side, &std::mem::take(&mut copies), &mut report);
             if changes.is_empty() {
                 break;
             }
-            for (origin, (byte, of)) in changes {
-                cells[origin.0].bytes[origin.1] = byte;
+            for (origin, change) in changes {
+                cells[origin.0].bytes[origin.1] = change.byte;
                 if side == Look::Given {
-                    given.insert(origin, of);
+                    given.insert(origin, change);
                 }
             }
         }
-        for place in &places {
+        for (index, place) in places.iter().enumerate() {
             if !side.takes(&cells[place.cell].at.part) {
                 continue;
             }
@@ -139,24 +181,61 @@ pub fn redact(
             let done = replace_short(bytes, place, pseudonym);
             report.short += u64::from(done > 0);
             if side == Look::Given {
-                given.extend((place.from..place.from + done).map(|at| ((place.cell, at), short)));
+                for (at, byte) in (place.from..).zip(&bytes[..done]) {
+                    let change = Change { byte: *byte, of: short, hit: usize::MAX - index };
+                    given.insert((place.cell, at), change);
+                }
             }
         }
     }
     report.computed = hits.computed();
-    repeat_references(&before, &mut cells);
-    write_back(tape, &cells);
-    if !places.is_empty() || !report.replaced.is_empty() {
-        let redactions = &mut tape.header_mut().redactions;
-        redactions.push(format!(
-            "{} values at {} places of a policy, and wherever they stood",
-            values.len(),
-            places.len()
-        ));
+    repeat_references(before, &mut cells);
+    (cells, report)
+}
+
+/// What the header says, in words unless one of these reads like a value itself.
+fn note(values: usize, places: usize, search: &Search) -> String {
+    let words = format!("{values} values at {places} places of a policy, and wherever they stood");
+    match search.in_lines(words.as_bytes()).is_empty() {
+        true => words,
+        false => format!("{values} / {places}"),
     }
-    report.values = values;
-    let left = find_private(tape, &report.values, LEAKS_SHOWN)?;
-    if left.is_empty() { Ok(report) } else { Err(RedactError::Left(left)) }
+}
+
+/// Takes out the hashes of long writes: what they are of may have held a value, so nobody could hand it in again, and
+/// whoever guesses the value could try.
+fn forget_hashes(tape: &mut Tape) {
+    for event in tape.events_mut() {
+        if let Body::Write { data, .. } = &mut event.body
+            && let Payload::Hash { length, .. } = *data
+        {
+            *data = Payload::Redacted { length };
+        }
+    }
+}
+
+/// True where a text of the tape and what the format writes beside it read like one of the values together, which the
+/// places of the tape do not tell. What the format writes alone stands on every tape.
+fn reads_like_one(tape: &Tape, search: &Search) -> Result<bool, TapeError> {
+    let mut found = search.in_lines(&blank(tape, true)?);
+    if !found.is_empty() {
+        let of_format = search.in_lines(&blank(tape, false)?);
+        found.retain(|value| !of_format.contains(value));
+    }
+    Ok(!found.is_empty())
+}
+
+/// The text of a tape with nothing but zero in its bytes and numbers, and with its texts or without.
+fn blank(tape: &Tape, keeps_texts: bool) -> Result<Vec<u8>, TapeError> {
+    let mut blank = Tape::new(tape.header().clone(), tape.events().to_vec());
+    let mut header = blank.header().clone();
+    walk(&mut header, blank.events_mut(), &mut |at, bytes| match at.is_text {
+        true if keeps_texts => {}
+        true => bytes.fill(b' '),
+        false => bytes.fill(0),
+    });
+    *blank.header_mut() = header;
+    blank.write_to(Vec::new())
 }
 
 /// Replaces what is too short to be looked for, or of one byte over and over. Gives how many bytes it had.

@@ -104,12 +104,16 @@ impl fmt::Display for Part {
 pub(super) struct At {
     /// The event; `None` for the header.
     pub(super) event: Option<Sequence>,
+    /// Of the event; 0 for the header.
+    pub(super) lane: u32,
     pub(super) connection: Option<u32>,
     pub(super) part: Part,
     /// First byte, of a range of a memory.
     pub(super) offset: u64,
     /// The event whose input decides about conditions: the enter of the call.
     pub(super) call: Option<Sequence>,
+    /// True for characters, which have to stay UTF-8.
+    pub(super) is_text: bool,
 }
 
 /// Calls `visit` with each cell in the order of the tape; bytes that it changes are changed on the tape.
@@ -136,7 +140,8 @@ pub(super) fn walk(
 
 fn walk_header(header: &mut Header, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {
     let mut text = |text: &mut String| {
-        let at = At { event: None, connection: None, part: Part::Header, offset: 0, call: None };
+        let (event, connection, call, part) = (None, None, None, Part::Header);
+        let at = At { event, lane: 0, connection, part, offset: 0, call, is_text: true };
         visit_text(text, at, visit);
     };
     text(&mut header.recorder);
@@ -181,9 +186,11 @@ fn walk_event(
     enter: Sequence,
     visit: &mut dyn FnMut(At, &mut Vec<u8>),
 ) {
-    let (sequence, connection) = (event.sequence, event.connection);
-    let at =
-        |part, offset| At { event: Some(sequence), connection, part, offset, call: Some(enter) };
+    let (sequence, lane, connection) = (event.sequence, event.lane, event.connection);
+    let at = |part, offset| {
+        let (event, call) = (Some(sequence), Some(enter));
+        At { event, lane, connection, part, offset, call, is_text: false }
+    };
     match &mut event.body {
         Body::Matched { matching, .. } | Body::Watch { matching, .. } => {
             let mut conditions = BTreeMap::new();
@@ -292,8 +299,8 @@ fn walk_event(
 
 fn visit_text(text: &mut String, at: At, visit: &mut dyn FnMut(At, &mut Vec<u8>)) {
     let mut bytes = std::mem::take(text).into_bytes();
-    visit(at, &mut bytes);
-    // A change keeps ASCII what it is; where other characters changed, they need not be UTF-8 any more.
+    visit(At { is_text: true, ..at }, &mut bytes);
+    // What is put in a text is UTF-8, but for what a caller may have put there.
     *text = String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
 }

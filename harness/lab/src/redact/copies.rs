@@ -1,6 +1,7 @@
 //! What the client copied of what the dext gave it.
 
-use super::choose::{BYTE, Candidate};
+use super::choose::{BYTE, Candidate, points};
+use super::hits::Change;
 use super::streams::{Cell, Look, Origin, Reading, Stream, streams};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -10,6 +11,9 @@ const COPY_MIN: usize = 8;
 
 /// The fewest bytes of a copy of a part: a word may stand in a value and elsewhere.
 const PART_MIN: usize = 16;
+
+/// The points that a copy loses for each of its ends that is not where the value's is: as three bytes.
+const CUT: u64 = 3 * BYTE;
 
 /// Places of one eight bytes that are tried.
 const TRIED_MAX: usize = 32;
@@ -25,6 +29,8 @@ pub(super) type Of = (usize, &'static str);
 pub(super) struct Copied {
     run: usize,
     at: usize,
+    /// It begins and ends where values do.
+    pub(super) is_whole: bool,
 }
 
 /// A range of what the dext gave in which everything was looked at: as it was, and as it is now.
@@ -33,6 +39,8 @@ struct Run {
     old: Vec<u8>,
     new: Vec<u8>,
     of: Of,
+    /// For each byte, and behind the last one: true where a value or another one begins.
+    begins: Vec<bool>,
 }
 
 impl Run {
@@ -60,15 +68,16 @@ pub(super) struct Given {
 
 impl Given {
     /// Gathers what was replaced: `covered` has each such byte, and what it is a part of.
-    pub(super) fn gather(before: &[Cell], after: &[Cell], covered: &BTreeMap<Origin, Of>) -> Self {
+    pub(super) fn gather(before: &[Cell], covered: &BTreeMap<Origin, Change>) -> Self {
         let mut runs: BTreeSet<Run> = BTreeSet::new();
         let mut size = 0;
         let mut add = |run: &mut Option<Run>| {
-            if let Some(run) = run.take()
+            if let Some(mut run) = run.take()
                 && run.changed().is_some_and(|changed| changed.len() >= COPY_MIN)
                 && size + run.old.len() <= GIVEN_MAX
             {
                 size += run.old.len();
+                run.begins.push(true);
                 runs.insert(run);
             }
         };
@@ -77,21 +86,25 @@ impl Given {
                 return;
             }
             let mut run: Option<Run> = None;
+            let mut hit = None;
             for (index, old) in stream.bytes.iter().enumerate() {
                 let origin = stream.origin(index);
-                let of = origin.and_then(|origin| covered.get(&origin));
-                match (origin, of) {
-                    (Some((cell, at)), Some(of)) => {
-                        let empty = || Run { old: Vec::new(), new: Vec::new(), of: *of };
+                match (origin, origin.and_then(|origin| covered.get(&origin))) {
+                    (Some(_), Some(change)) => {
+                        let of = change.of;
+                        let empty = || Run { old: vec![], new: vec![], of, begins: vec![] };
                         let run = run.get_or_insert_with(empty);
+                        run.begins.push(run.old.is_empty() || hit != Some(change.hit));
                         run.old.push(*old);
-                        run.new.push(after[cell].bytes[at]);
+                        run.new.push(change.byte);
+                        hit = Some(change.hit);
                     }
                     // A zero byte that stands in no cell, in the midst of a value.
                     (None, _) if run.is_some() && continues(stream, index, covered) => {
                         if let Some(run) = &mut run {
                             run.old.push(0);
                             run.new.push(0);
+                            run.begins.push(false);
                         }
                     }
                     _ => add(&mut run),
@@ -125,10 +138,10 @@ impl Given {
         (&run.new[copied.at..], run.of)
     }
 
-    /// The copies that begin at each place of a stream, with [`BYTE`] points a byte.
+    /// The copies that begin at each place of a stream.
     pub(super) fn in_stream(&self, stream: &Stream) -> Vec<Candidate<Copied>> {
         let mut candidates = Vec::new();
-        if self.runs.is_empty() || stream.reading == Reading::Other {
+        if self.runs.is_empty() || !stream.is_in_order() {
             return candidates;
         }
         for (begin_at, window) in stream.bytes.windows(COPY_MIN).enumerate() {
@@ -138,18 +151,23 @@ impl Given {
             let places = self.places.get(window).map(Vec::as_slice).unwrap_or_default();
             let rest = &stream.bytes[begin_at..];
             for &(run, at) in places {
-                let old = &self.runs[run].old[at..];
+                let Run { old, begins: beginnings, .. } = &self.runs[run];
+                let old = &old[at..];
                 let length = rest.iter().zip(old).take_while(|(one, other)| one == other).count();
                 let changed = &self.changed[run];
-                let (begins, ends) = (at <= changed.start, at + length >= changed.end);
-                if length < PART_MIN && !(begins && ends) {
+                let end = at + length;
+                let (begins, ends) =
+                    (at <= changed.start || beginnings[at], end >= changed.end || beginnings[end]);
+                let is_whole = begins && ends;
+                if length < PART_MIN && !is_whole {
                     continue;
                 }
-                // What begins and ends where a value does goes before what only covers as much.
-                let ends = u64::from(begins) + u64::from(ends);
-                let score = BYTE * length as u64 + 2 * ends - 1;
+                // What begins and ends where a value does goes before what only looks like its form, and before what
+                // can be put together of parts of several values that have them in common.
+                let cut = 2 - (u64::from(begins) + u64::from(ends));
+                let score = points(&old[..length]).saturating_sub(1 + cut * CUT).max(1);
                 let range = begin_at..begin_at + length;
-                candidates.push(Candidate { range, score, what: Copied { run, at } });
+                candidates.push(Candidate { range, score, what: Copied { run, at, is_whole } });
             }
         }
         candidates
@@ -157,7 +175,7 @@ impl Given {
 }
 
 /// True where behind a hole that begins at `index` the value goes on.
-fn continues(stream: &Stream, index: usize, covered: &BTreeMap<Origin, Of>) -> bool {
+fn continues(stream: &Stream, index: usize, covered: &BTreeMap<Origin, Change>) -> bool {
     let next = (index..stream.bytes.len()).find_map(|index| stream.origin(index));
     next.is_some_and(|origin| covered.contains_key(&origin))
 }

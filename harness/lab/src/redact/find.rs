@@ -43,43 +43,85 @@ pub(super) struct Found {
     pub(super) begin: usize,
 }
 
+/// Forms that are written, digit by digit.
+const DIGITS: [&str; 5] = ["hex", "base64", "decimal", "decimal bytes", "UUID"];
+
 /// The forms of some values, ready to be looked for.
 pub(super) struct Search {
     pub(super) encoded: Vec<Vec<Encoded>>,
-    /// Value and form of each pattern.
-    patterns: Vec<(usize, usize)>,
+    /// Of whole values.
+    forms: Patterns,
+    /// Of those that nobody writes with the bytes of their words turned no more: all but digits and base64.
+    plain: Patterns,
+}
+
+/// Value and form of each pattern.
+struct Patterns {
+    of: Vec<(usize, usize)>,
     automaton: AhoCorasick,
 }
 
 impl Search {
     pub(super) fn new(values: &[PrivateValue]) -> Result<Self, BuildError> {
         let encoded: Vec<_> = values.iter().map(encodings).collect();
-        let mut patterns = Vec::new();
-        let mut bytes = Vec::new();
-        for (value, forms) in encoded.iter().enumerate() {
-            let mut seen = BTreeSet::new();
-            for (encoding, form) in forms.iter().enumerate() {
-                // What a value's form is too short for would be found by chance.
-                if form.bytes.len() >= VALUE_MIN && seen.insert(&form.bytes) {
-                    patterns.push((value, encoding));
-                    bytes.push(&form.bytes);
-                }
-            }
-        }
-        let automaton = AhoCorasick::new(&bytes)?;
-        Ok(Self { encoded, patterns, automaton })
+        let forms = Patterns::new(&encoded, |_| true)?;
+        let plain = Patterns::new(&encoded, |form| !DIGITS.contains(&form.name))?;
+        Ok(Self { encoded, forms, plain })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.forms.of.is_empty()
     }
 
     /// Everything that is found in a stream, overlapping matches too.
     pub(super) fn find<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = Found> + 'a {
-        self.automaton.find_overlapping_iter(&stream.bytes).map(|found| {
-            let (value, encoding) = self.patterns[found.pattern().as_usize()];
+        let patterns = if stream.turned.is_some() { &self.plain } else { &self.forms };
+        patterns.automaton.find_overlapping_iter(&stream.bytes).map(|found| {
+            let (value, encoding) = patterns.of[found.pattern().as_usize()];
             Found { value, encoding, begin: found.start() }
         })
+    }
+}
+
+impl Search {
+    /// Calls `look` with every stream, and with the ways to read it turned in which there is something.
+    pub(super) fn readings(&self, cells: &[Cell], which: Look, look: &mut dyn FnMut(&Stream)) {
+        streams(cells, which, &mut |stream| {
+            look(stream);
+            stream.turn(&|bytes| self.plain.automaton.is_match(bytes), look);
+        });
+    }
+
+    /// The values that the lines of a text read like.
+    pub(super) fn in_lines(&self, text: &[u8]) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut look = |line: &Stream| found.extend(self.find(line).map(|found| found.value));
+        for line in text.split(|byte| *byte == b'\n') {
+            let line = Stream::alone(line);
+            look(&line);
+            line.turn(&|bytes| self.plain.automaton.is_match(bytes), &mut look);
+        }
+        found
+    }
+}
+
+impl Patterns {
+    fn new(
+        encoded: &[Vec<Encoded>],
+        is_taken: impl Fn(&Encoded) -> bool,
+    ) -> Result<Self, BuildError> {
+        let (mut of, mut bytes) = (Vec::new(), Vec::new());
+        for (value, forms) in encoded.iter().enumerate() {
+            let mut seen = BTreeSet::new();
+            for (encoding, form) in forms.iter().enumerate().filter(|(_, form)| is_taken(form)) {
+                // What a value's form is too short for would be found by chance.
+                if form.bytes.len() >= VALUE_MIN && seen.insert(&form.bytes) {
+                    of.push((value, encoding));
+                    bytes.push(&form.bytes);
+                }
+            }
+        }
+        Ok(Self { of, automaton: AhoCorasick::new(&bytes)? })
     }
 }
 
@@ -132,25 +174,41 @@ pub fn find_private(
     }
     // One leak a place, by the first of the forms that it can be read as.
     let mut leaks: BTreeMap<_, (usize, Leak)> = BTreeMap::new();
-    streams(&cells, Look::All, &mut |stream| {
+    let mut direct = BTreeSet::new();
+    let mut turned = Vec::new();
+    search.readings(&cells, Look::All, &mut |stream| {
         for found in search.find(stream) {
             let form = &search.encoded[found.value][found.encoding];
             let range = found.begin..found.begin + form.bytes.len();
-            let Some(((first, _), (last, _))) = stream.ends(range) else { continue };
+            let Some(((first, _), (last, _))) = stream.ends(range.clone()) else { continue };
             let At { event, part, .. } = &cells[first].at;
-            let place = (found.value, *event, part.to_string());
+            let leak = Leak {
+                value: found.value,
+                event: *event,
+                place: part.to_string(),
+                encoding: form.name,
+                spread: first != last,
+            };
+            if stream.turned.is_some() {
+                turned.push((first, Leak { encoding: "byte-swapped", ..leak }));
+                continue;
+            }
+            let cells = range.filter_map(|index| Some((found.value, stream.origin(index)?.0)));
+            direct.extend(cells);
+            let place = (found.value, *event, leak.place.clone());
             let known = leaks.get(&place).map(|(encoding, _)| *encoding);
             if known.map_or(leaks.len() < most, |known| found.encoding < known) {
-                let leak = Leak {
-                    value: found.value,
-                    event: *event,
-                    place: place.2.clone(),
-                    encoding: form.name,
-                    spread: first != last,
-                };
                 leaks.insert(place, (found.encoding, leak));
             }
         }
     });
+    // What stands there is no other leak where it can be read with the bytes of its words turned, too.
+    turned.retain(|(cell, leak)| !direct.contains(&(leak.value, *cell)));
+    for (_, leak) in turned {
+        let place = (leak.value, leak.event, leak.place.clone());
+        if leaks.len() < most {
+            leaks.entry(place).or_insert((usize::MAX, leak));
+        }
+    }
     Ok(leaks.into_values().map(|(_, leak)| leak).collect())
 }

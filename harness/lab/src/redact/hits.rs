@@ -1,17 +1,27 @@
 //! Where values stand, and what they become there.
 
 use super::apply::Redacted;
-use super::choose::{BYTE, Candidate, choose};
+use super::choose::{Candidate, LIKELY, choose, points};
 use super::copies::{Copied, Given, Of};
 use super::find::{Found, Search};
-use super::streams::{Cell, Look, Origin, Reading, Stream, streams};
+use super::streams::{Cell, Look, Origin, Stream};
 use dextape::redaction::{Edges, Encoded, Form, Pseudonym};
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each byte that changes becomes, and what it is a part of.
-pub(super) type Changes = BTreeMap<Origin, (u8, Of)>;
+/// A byte that changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    /// What it becomes.
+    pub(super) byte: u8,
+    /// What it is a part of.
+    pub(super) of: Of,
+    /// Which of the places that were found.
+    pub(super) hit: usize,
+}
+
+pub(super) type Changes = BTreeMap<Origin, Change>;
 
 /// The values of a tape, and what stands in the place of each.
 pub(super) struct Hits<'a> {
@@ -19,6 +29,8 @@ pub(super) struct Hits<'a> {
     /// The forms of each value's pseudonym.
     others: Vec<Vec<Encoded>>,
     pseudonym: &'a Pseudonym,
+    /// Places that were changed so far.
+    count: usize,
     /// In which forms the dext gave a value, and in which the client made it.
     given: BTreeMap<usize, BTreeSet<&'static str>>,
     made: BTreeMap<usize, BTreeSet<(String, &'static str)>>,
@@ -38,8 +50,10 @@ struct Hit {
     what: What,
     /// The value that stands there, or where it is copied from.
     of: Of,
-    /// How many bytes it has.
+    /// How many of its bytes are not zero.
     length: usize,
+    /// How far the reading is from what stands there.
+    rank: u8,
     /// How often it goes over from one event to another, and how often from one cell to another.
     seams: (usize, usize),
     /// Its bytes that stand in cells, and what they become.
@@ -52,14 +66,15 @@ struct Hit {
 
 impl Hit {
     /// In which order they are taken: the longest values first, since a shorter one may be a part of them; of one
-    /// value copies before what only looks like it, then what stands in one event or in one piece.
+    /// value copies of the whole before those of a part, and these before what only looks like it; what stands there
+    /// before what can be read there, then what stands in one event or in one piece.
     fn order(&self) -> impl Ord + use<> {
         let first = self.bytes.first().copied();
-        let encoding = match self.what {
-            What::Copy(_) => None,
-            What::Form(found) => Some(found.encoding),
+        let (likely, encoding) = match self.what {
+            What::Copy(Copied { is_whole, .. }) => (u8::from(!is_whole), None),
+            What::Form(found) => (2, Some(found.encoding)),
         };
-        (self.of.0, encoding.is_some(), self.seams, Reverse(self.length), encoding, first)
+        (self.of.0, likely, self.rank, self.seams, Reverse(self.length), encoding, first)
     }
 }
 
@@ -70,20 +85,31 @@ impl<'a> Hits<'a> {
         pseudonym: &'a Pseudonym,
     ) -> Self {
         let (given, made) = (BTreeMap::new(), BTreeMap::new());
-        Self { search, others, pseudonym, given, made }
+        Self { search, others, pseudonym, count: 0, given, made }
     }
 
-    /// What changes on one side of a tape as it now is, where these copies stand on it.
+    /// What changes on one side of a tape as it now is, where these copies stand on it. Only what stood there
+    /// `before` does: what came there since reads like a value by chance.
     pub(super) fn plan(
         &mut self,
+        before: &[Cell],
         cells: &[Cell],
         side: Look,
         copies: &Given,
         report: &mut Redacted,
     ) -> Changes {
         let mut hits: BTreeMap<_, Hit> = BTreeMap::new();
-        streams(cells, side, &mut |stream| {
+        let search = self.search;
+        search.readings(cells, side, &mut |stream| {
             for candidate in self.in_stream(cells, stream, copies) {
+                let stood = |index| {
+                    stream
+                        .origin(index)
+                        .is_none_or(|(cell, at)| before[cell].bytes[at] == cells[cell].bytes[at])
+                };
+                if !candidate.range.clone().all(stood) {
+                    continue;
+                }
                 let begin = candidate.range.start;
                 let hit = match candidate.what {
                     What::Copy(copied) => {
@@ -99,20 +125,23 @@ impl<'a> Hits<'a> {
                     What::Form(found) => Some((found.value, found.encoding)),
                 };
                 // Of a value in one cell the character beside it may stand in the next one.
-                let in_order = stream.reading != Reading::Other;
+                let in_order = stream.is_in_order();
                 match hits.entry((form, ends)) {
                     Entry::Vacant(entry) => drop(entry.insert(hit)),
-                    Entry::Occupied(mut entry) if in_order => {
-                        entry.get_mut().shared.extend(hit.shared)
+                    Entry::Occupied(mut entry) => {
+                        let known = entry.get_mut();
+                        known.rank = known.rank.min(hit.rank);
+                        if in_order {
+                            known.shared.extend(hit.shared);
+                        }
                     }
-                    Entry::Occupied(_) => {}
                 }
             }
         });
         let mut hits: Vec<Hit> = hits.into_values().collect();
         hits.sort_by_cached_key(Hit::order);
         let mut changes = Changes::new();
-        for hit in hits {
+        for mut hit in hits {
             // Half of it has just become something else, so it is no longer there.
             if hit.bytes.iter().any(|(origin, _)| changes.contains_key(origin)) {
                 continue;
@@ -121,12 +150,41 @@ impl<'a> Hits<'a> {
                 let part = &cells[hit.bytes[0].0.0].at.part;
                 self.made.entry(found.value).or_default().insert((part.to_string(), hit.of.1));
             }
+            self.keep_text(cells, &changes, &mut hit, report);
+            self.count += 1;
+            let (of, number) = (hit.of, self.count);
             for (origin, byte) in hit.bytes.into_iter().chain(hit.echoes).chain(hit.shared) {
-                changes.entry(origin).or_insert((byte, hit.of));
+                changes.entry(origin).or_insert(Change { byte, of, hit: number });
             }
             *report.replaced.entry(hit.of.1).or_default() += 1;
         }
         changes
+    }
+
+    /// Has a text stay one. Where a form that is none stands in a text with what is beside it, as bytes of characters with
+    /// the last one first, these become other characters.
+    fn keep_text(&self, cells: &[Cell], changes: &Changes, hit: &mut Hit, report: &mut Redacted) {
+        let touched: BTreeSet<usize> = hit.bytes.iter().map(|((cell, _), _)| *cell).collect();
+        for index in touched.into_iter().filter(|index| cells[*index].at.is_text) {
+            let Ok(text) = std::str::from_utf8(&cells[index].bytes) else { continue };
+            let mut after = text.as_bytes().to_vec();
+            let earlier = changes.range((index, 0)..(index + 1, 0));
+            earlier.for_each(|((_, at), change)| after[*at] = change.byte);
+            let here = || hit.bytes.iter().filter(|((cell, _), _)| *cell == index);
+            here().for_each(|((_, at), byte)| after[*at] = *byte);
+            if std::str::from_utf8(&after).is_ok() {
+                continue;
+            }
+            let places = here().map(|((_, at), _)| *at);
+            let (Some(first), Some(last)) = (places.clone().min(), places.max()) else { continue };
+            let from = (0..=first).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let to = (last + 1..=text.len()).find(|at| text.is_char_boundary(*at));
+            let mut other = text.as_bytes()[from..to.unwrap_or(text.len())].to_vec();
+            self.pseudonym.replace(&mut other, Form::Bytes);
+            hit.bytes.retain(|((cell, _), _)| *cell != index);
+            hit.bytes.extend((from..).map(|at| (index, at)).zip(other));
+            report.apart.insert(hit.of.1);
+        }
     }
 
     /// Where the client made another form of a value than the dext gave it.
@@ -162,7 +220,8 @@ impl<'a> Hits<'a> {
             if !cells[cell].at.part.is_client() {
                 self.given.entry(found.value).or_default().insert(form.name);
             }
-            let score = BYTE * range.len() as u64 - 1;
+            let score = points(&stream.bytes[range.clone()])
+                .saturating_sub(2 + (found.encoding as u64).min(LIKELY));
             candidates.push(Candidate { score, range, what: What::Form(found) });
         }
         choose(candidates)
@@ -202,8 +261,9 @@ impl Hit {
         what: What,
         of: Of,
     ) -> Self {
-        let length = becomes.len();
-        let (mut bytes, mut echoes) = (Vec::with_capacity(length), Vec::new());
+        // Zero bytes are the same in both.
+        let length = becomes.iter().filter(|byte| **byte != 0).count();
+        let (mut bytes, mut echoes) = (Vec::with_capacity(becomes.len()), Vec::new());
         let (mut seams, mut last): (_, Option<usize>) = ((0, 0), None);
         for (index, byte) in (begin..).zip(becomes) {
             // Where nothing stands on the tape nothing can be changed: zero stays zero there.
@@ -215,7 +275,8 @@ impl Hit {
             bytes.push(((cell, at), *byte));
             echoes.extend(stream.echoes(cell).map(|echo| ((echo, at), *byte)));
         }
-        Self { what, of, length, seams, bytes, echoes, shared: Vec::new() }
+        let rank = stream.rank();
+        Self { what, of, length, rank, seams, bytes, echoes, shared: Vec::new() }
     }
 }
 

@@ -2,7 +2,8 @@
 //! place of a tape.
 
 use super::cells::{At, Part};
-use std::collections::BTreeMap;
+use dextape::redaction::VALUE_MIN;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Cells of the same place are joined whole up to this length; of longer ones both ends.
@@ -23,6 +24,9 @@ const COLUMNS_MAX: usize = 512;
 
 /// The pieces that a value may come in.
 const WIDTHS: [usize; 5] = [1, 2, 4, 8, 16];
+
+/// The words whose bytes are turned.
+const WORDS: [usize; 3] = [2, 4, 8];
 
 /// Bytes of columns that are looked at in all.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
@@ -55,6 +59,8 @@ pub(super) enum Reading {
     Alone,
     /// Several of these, one behind the other.
     Joined,
+    /// Numbers one behind the other, each of one width and in one order of its bytes.
+    Numbers,
     /// Parts of them, or in another order.
     #[default]
     Other,
@@ -66,6 +72,8 @@ pub(super) struct Stream {
     pub(super) reading: Reading,
     pub(super) bytes: Vec<u8>,
     pieces: Vec<Piece>,
+    /// The bytes are turned in words of so many, of which the first begins at this byte.
+    pub(super) turned: Option<(usize, usize)>,
     /// Cells whose piece was left out, because it only repeats that of the cell before: that cell, and the
     /// one that was left out.
     echoes: Vec<(usize, usize)>,
@@ -74,6 +82,28 @@ pub(super) struct Stream {
 impl Stream {
     fn of(reading: Reading) -> Self {
         Self { reading, ..Self::default() }
+    }
+
+    /// Bytes that stand in one piece.
+    pub(super) fn alone(bytes: &[u8]) -> Self {
+        let mut stream = Self::of(Reading::Alone);
+        stream.push(0, 0, bytes, false);
+        stream
+    }
+
+    /// True for bytes as they stand on the tape.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// How far this is from what stands on the tape: of two ways to read something the nearer one is taken.
+    pub(super) const fn rank(&self) -> u8 {
+        match self.reading {
+            Reading::Alone | Reading::Joined => 0,
+            Reading::Numbers => 1,
+            Reading::Other if self.turned.is_none() => 2,
+            Reading::Other => 3,
+        }
     }
 
     fn push(&mut self, cell: usize, from: usize, bytes: &[u8], reversed: bool) {
@@ -106,10 +136,40 @@ impl Stream {
 
     /// Cell and byte that the byte at `index` comes from; `None` where it stands in no cell.
     pub(super) fn origin(&self, index: usize) -> Option<Origin> {
+        let index = match self.turned {
+            Some((word, first)) if index >= first => {
+                let begin = index - (index - first) % word;
+                let end = (begin + word).min(self.bytes.len());
+                begin + (end - 1 - index)
+            }
+            _ => index,
+        };
         let piece = self.pieces.partition_point(|piece| piece.begin <= index).saturating_sub(1);
         let Piece { begin, cell, from, reversed } = self.pieces[piece];
         let within = index - begin;
         (cell != NO_CELL).then_some((cell, if reversed { from - within } else { from + within }))
+    }
+
+    /// Calls `look` with the ways to read the same bytes with those of each word turned, where the words begin anywhere,
+    /// and end where they are cut off: so a value is read by whoever takes a text for numbers of the other order. Only
+    /// where `is_worth` says so of the bytes.
+    pub(super) fn turn(&self, is_worth: &dyn Fn(&[u8]) -> bool, look: &mut dyn FnMut(&Self)) {
+        if self.reading == Reading::Other || self.bytes.len() < VALUE_MIN {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for word in WORDS {
+            for first in 0..word.min(self.bytes.len()) {
+                bytes.clear();
+                bytes.extend_from_slice(&self.bytes);
+                bytes[first..].chunks_mut(word).for_each(<[u8]>::reverse);
+                if is_worth(&bytes) {
+                    let (bytes, pieces) = (bytes.clone(), self.pieces.clone());
+                    let (turned, echoes) = (Some((word, first)), self.echoes.clone());
+                    look(&Self { reading: Reading::Other, bytes, pieces, turned, echoes });
+                }
+            }
+        }
     }
 
     /// Cells that hold the same at the same place as this one, and were left out for that.
@@ -159,23 +219,41 @@ pub(super) fn streams(cells: &[Cell], which: Look, look: &mut dyn FnMut(&Stream)
     scalars_of_events(cells, which, look);
     let mut budget = COLUMN_BYTES_MAX;
     for ((_, part), indices) in &places {
-        let is_memory = matches!(part, Part::Write(_) | Part::Patch(_));
-        if indices.len() < 2 && !is_memory {
-            continue;
+        of_place(cells, part, indices, &mut budget, look);
+        // Threads that hand something over in pieces at the same time do so each in its own lane.
+        let lanes: BTreeSet<u32> = indices.iter().map(|index| cells[*index].at.lane).collect();
+        for lane in lanes.iter().filter(|_| lanes.len() > 1) {
+            let of_lane = |index: &usize| cells[*index].at.lane == *lane;
+            let indices: Vec<usize> = indices.iter().copied().filter(of_lane).collect();
+            of_place(cells, part, &indices, &mut budget, look);
         }
-        if is_memory {
-            adjacent(cells, indices, look);
-        }
-        if part.is_scalar() {
-            scalar_columns(cells, indices, look);
-            continue;
-        }
-        whole(cells, indices, look);
-        if is_memory {
-            by_offset(cells, indices, look);
-        } else {
-            columns(cells, indices, &mut budget, look);
-        }
+    }
+}
+
+/// The streams of one place.
+fn of_place(
+    cells: &[Cell],
+    part: &Part,
+    indices: &[usize],
+    budget: &mut usize,
+    look: &mut dyn FnMut(&Stream),
+) {
+    let is_memory = matches!(part, Part::Write(_) | Part::Patch(_));
+    if indices.len() < 2 && !is_memory {
+        return;
+    }
+    if is_memory {
+        adjacent(cells, indices, look);
+    }
+    if part.is_scalar() {
+        scalar_columns(cells, indices, look);
+        return;
+    }
+    whole(cells, indices, look);
+    if is_memory {
+        by_offset(cells, indices, look);
+    } else {
+        columns(cells, indices, budget, look);
     }
 }
 
@@ -204,7 +282,7 @@ fn whole(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
 fn scalar_columns(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
     for width in [1, 2, 4, 8] {
         for reversed in [false, true] {
-            column(cells, indices, 0, width, reversed, look);
+            column(cells, indices, (0, width, reversed), Reading::Numbers, look);
         }
     }
 }
@@ -245,24 +323,24 @@ fn columns(cells: &[Cell], indices: &[usize], budget: &mut usize, look: &mut dyn
                 return;
             }
             *budget -= cost;
-            column(cells, indices, from, width, false, look);
+            column(cells, indices, (from, width, false), Reading::Other, look);
             if width > 1 {
-                column(cells, indices, from, width, true, look);
+                column(cells, indices, (from, width, true), Reading::Other, look);
             }
         }
     }
 }
 
-/// One column: as it is, and without what only repeats the piece before, as a poll does.
+/// One column, from a first byte on, of a width, and of bytes that are turned or not: as it is, and without what only
+/// repeats the piece before, as a poll does.
 fn column(
     cells: &[Cell],
     indices: &[usize],
-    from: usize,
-    width: usize,
-    reversed: bool,
+    (from, width, reversed): (usize, usize, bool),
+    reading: Reading,
     look: &mut dyn FnMut(&Stream),
 ) {
-    let (mut all, mut changes) = (Stream::default(), Stream::default());
+    let (mut all, mut changes) = (Stream::of(reading), Stream::of(reading));
     let mut before: Option<(usize, &[u8])> = None;
     for &index in indices {
         let Some(piece) = cells[index].bytes.get(from..from + width) else { continue };
@@ -290,7 +368,7 @@ fn adjacent(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
         last.insert(cells[index].at.offset, index);
     }
     let in_order: Vec<usize> = last.into_values().collect();
-    for order in [indices, &in_order] {
+    for order in [indices, in_order.as_slice()] {
         let mut stream = Stream::of(Reading::Alone);
         stream.push_hole(HOLE_MAX);
         let mut end = None;
@@ -327,7 +405,7 @@ fn by_offset(cells: &[Cell], indices: &[usize], look: &mut dyn FnMut(&Stream)) {
         whole(cells, indices, look);
         for width in [1, 2, 4, 8] {
             for reversed in [false, true] {
-                column(cells, indices, 0, width, reversed, look);
+                column(cells, indices, (0, width, reversed), Reading::Other, look);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Clients that read private values, compare them with earlier ones and hand them back: their tapes still
 //! replay when the values are others.
 
+use super::search::{Search, of_the_format, search_tape};
 use super::secret::{Secret, between, pick};
 use dextape::IoReturn;
 use dextape::call::MapOptions;
@@ -224,8 +225,12 @@ pub(crate) fn copy_and_compare(directory: &Path, number: u64) -> Result<(), Stri
     let mut tape = Tape::read(&path).expect("the tape reads");
     let report = redact(&mut tape, &RedactionPolicy::new(), &known, &Pseudonym::new([7; 32]))
         .map_err(|error| format!("failed to {error}"))?;
-    let mut left = super::search::search_tape(&tape, &super::search::Search::new(&secrets));
-    left.retain(|secret| !super::search::is_of_the_format(&secrets[*secret]));
+    let search = Search::new(&secrets);
+    let mut left = search_tape(&tape, &search);
+    if !left.is_empty() {
+        let format = of_the_format(&tape, &search);
+        left.retain(|secret| !format.contains(secret));
+    }
     if !left.is_empty() {
         return Err(format!("values {left:?} are left"));
     }

@@ -1,7 +1,7 @@
 //! One tape examined, and what came of all.
 
 use super::plant::Plant;
-use super::search::{Search, is_of_the_format, search_tape};
+use super::search::{Search, of_the_format, search_tape};
 use super::subject::Subject;
 use dextape::redaction::Pseudonym;
 use dextape::tape::{Tape, TapeReader, validate_reader};
@@ -118,6 +118,7 @@ impl Tally {
                 self.miss(Miss::MostlyKept, plant, number);
             }
         }
+        let format = if left.is_empty() { vec![] } else { of_the_format(&redacted, &search) };
         for secret in left {
             if !told.contains(&secret) {
                 // Nobody knows which: all of those whose place cannot be read again.
@@ -128,7 +129,7 @@ impl Tally {
                     self.miss(Miss::Left, plant, number);
                     none = false;
                 }
-                if none && is_of_the_format(&secrets[secret]) {
+                if none && format.contains(&secret) {
                     self.of_the_format.push(number);
                 } else if none {
                     let key =

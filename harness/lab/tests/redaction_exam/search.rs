@@ -3,8 +3,11 @@
 
 use super::secret::Secret;
 use aho_corasick::AhoCorasick;
-use dextape::registry::Value;
-use dextape::tape::{Body, Call, Event, OtherCall, Pointed, Return, Structure, Tape};
+use dextape::call::Scalars;
+use dextape::registry::{Matching, Value};
+use dextape::tape::{
+    Body, Call, Event, Header, OtherCall, Payload, Pointed, Return, Structure, Tape,
+};
 use std::collections::BTreeMap;
 
 /// What is looked for: the values in the few forms that no decoding leads to.
@@ -287,13 +290,53 @@ fn json(value: &serde_json::Value, visit: &mut impl FnMut(&str)) {
     }
 }
 
-/// Names that the format itself writes, read in one of the ways of this search, on tapes that never held them. A tape
-/// with one as its secret is examined at each place where that was planted; a search of the whole cannot tell.
-pub(crate) const NAMES_OF_THE_FORMAT: [&str; 4] = ["ratn", "suma", "nikw", "vree"];
+/// The secrets that the format itself writes, read in one of the ways of this search: those that stand on a tape with
+/// these events of which everything was taken out that a recording puts there, bytes, numbers and texts. A search of the
+/// whole tape says nothing of them, and each place where one was planted is examined like any other.
+pub(crate) fn of_the_format(tape: &Tape, search: &Search) -> Vec<usize> {
+    let events = tape.events().iter().map(without_data).collect();
+    let Header { recorder, seed, .. } = tape.header().clone();
+    search_tape(&Tape::new(Header { recorder, seed, ..Header::mock() }, events), search)
+}
 
-/// True where finding this secret in a whole tape says nothing.
-pub(crate) fn is_of_the_format(secret: &Secret) -> bool {
-    secret.text.as_deref().is_some_and(|text| NAMES_OF_THE_FORMAT.contains(&text))
+/// What the format says of an event: its kind, its places, its lengths.
+fn without_data(event: &Event) -> Event {
+    let mut event = event.clone();
+    event.extra.clear();
+    match &mut event.body {
+        Body::Call(call) | Body::AsyncCall { call, .. } => {
+            call.scalars = Scalars::EMPTY;
+            call.input = Structure::None;
+        }
+        Body::Return(returned) => {
+            returned.scalars = Scalars::EMPTY;
+            returned.structure = None;
+        }
+        Body::Posted { arguments, reference, .. } => {
+            *arguments = Scalars::EMPTY;
+            *reference = [0; 8];
+        }
+        Body::Patch { data, .. } | Body::Write { data, .. } => *data = Payload::bytes(&[]),
+        Body::Keyframe(keyframe) => {
+            keyframe.memories.iter_mut().for_each(|memory| memory.shadow.clear());
+        }
+        Body::Property { key, outcome, .. } => {
+            *key = None;
+            *outcome = Ok(None);
+        }
+        Body::OtherCall(OtherCall::SetProperties { properties }) => *properties = None,
+        Body::OtherCall(OtherCall::Trap { arguments, .. }) => *arguments = Scalars::EMPTY,
+        Body::Matched { matching, .. } | Body::Watch { matching, .. } => {
+            *matching = Matching::service("");
+        }
+        Body::Gap { reason, .. } | Body::Note { reason, .. } => reason.clear(),
+        Body::Unknown { kind } => kind.clear(),
+        _ => {}
+    }
+    if let Body::AsyncCall { reference, .. } = &mut event.body {
+        *reference = None;
+    }
+    event
 }
 
 /// The secrets that a tape holds: in its events, in what follows upon each other, and in its text.
