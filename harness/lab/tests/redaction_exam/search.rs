@@ -305,18 +305,18 @@ fn without_data(event: &Event) -> Event {
     event.extra.clear();
     match &mut event.body {
         Body::Call(call) | Body::AsyncCall { call, .. } => {
-            call.scalars = Scalars::EMPTY;
-            call.input = Structure::None;
+            zero(&mut call.scalars);
         }
         Body::Return(returned) => {
-            returned.scalars = Scalars::EMPTY;
-            returned.structure = None;
+            zero(&mut returned.scalars);
         }
         Body::Posted { arguments, reference, .. } => {
-            *arguments = Scalars::EMPTY;
+            zero(arguments);
             *reference = [0; 8];
         }
-        Body::Patch { data, .. } | Body::Write { data, .. } => *data = Payload::bytes(&[]),
+        Body::Patch { data, .. } | Body::Write { data, .. } => {
+            *data = Payload::bytes(&vec![0; data.length() as usize]);
+        }
         Body::Keyframe(keyframe) => {
             keyframe.memories.iter_mut().for_each(|memory| memory.shadow.clear());
         }
@@ -325,7 +325,7 @@ fn without_data(event: &Event) -> Event {
             *outcome = Ok(None);
         }
         Body::OtherCall(OtherCall::SetProperties { properties }) => *properties = None,
-        Body::OtherCall(OtherCall::Trap { arguments, .. }) => *arguments = Scalars::EMPTY,
+        Body::OtherCall(OtherCall::Trap { arguments, .. }) => zero(arguments),
         Body::Matched { matching, .. } | Body::Watch { matching, .. } => {
             *matching = Matching::service("");
         }
@@ -333,10 +333,23 @@ fn without_data(event: &Event) -> Event {
         Body::Unknown { kind } => kind.clear(),
         _ => {}
     }
-    if let Body::AsyncCall { reference, .. } = &mut event.body {
-        *reference = None;
+    if let Body::AsyncCall { reference: Some(reference), .. } = &mut event.body {
+        reference.fill(0);
+    }
+    let zeroes = |data: &Payload| Payload::bytes(&vec![0; data.length() as usize]);
+    match &mut event.body {
+        Body::Call(call) | Body::AsyncCall { call, .. } => match &mut call.input {
+            Structure::Bytes(data) | Structure::Shared { data, .. } => *data = zeroes(data),
+            _ => {}
+        },
+        Body::Return(Return { structure: Some(data), .. }) => *data = zeroes(data),
+        _ => {}
     }
     event
+}
+
+fn zero(scalars: &mut Scalars) {
+    *scalars = Scalars::clamped(&vec![0; scalars.len()]);
 }
 
 /// The secrets that a tape holds: in its events, in what follows upon each other, and in its text.
