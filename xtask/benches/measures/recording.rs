@@ -3,7 +3,10 @@
 use super::case::{Case, line};
 use dextape_recorder::exam::{append_small_call, measure_append, measure_recorded_call};
 use dextape_recorder::journal::{Journal, JournalOptions, RingOptions};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Group of these figures.
 pub(crate) const GROUP: &str = "record";
@@ -12,16 +15,17 @@ pub(crate) const GROUP: &str = "record";
 /// client's thread.
 pub(crate) fn cases() -> Vec<Case> {
     let appending = |name, ring: Option<RingOptions>| {
+        // The journal of a round goes with the next one: what it takes to be rid of it is no call's.
+        let kept: RefCell<Option<(Rc<Journal>, TempDir)>> = RefCell::default();
         Case::new(GROUP, name, move |_| {
+            kept.take();
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
             let wait = Duration::from_secs(20);
             let options = JournalOptions { ring: ring.clone(), wait, ..JournalOptions::default() };
             let journal = Journal::create(&folder.path().join("journal"), options);
-            let journal = journal.expect("the journal can be made");
-            move |calls| {
-                (0..calls).for_each(|time| assert!(append_small_call(&journal, 1, time)));
-                drop(folder);
-            }
+            let journal = Rc::new(journal.expect("the journal can be made"));
+            kept.replace(Some((Rc::clone(&journal), folder)));
+            move |calls| (0..calls).for_each(|time| assert!(append_small_call(&journal, 1, time)))
         })
         .limit(1_000)
     };
