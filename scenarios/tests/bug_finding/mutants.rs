@@ -168,7 +168,7 @@ fn reasons(text: &str) -> BTreeMap<String, String> {
 }
 
 /// A mutant's name as the page has it: a bar would end the cell.
-fn cell(name: &str) -> String {
+fn escaped(name: &str) -> String {
     name.replace('|', "¦")
 }
 
@@ -189,7 +189,7 @@ fn write(found: &[(&str, Fates)], reasons: &BTreeMap<String, String>) -> String 
     line("all", &all);
     text.push_str(SURVIVORS);
     for name in found.iter().flat_map(|(_, fates)| &fates.survivors) {
-        let name = cell(name);
+        let name = escaped(name);
         let why = reasons.get(&name).map_or("?", String::as_str);
         writeln!(text, "| `{name}` | {why} |").unwrap();
     }
