@@ -6,13 +6,20 @@ use super::tape::{PlayedSystem, Script, Stage};
 use super::{Deviation, Deviations, StartRecording, live};
 use crate::connection::System;
 use crate::fault::FaultPlan;
-use crate::schedule::{Schedule, Variation};
+use crate::schedule::{ENDLESS, Schedule, Variation};
 use crate::tape::{Digest, Event, Tape};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The virtual time for which a run is waited for: a client that shows how far it is every second, and never
+/// gets on, would go on for ever. One that takes more than half of it undisturbed gets twice what it takes.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The same for an undisturbed run.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Makes the mock of one run, in the run's schedule and with faults that strike in it.
 pub type MakeMock<'a> = dyn Fn(&Schedule, FaultPlan) -> Arc<dyn System> + 'a;
@@ -55,6 +62,8 @@ pub(super) struct Run {
     pub(super) made: Vec<Made>,
     /// When the device did something that the client could notice.
     pub(super) moments: Vec<Duration>,
+    /// Virtual time until the client had ended.
+    lasted: Duration,
     /// The waits until some time: lane, which of the lane, how long.
     pub(super) timers: Vec<(u32, u64, Duration)>,
 }
@@ -165,6 +174,7 @@ impl Origin<'_> {
         }
     }
 
+    /// Runs a client once, to its end or until it is taken to have none.
     fn run_once(
         &self,
         deviations: &Deviations,
@@ -173,9 +183,33 @@ impl Origin<'_> {
         wrap: Option<Wrap<'_>>,
         client: Client<'_>,
     ) -> (Run, Vec<Event>) {
+        let longest = if deviations.is_empty() { DAY } else { HOUR };
+        let ran = self.run_within(longest, deviations, notes, logs, wrap, client);
+        if longest == DAY || !is_endless(&ran.0.ended) {
+            return ran;
+        }
+        // Such a client may take as long undisturbed.
+        let usual = self.run_within(DAY, &Deviations::NONE, false, false, None, client).0;
+        let longer = usual.lasted.saturating_mul(2);
+        if is_endless(&usual.ended) || longer <= longest {
+            return ran;
+        }
+        self.run_within(longer, deviations, notes, logs, wrap, client)
+    }
+
+    fn run_within(
+        &self,
+        longest: Duration,
+        deviations: &Deviations,
+        notes: bool,
+        logs: bool,
+        wrap: Option<Wrap<'_>>,
+        client: Client<'_>,
+    ) -> (Run, Vec<Event>) {
         let timers: Arc<Mutex<Vec<_>>> = Arc::default();
-        let variation = variation(deviations, notes.then(|| Arc::clone(&timers)));
-        let (mut kept, mut played) = (None, None);
+        let mut variation = variation(deviations, notes.then(|| Arc::clone(&timers)));
+        variation.longest = Some(longest);
+        let (mut kept, mut played, mut lasted) = (None, None, Duration::ZERO);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             Schedule::simulate_varied(self.seed(), variation, |schedule| {
                 let gate = Arc::new(Gate::new(schedule, deviations, notes));
@@ -191,7 +225,9 @@ impl Origin<'_> {
                     }
                 };
                 let system = wrap.map_or(Arc::clone(&system), |wrap| wrap(system));
-                client(&system)
+                let failure = client(&system);
+                lasted = schedule.now();
+                failure
             })
         }));
         let mut ended = match outcome {
@@ -213,8 +249,13 @@ impl Origin<'_> {
         }
         let (made, moments) = kept.map(|gate| gate.take_notes()).unwrap_or_default();
         let timers = std::mem::take(&mut *timers.lock().unwrap_or_else(PoisonError::into_inner));
-        (Run { ended, made, moments, timers }, events)
+        (Run { ended, made, moments, timers, lasted }, events)
     }
+}
+
+/// True where tasks went on for as long as a run is waited for.
+fn is_endless(ended: &Ended) -> bool {
+    stuck(ended) && matches!(ended, Ended::Failed(what) if what.contains(ENDLESS))
 }
 
 /// True where every task waited for another.
@@ -258,4 +299,35 @@ fn variation(deviations: &Deviations, log: Option<TimerLog>) -> Variation {
         }));
     }
     variation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::MockSystem;
+    use crate::perturb::run_on_mock;
+
+    /// Runs a client that waits so often for a minute, in a run that differs from the undisturbed one.
+    fn waits(minutes: u64) -> Ended {
+        let make = |schedule: &Schedule, faults: FaultPlan| {
+            MockSystem::builder(schedule).faults(faults).build() as Arc<dyn System>
+        };
+        let differs = Deviations(vec![Deviation::Priorities { seed: 3 }]);
+        run_on_mock(1, &make, &differs, |system| {
+            let schedule = system.schedule();
+            (0..minutes).for_each(|_| schedule.sleep(Duration::from_mins(1)));
+        })
+    }
+
+    #[test]
+    fn a_client_that_only_waits_again_and_again_fails() {
+        let Ended::Failed(what) = waits(u64::MAX) else { panic!("it ended") };
+        let said = "panicked: stuck at 3600s: every task waits, again and again\n  main waits for ";
+        assert!(what.starts_with(said), "{what}");
+    }
+
+    #[test]
+    fn a_client_that_takes_long_undisturbed_may_do_so() {
+        assert_eq!(waits(60 * 20), Ended::Well);
+    }
 }

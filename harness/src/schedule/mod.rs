@@ -19,5 +19,6 @@ mod variation;
 pub use life::Life;
 pub use monitor::{Monitor, MonitorGuard};
 pub use seed::Generator;
+pub(crate) use simulation::ENDLESS;
 pub use task::{Schedule, TaskHandle, TaskId, TimeMode};
 pub(crate) use variation::Variation;

@@ -41,6 +41,9 @@ pub(super) struct Simulation {
     done: Condvar,
 }
 
+/// What the report says of tasks that would be woken by time, and yet never come to an end.
+pub(crate) const ENDLESS: &str = ", again and again";
+
 struct State {
     now: Duration,
     generator: Generator,
@@ -57,6 +60,7 @@ struct State {
     /// Tasks on threads of the pool that are not done.
     pooled: usize,
     priorities: Option<Priorities>,
+    longest: Duration,
 }
 
 struct Task {
@@ -99,6 +103,7 @@ impl Simulation {
             threads: Vec::new(),
             pooled: 0,
             priorities,
+            longest: variation.longest.unwrap_or(Duration::MAX),
         };
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (state, done) = (Mutex::new(state), Condvar::new());
@@ -365,6 +370,9 @@ impl State {
             let Some(deadline) = self.tasks.values().filter_map(Task::deadline).min() else {
                 break None;
             };
+            if deadline > self.longest {
+                break None;
+            }
             self.now = self.now.max(deadline);
             for task in self.tasks.values_mut() {
                 if task.deadline().is_some_and(|due| due <= deadline) {
@@ -380,7 +388,9 @@ impl State {
     }
 
     fn report_stuck(&mut self) {
-        let mut report = format!("stuck at {:?}: every task waits", self.now);
+        let on = self.tasks.values().any(|task| task.deadline().is_some());
+        let ever = if on { ENDLESS } else { "" };
+        let mut report = format!("stuck at {:?}: every task waits{ever}", self.now);
         for task in self.tasks.values() {
             if let Status::Waiting { what, .. } = task.status {
                 let daemon = if task.daemon { " (daemon)" } else { "" };

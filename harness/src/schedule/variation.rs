@@ -15,6 +15,8 @@ pub(crate) struct Variation {
     pub(crate) lateness: Option<Lateness>,
     /// Tasks go on by priorities of this seed instead of being drawn.
     pub(crate) priorities: Option<u64>,
+    /// When it is taken to go on for ever: no task is woken later.
+    pub(crate) longest: Option<Duration>,
     /// It is one run of thousands: threads are kept for the next, and panics are not printed.
     pub(crate) is_one_of_many: bool,
 }
@@ -24,6 +26,7 @@ impl fmt::Debug for Variation {
         f.debug_struct("Variation")
             .field("lateness", &self.lateness.is_some())
             .field("priorities", &self.priorities)
+            .field("longest", &self.longest)
             .field("is_one_of_many", &self.is_one_of_many)
             .finish()
     }
