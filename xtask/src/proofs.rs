@@ -176,6 +176,16 @@ pub(crate) const PROOFS: &[Proof] = &[
         full: 1_000,
     },
     Proof {
+        name: "bug-exam-second",
+        about: "the same of thirty later bugs, by an examiner who had not seen what finds them",
+        package: "dextape-scenarios",
+        target: Some("bug_finding_second"),
+        test: "found::",
+        variable: "DEXTAPE_BUG_EXAM",
+        sample: 25,
+        full: 1_000,
+    },
+    Proof {
         name: "bug-tapes",
         about: "the runs that find bugs shrink to small tapes on which the right client does not fail alike",
         package: "dextape-scenarios",

@@ -7,7 +7,7 @@
 
 use super::candidates::{clients, mock, record};
 use super::exam::{Bug, CANDIDATES, Candidate};
-use super::table::{ENOUGH, NAME, PAGE, REASONS};
+use super::table::{ENOUGH, NAME, PAGE, REASONS, UNTOLD};
 use dextape::perturb::{Check, Deviation, Deviations, Failure};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -27,6 +27,11 @@ pub(crate) enum By {
 
 impl By {
     const BOTH: [Self; 2] = [Self::Mock, Self::Tape];
+
+    /// Whether a failed run says anything: not where one fails that should not.
+    fn tells(self, candidate: &Candidate) -> bool {
+        self == Self::Mock || !UNTOLD.contains(&candidate.scenario.name())
+    }
 
     fn check(self, candidate: &'static Candidate, bug: Option<Bug>) -> Check {
         match self {
@@ -94,13 +99,24 @@ fn the_runs_of_the_table_find_their_bugs() {
 #[test]
 fn right_clients_hold() {
     let schedules = asked().unwrap_or(25);
+    let mut failures = String::new();
     for candidate in &CANDIDATES {
         for by in By::BOTH {
             let failed = look(by.check(candidate, None).schedules(schedules), candidate, None);
             let name = candidate.scenario.name();
-            assert!(failed.is_none(), "{name} by {by:?}: {}", failed.unwrap());
+            match failed {
+                Some(failed) if by.tells(candidate) => {
+                    writeln!(failures, "{name} by {by:?}: {failed}").unwrap();
+                }
+                None if !by.tells(candidate) => {
+                    writeln!(failures, "{name} by {by:?} holds: it can be told by its tape")
+                        .unwrap();
+                }
+                _ => {}
+            }
         }
     }
+    assert!(failures.is_empty(), "{failures}");
 }
 
 /// Looks for every bug, where as many runs are asked for as the table was made with.
@@ -116,6 +132,10 @@ fn the_table_is_what_is_found() {
         let Some(bug) = bug else { continue };
         write!(rows, "| {bug:?} |").unwrap();
         for (by, count) in By::BOTH.into_iter().zip(&mut counts) {
+            if !by.tells(candidate) {
+                write!(rows, " void |").unwrap();
+                continue;
+            }
             let check = by.check(candidate, Some(bug)).schedules(FULL);
             let found = look(check, candidate, Some(bug));
             *count += usize::from(found.is_some());

@@ -4,36 +4,33 @@
 pub(super) const NAME: &str = "bug-exam-second.md";
 
 /// Bugs that have to be found: of the mock and of a tape.
-pub(super) const ENOUGH: [usize; 2] = [0, 0];
+pub(super) const ENOUGH: [usize; 2] = [28, 14];
+
+/// Scenarios whose right client fails in runs of its tape, too: those say nothing.
+pub(super) const UNTOLD: &[&str] = &["capture-ring", "irq-page"];
 
 /// The page, with words in capitals for what is found.
 pub(super) const PAGE: &str = "\
-# The bug exam
+# The second bug exam
 
-Six clients of our scenarios have thirty seeded bugs between them (`scenarios/tests/bug_exam`). Each
-hides where nothing disturbs the client, and so in plain replay, which finds none. The table says which
-run finds each first, of FULL runs (as many as `check!` makes) under seed 1 in which timing and faults
-differ, and what that run needs to differ in once it is shrunk: of the client on the mock, and of the
-tape alone that was recorded of the client when nothing disturbed it.
+Thirty more bugs in six other clients of the same scenarios (`scenarios/tests/bug_exam_second`): programs of several
+threads, with credits, retries, masks and watchdogs. They were written when the [first exam](bug-exam.md) had been worked
+on, by an examiner who had not seen what looks for bugs, and the clients were committed before it was tried on them. What
+it says is therefore nearer to what a stranger's client meets.
 
-Found on the mock: MOCK of 30; on the tape: TAPE of 30, PROVEN of them by a run in which nothing is
-extrapolated. The right variants of the clients fail in none of these runs.
+Found on the mock: MOCK of 30; on the tape alone: TAPE of 30, PROVEN of them by a run in which nothing is
+extrapolated, each within FULL runs.
 
-A tape knows less than a mock. What it proves is little: a completion follows from its call. That the
-device waits for everything that the client had done before, and answers nothing that it was never
-asked, is safe to assume, and hides bugs. So `Check::extrapolate` adds two assumptions to every other
-run, and a failure that needs one lists it:
+It showed three faults of the search, two of them mended and one not:
 
-- `extrapolated: device ahead`: the device waits for the call of which its answers come as often, one
-  after each; else for the last calls; and of the client's stores to shared memory not for the one that
-  answers what the device did last. It may be one step ahead of the client, and never two.
-- `extrapolated: calls answered`: a call that the tape does not hold is answered as its nearest like
-  was; one of a selector that was never called succeeds, gives zeros and does nothing. A call that would
-  change memory is not answered.
-
-Where a word that both sides change is not what the device found on the tape, the device does to it what
-it has done to it before: adds the same, sets the same bits, or stores the same. Where that does not
-show, a run that looks at the word ends without a verdict.
+- A client that only shows how far it is, again and again, made a run that never ended. It ends and fails after an hour of
+  its time now, or after twice what it takes undisturbed.
+- A right client of shared-buffer failed on its tape: a call of one thread did on the tape what the call of another would
+  have done, had the first not come. Such a run ends without a verdict now.
+- **The right clients of irq-page and capture-ring fail on their tapes in some runs: false alarms**, of irq-page where a
+  call takes 100 ms longer, of capture-ring where the dext dies, and where it is extrapolated to be ahead: its tape shows a
+  clock only where the client looked at it, and a device that is ahead has moved it on. Runs of these two tapes say nothing,
+  so their ten bugs count as not found there (`void`). Why irq-page fails is not known.
 
 ## Why the tape misses what it misses
 

@@ -12,6 +12,9 @@ use crate::tape::{Body, Payload};
 use std::fmt;
 use std::sync::Arc;
 
+/// Why a run ends where a change waits for others than the operation whose return showed it.
+const HALF_CAUSED: &str = "what an operation changes here before another one";
+
 /// What a run ends for that looks at bytes which the device changed after the client had.
 const UNKNOWN: &str = "what the device made of bytes here that it found otherwise";
 
@@ -67,6 +70,10 @@ impl PlayedMemory {
         if state.is_unsure(stage, self.number, (offset, length)) {
             drop(state);
             stage.leave_tape("what the dext had changed here when it ended");
+        }
+        if state.is_half_caused(stage, self.number, (offset, length)) {
+            drop(state);
+            stage.leave_tape(HALF_CAUSED);
         }
         if state.is_unknown(self.number, (offset, length)) {
             drop(state);
@@ -198,6 +205,10 @@ impl Memory for PlayedMemory {
         self.before_write(&key, width.bytes(), true);
         let mut state = stage.now();
         self.check(&state, offset)?;
+        if state.is_half_caused(stage, self.number, (offset, width.bytes())) {
+            drop(state);
+            stage.leave_tape(HALF_CAUSED);
+        }
         if state.is_unknown(self.number, (offset, width.bytes())) {
             drop(state);
             stage.leave_tape(UNKNOWN);

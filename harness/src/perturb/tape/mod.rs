@@ -15,6 +15,8 @@
 //!   that failed has no effect, and what it may have caused does not come. From then on what the tape does
 //!   not hold is refused with an error instead of ending the run.
 //! - Whatever has been seen of the device, what it did before on the tape has happened, too.
+//! - A change that the return of an operation showed waits for the others that may have caused it, as any
+//!   does. The operation alone may have made it: who reads it between gets no verdict.
 //! - A word that both sides change may hold something else when the device changes it than on the tape: it
 //!   does to it what it has done to it before, where that shows.
 //! - Where that is asked for, it waits for less ([`ahead`]), and answers more ([`answer`]).

@@ -41,6 +41,8 @@ pub(in crate::perturb) struct Deed {
     pub(in crate::perturb) causes: Vec<OperationIndex>,
     /// The completion that it goes with.
     pub(in crate::perturb) with: Option<usize>,
+    /// The operation whose return showed it.
+    pub(in crate::perturb) shown_by: Option<OperationIndex>,
     pub(in crate::perturb) what: What,
 }
 
@@ -90,6 +92,8 @@ pub(in crate::perturb) struct Script {
     pub(in crate::perturb) deeds: Vec<Deed>,
     /// Deeds that an operation may have caused, of each operation.
     pub(in crate::perturb) effects: Vec<Vec<usize>>,
+    /// Changes that the return of an operation has shown.
+    pub(in crate::perturb) shows: HashMap<OperationIndex, Vec<usize>>,
     /// The changes among them, in that order.
     pub(in crate::perturb) patches: Arc<[usize]>,
     /// Of each completion the one of the same call before it.
@@ -162,6 +166,12 @@ impl Script {
         let effects = effects(&operations, &deeds);
         let is_patch = |number: &usize| matches!(deeds[*number].what, What::Patch { .. });
         let patches: Arc<[usize]> = (0..deeds.len()).filter(is_patch).collect();
+        let mut shows: HashMap<OperationIndex, Vec<usize>> = HashMap::new();
+        for (number, deed) in deeds.iter().enumerate() {
+            if let Some(operation) = deed.shown_by {
+                shows.entry(operation).or_default().push(number);
+            }
+        }
         let mut last_of: HashMap<OperationIndex, usize> = HashMap::new();
         let mut previous = vec![None; deeds.len()];
         for (number, deed) in deeds.iter().enumerate() {
@@ -178,6 +188,7 @@ impl Script {
             by_key,
             deeds,
             effects,
+            shows,
             patches,
             previous,
             register_reads,
@@ -445,7 +456,15 @@ impl Reader {
 
     fn deed(&mut self, index: EventIndex, event: &Event, what: What) {
         let (position, time, causes) = (index, event.time, Vec::new());
-        self.deeds.push(Deed { event: index, position, time, causes, with: None, what });
+        self.deeds.push(Deed {
+            event: index,
+            position,
+            time,
+            causes,
+            with: None,
+            shown_by: None,
+            what,
+        });
     }
 }
 
@@ -504,6 +523,10 @@ fn settle(
         .filter(|(_, deed)| matches!(deed.what, What::Post { .. }))
         .map(|(number, deed)| (deed.event, number))
         .collect();
+    let returns: HashMap<EventIndex, OperationIndex> = (operations.iter().enumerate())
+        .filter_map(|(number, operation)| Some((operation.leave?, number)))
+        .filter(|(leave, number)| *leave != operations[*number].enter)
+        .collect();
     let mut lasts: Vec<(u32, OperationIndex)> = Vec::new();
     let mut next = 0;
     for deed in deeds.iter_mut() {
@@ -519,6 +542,7 @@ fn settle(
             What::Patch { free, .. } => {
                 *free = deed.position == deed.event;
                 deed.with = posts.get(&deed.position).copied();
+                deed.shown_by = returns.get(&deed.position).copied();
             }
             What::Post { call, .. } if !deed.causes.contains(call) => deed.causes.push(*call),
             _ => {}

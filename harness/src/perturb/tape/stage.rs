@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) again: Vec<Again>,
     /// Bytes of which nobody knows what the device has made of them: memory, offset, length.
     pub(super) unknown: Vec<(u32, u64, u64)>,
+    /// Changes that the return of an operation showed which has been made, and that may have happened.
+    shown: Vec<usize>,
     /// Calls that the tape does not hold are answered.
     pub(super) answers: bool,
 }
@@ -141,6 +143,7 @@ impl Stage {
             ordinals: HashMap::new(),
             again: Vec::new(),
             unknown: Vec::new(),
+            shown: Vec::new(),
             answers: deviations.0.contains(&Deviation::Answered),
         };
         let state = Monitor::new(&schedule, "what the tape holds of the device", state);
@@ -284,6 +287,7 @@ impl State {
         let operations = stage.script.by_key.get(key)?;
         let first = self.first.get(key).copied().unwrap_or(0);
         self.used[found] = true;
+        self.shown.extend(stage.script.shows.get(&found).into_iter().flatten());
         let mut first = first;
         while operations.get(first).is_some_and(|operation| self.used[*operation]) {
             first += 1;
@@ -373,6 +377,24 @@ impl State {
                     *of == memory && *at < offset + length && offset < *at + bytes.len() as u64;
                 overlaps && 0 < missing && missing < causes.len()
             })
+    }
+
+    /// True where these bytes changed, on the tape, in an operation that has been made, and the change still
+    /// waits for others that may have caused it, or for a change before it: the operation alone may do it, or
+    /// not.
+    pub(super) fn is_half_caused(
+        &mut self,
+        stage: &Stage,
+        memory: u32,
+        (offset, length): (u64, u64),
+    ) -> bool {
+        let (deeds, now) = (&self.deeds, stage.schedule.now());
+        self.shown.retain(|deed| !deeds[*deed].done);
+        let waits = |deed: &Progress| deed.missing > 0 || deed.due <= now;
+        self.shown.iter().filter(|deed| waits(&deeds[**deed])).any(|deed| {
+            matches!(&stage.script.deeds[*deed].what, What::Patch { memory: of, offset: at, bytes, .. }
+                if *of == memory && *at < offset + length && offset < *at + bytes.len() as u64)
+        })
     }
 
     /// An operation has begun: what it may cause can come.
