@@ -21,16 +21,18 @@ it says is therefore nearer to what a stranger's client meets.
 Found on the mock: MOCK of 30; on the tape alone: TAPE of 30, PROVEN of them by a run in which nothing is
 extrapolated, each within FULL runs.
 
-It showed three faults of the search, two of them mended and one not:
+It showed four faults of the search, three of them mended and one not:
 
 - A client that only shows how far it is, again and again, made a run that never ended. It ends and fails after an hour of
   its time now, or after twice what it takes undisturbed.
 - A right client of shared-buffer failed on its tape: a call of one thread did on the tape what the call of another would
   have done, had the first not come. Such a run ends without a verdict now.
-- **The right clients of irq-page and capture-ring fail on their tapes in some runs: false alarms**, of irq-page where a
-  call takes 100 ms longer, of capture-ring where the dext dies, and where it is extrapolated to be ahead: its tape shows a
-  clock only where the client looked at it, and a device that is ahead has moved it on. Runs of these two tapes say nothing,
-  so their ten bugs count as not found there (`void`). Why irq-page fails is not known.
+- A right client of irq-page failed on its tape: of two threads each made the call that the tape holds of the other, and a
+  completion waited for ever for the one that nobody made. Such a run ends without a verdict, too.
+- **The right clients of capture-ring and irq-page fail on their tapes in some runs: false alarms.** Of irq-page where a
+  completion is lost: the tape does not hold what the driver would say then. Of capture-ring where the dext dies, and where it
+  is extrapolated to be ahead: its tape shows a clock only where the client looked at it, and a device that is ahead has
+  moved it on. Runs of these two tapes say nothing, so their ten bugs count as not found there (`void`).
 
 ## Why the tape misses what it misses
 

@@ -25,6 +25,7 @@ mod ahead;
 mod answer;
 mod change;
 mod connection;
+mod exchange;
 mod fate;
 mod log;
 mod memory;

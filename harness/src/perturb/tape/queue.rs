@@ -101,11 +101,15 @@ impl CompletionQueue for PlayedQueue {
         let stage = &self.0.stage;
         let passage = stage.gate.enter(Operation::Wait);
         let enter = self.0.enter(timeout);
-        let came = match passage.wakes {
+        let wakes = passage.wakes;
+        let came = match wakes {
             true => None,
             false => self.0.wait(timeout, |state| self.pop(state, false)),
         };
         stage.gate.leave(passage);
+        if came.is_none() && !wakes && stage.state().may_have_come(stage, self.0.number) {
+            stage.leave_tape("whether a completion comes when threads exchange what they do");
+        }
         self.0.leave(enter, came.is_none());
         came
     }

@@ -30,7 +30,7 @@ pub(in crate::perturb) struct Stage {
 /// What has happened.
 #[derive(Debug)]
 pub(super) struct State {
-    used: Vec<bool>,
+    pub(super) used: Vec<bool>,
     /// Of each key, how many of its first operations have been used.
     first: HashMap<Key, usize>,
     pub(super) deeds: Vec<Progress>,
@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) unknown: Vec<(u32, u64, u64)>,
     /// Changes that the return of an operation showed which has been made, and that may have happened.
     shown: Vec<usize>,
+    /// Lanes of which another has made an operation, or that have made one of another.
+    pub(super) exchanged: Vec<u32>,
     /// Calls that the tape does not hold are answered.
     pub(super) answers: bool,
 }
@@ -143,6 +145,7 @@ impl Stage {
             ordinals: HashMap::new(),
             again: Vec::new(),
             unknown: Vec::new(),
+            exchanged: Vec::new(),
             shown: Vec::new(),
             answers: deviations.0.contains(&Deviation::Answered),
         };
@@ -287,6 +290,7 @@ impl State {
         let operations = stage.script.by_key.get(key)?;
         let first = self.first.get(key).copied().unwrap_or(0);
         self.used[found] = true;
+        self.note_exchange(stage, found);
         self.shown.extend(stage.script.shows.get(&found).into_iter().flatten());
         let mut first = first;
         while operations.get(first).is_some_and(|operation| self.used[*operation]) {
